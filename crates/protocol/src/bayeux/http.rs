@@ -1,0 +1,141 @@
+//! How Bayeux rides on HTTP: paths, headers and the browser cookie (Bayeux 6.1, 8.1; CometD's habits).
+
+use crate::bayeux::batch::Batch;
+use crate::bayeux::channel;
+use crate::bayeux::message::Message;
+use crate::secret::Secret;
+use crate::wire::{Headers, Request, Response};
+
+/// The media type of both directions.
+pub const CONTENT_TYPE: &str = "application/json;charset=UTF-8";
+
+/// The cookie that names the browser (Bayeux 8.1). Since CometD 3.0.6 a session answers only to its own.
+pub const BROWSER_COOKIE: &str = "BAYEUX_BROWSER";
+
+/// The POST that carries messages, as the CometD clients send it: `/handshake`, `/connect` or `/disconnect` behind the
+/// base path when such a meta message stands alone, `/` otherwise.
+#[must_use]
+pub fn request(base: &str, messages: &[Message], cookies: &Cookies) -> Request {
+    let suffix = match messages {
+        [only] => match only.channel() {
+            Some(channel::HANDSHAKE) => "/handshake",
+            Some(channel::CONNECT) => "/connect",
+            Some(channel::DISCONNECT) => "/disconnect",
+            _ => "/",
+        },
+        _ => "/",
+    };
+    let mut headers = Headers::new().with("Content-Type", CONTENT_TYPE);
+    if let Some(cookie) = cookies.header() {
+        headers = headers.with("Cookie", &cookie);
+    }
+    Request {
+        method: "POST".to_owned(),
+        target: format!("{}{suffix}", base.trim_end_matches('/')),
+        headers,
+        body: Batch::array(messages).into_bytes(),
+    }
+}
+
+/// The upgrade request of a WebSocket: the base path as it is, with the cookies.
+#[must_use]
+pub fn upgrade(base: &str, cookies: &Cookies) -> Request {
+    let mut headers = Headers::new();
+    if let Some(cookie) = cookies.header() {
+        headers = headers.with("Cookie", &cookie);
+    }
+    Request { method: "GET".to_owned(), target: base.to_owned(), headers, body: Vec::new() }
+}
+
+/// The 200 response that carries messages.
+#[must_use]
+pub fn response(messages: &[Message]) -> Response {
+    Response {
+        status: 200,
+        headers: Headers::new().with("Content-Type", CONTENT_TYPE),
+        body: Batch::array(messages).into_bytes(),
+    }
+}
+
+/// The cookies of one origin, in the order in which they were first set. Attributes are not interpreted: the jar lives as
+/// long as the session and belongs to one origin and path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cookies(Vec<(String, Secret)>);
+
+impl Cookies {
+    /// An empty jar.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Takes over what `Set-Cookie` fields say. `Max-Age=0` removes a cookie.
+    pub fn absorb(&mut self, headers: &Headers) {
+        for field in headers.all("set-cookie") {
+            let mut parts = field.split(';').map(str::trim);
+            let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else { continue };
+            let gone = parts.any(|attribute| attribute.eq_ignore_ascii_case("max-age=0"));
+            let known = self.0.iter().position(|(n, _)| n == name);
+            match (known, gone) {
+                (Some(position), true) => drop(self.0.remove(position)),
+                (Some(position), false) => self.0[position].1 = Secret::new(value),
+                (None, true) => {}
+                (None, false) => self.0.push((name.to_owned(), Secret::new(value))),
+            }
+        }
+    }
+
+    /// The `Cookie` field to send, if there is anything in the jar.
+    #[must_use]
+    pub fn header(&self) -> Option<String> {
+        let pairs: Vec<String> = self.0.iter().map(|(name, value)| format!("{name}={}", value.expose())).collect();
+        (!pairs.is_empty()).then(|| pairs.join("; "))
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// The value of a cookie in the `Cookie` fields of a request.
+#[must_use]
+pub fn cookie<'a>(headers: &'a Headers, name: &'a str) -> Option<&'a str> {
+    headers
+        .all("cookie")
+        .flat_map(|field| field.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(n, value)| (n == name).then_some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(&["/meta/handshake"], "/genesys/cometd/handshake")]
+    #[case(&["/meta/connect"], "/genesys/cometd/connect")]
+    #[case(&["/service/chatV2/x"], "/genesys/cometd/")]
+    #[case(&["/meta/connect", "/a"], "/genesys/cometd/")]
+    fn appends_the_message_type_to_the_path(#[case] channels: &[&str], #[case] target: &str) {
+        let messages: Vec<Message> = channels.iter().map(|channel| Message::draft(channel).finish()).collect();
+        assert_eq!(request("/genesys/cometd", &messages, &Cookies::new()).target, target);
+    }
+
+    #[test]
+    fn keeps_cookies_and_sends_them_back() {
+        let mut cookies = Cookies::new();
+        cookies.absorb(
+            &Headers::new().with("Set-Cookie", "BAYEUX_BROWSER=b1; Path=/; HttpOnly").with("Set-Cookie", "lb=n1"),
+        );
+        cookies.absorb(&Headers::new().with("Set-Cookie", "lb=n2"));
+        assert_eq!(cookies.header().as_deref(), Some("BAYEUX_BROWSER=b1; lb=n2"));
+        cookies.absorb(&Headers::new().with("Set-Cookie", "lb=; Max-Age=0"));
+        let request = request("/", &[], &cookies);
+        assert_eq!(cookie(&request.headers, BROWSER_COOKIE), Some("b1"));
+        assert_eq!(cookie(&request.headers, "lb"), None);
+    }
+}
