@@ -1,1 +1,16 @@
-//! Placeholder.
+//! The tape: its file format, the redaction that stands before it, and the comparison of two of them.
+//!
+//! Reading order: [`token`] says how a secret becomes a pseudonym and [`redaction`] where secrets stand on the wire;
+//! [`capture`] turns redacted traffic into the bytes of a file, [`tape`] reads them back; [`compare`] puts a tape into a
+//! canonical form and tells how two tapes differ.
+//!
+//! Nothing here opens a file or reads a clock: bytes and moments are arguments.
+
+#![warn(missing_docs)]
+
+mod json;
+pub mod token;
+pub mod redaction;
+pub mod tape;
+pub mod capture;
+pub mod compare;

@@ -1,0 +1,253 @@
+//! The writer of a tape: takes raw traffic, gives back the bytes to append.
+//!
+//! Everything passes the redactor before it becomes bytes. What one call returns is one unit and is to be appended with one
+//! write, so that a reader of a torn file finds whole units only. The caller opens the file and decides when to sync it.
+
+use std::collections::BTreeMap;
+
+use protocol::bayeux::batch::{Batch, Limits};
+use protocol::time::Time;
+use protocol::wire::{Entry, Failure, Headers, Wire};
+use serde_json::value::RawValue;
+
+use crate::json::quoted;
+use crate::redaction::{POLICY_VERSION, Redacted, Redactor};
+use crate::tape::{Carried, Closer, ConnLabel, Control, Finish, Kind, Link, VERSION, mime};
+use crate::token::Key;
+
+/// Where the traffic comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Our own client or server on a real network.
+    Live,
+    /// The recording proxy.
+    Proxy,
+    /// A virtual run.
+    Sim,
+    /// An imported HAR file.
+    Har,
+}
+
+impl Source {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Proxy => "proxy",
+            Self::Sim => "sim",
+            Self::Har => "har",
+        }
+    }
+}
+
+/// What goes into the header of a tape.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The version of the program.
+    pub version: String,
+    /// Its commit.
+    pub git: String,
+    /// Wall time at moment zero, RFC 3339 in UTC.
+    pub start: String,
+    /// The name of the recording: random, or from the seed in virtual runs.
+    pub id: String,
+    /// The key behind the tokens; it is never written.
+    pub key: Key,
+    /// Where the traffic comes from.
+    pub source: Source,
+    /// What is played, if it is a scenario.
+    pub scenario: Option<String>,
+    /// The seed of a virtual run.
+    pub seed: Option<u64>,
+    /// What else is known about the surroundings: service, profile, transports. Addresses are replaced.
+    pub env: BTreeMap<String, String>,
+}
+
+/// A tape in the making.
+#[derive(Clone, Debug)]
+pub struct Capture {
+    redactor: Redactor,
+    hasher: blake3::Hasher,
+    counts: BTreeMap<String, u64>,
+    n: u64,
+    t: u64,
+}
+
+impl Capture {
+    /// Starts a tape and gives its first line.
+    #[must_use]
+    pub fn new(config: Config) -> (Self, Vec<u8>) {
+        let mut redactor = Redactor::new(config.key);
+        let mut label = |text: &str| quoted(redactor.label(text).get());
+        let mut header = format!(
+            r#"{{"k":"hdr","v":"{VERSION}","tool":{{"name":"tapestry","version":{},"git":{}}},"start":{},"clock":"monotonic","id":{}"#,
+            label(&config.version),
+            label(&config.git),
+            label(&config.start),
+            label(&config.id),
+        );
+        header.push_str(&format!(r#","source":"{}""#, config.source.word()));
+        if let Some(scenario) = &config.scenario {
+            header.push_str(&format!(r#","scenario":{}"#, label(scenario)));
+        }
+        if let Some(seed) = config.seed {
+            header.push_str(&format!(r#","seed":{seed}"#));
+        }
+        if !config.env.is_empty() {
+            let env: Vec<String> =
+                config.env.iter().map(|(name, value)| format!("{}:{}", label(name), label(value))).collect();
+            header.push_str(&format!(r#","env":{{{}}}"#, env.join(",")));
+        }
+        header.push_str(&format!(
+            r#","redact":{{"policy":"chatv2","version":{POLICY_VERSION},"keyId":"{}","mode":"hmac"}}}}"#,
+            redactor.key_id()
+        ));
+        header.push('\n');
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(header.as_bytes());
+        let capture = Self { redactor, hasher, counts: BTreeMap::new(), n: 0, t: 0 };
+        (capture, header.into_bytes())
+    }
+
+    /// Takes something that crossed the wire and gives the bytes of its unit.
+    ///
+    /// Without a known TCP connection the symbol `h0` stands in its place.
+    pub fn entry(&mut self, conn: Option<ConnLabel>, entry: &Entry) -> Vec<u8> {
+        let entry = self.redactor.entry(entry);
+        self.redacted(conn, &entry)
+    }
+
+    /// Takes an entry that was redacted elsewhere, such as by a live judge.
+    pub fn redacted(&mut self, conn: Option<ConnLabel>, entry: &Redacted<Entry>) -> Vec<u8> {
+        let entry = entry.get();
+        let conn = conn.unwrap_or_default();
+        let (link, from) = (link(&entry.wire), entry.from);
+        let mut inner = Inner::default();
+        let kind = match &entry.wire {
+            Wire::Request(_, request) | Wire::Upgrade(_, request) => Kind::HttpReq {
+                conn,
+                link,
+                method: request.method.clone(),
+                url: request.target.clone(),
+                headers: request.headers.clone(),
+                carried: inner.read(&request.body, &request.headers),
+            },
+            Wire::Response(_, response) | Wire::Refused(_, response) => Kind::HttpRes {
+                conn,
+                link,
+                status: response.status,
+                headers: response.headers.clone(),
+                carried: inner.read(&response.body, &response.headers),
+            },
+            Wire::Broken(_, error) => Kind::HttpErr { conn, link, by: from, error: error.clone() },
+            Wire::Upgraded(_, headers) => Kind::WsOpen { conn, link, headers: headers.clone() },
+            Wire::Text(_, text) => {
+                let carried = inner.read_frame(text.as_bytes());
+                Kind::WsMsg { conn, link, from, opcode: 1, carried }
+            }
+            Wire::Binary(_, bytes) => {
+                let carried = inner.keep(bytes, "application/octet-stream");
+                Kind::WsMsg { conn, link, from, opcode: 2, carried }
+            }
+            Wire::Ping(_, payload) => Kind::WsCtl { conn, link, from, control: Control::Ping(text(payload)) },
+            Wire::Pong(_, payload) => Kind::WsCtl { conn, link, from, control: Control::Pong(text(payload)) },
+            Wire::Close(_, close) => {
+                let control = Control::Close { code: close.code, reason: close.reason.clone() };
+                Kind::WsCtl { conn, link, from, control }
+            }
+            Wire::Lost(_, error) => Kind::WsErr { conn, link, by: from, error: error.clone() },
+        };
+        let mut bytes = self.line(entry.at, &kind);
+        let unit = self.n;
+        for (position, message) in inner.messages.into_iter().enumerate() {
+            bytes.push_str(&self.line(entry.at, &Kind::Msg { unit, position, message }));
+        }
+        if let Some((mime, text)) = inner.body {
+            bytes.push_str(&self.line(entry.at, &Kind::Body { unit, mime, text }));
+        }
+        bytes.into_bytes()
+    }
+
+    /// A TCP connection is there. `peer` is a host with or without a port.
+    pub fn conn_open(&mut self, at: Time, conn: ConnLabel, proto: &str, peer: &str, tls: bool) -> Vec<u8> {
+        let proto = self.redactor.label(proto).into_inner();
+        let peer = self.redactor.host(peer).into_inner();
+        self.line(at, &Kind::ConnOpen { conn, proto, peer, tls }).into_bytes()
+    }
+
+    /// A TCP connection is gone.
+    pub fn conn_close(&mut self, at: Time, conn: ConnLabel, by: Closer, error: Option<Failure>) -> Vec<u8> {
+        self.line(at, &Kind::ConnClose { conn, by, error }).into_bytes()
+    }
+
+    /// A step of a scenario or a deed of an agent.
+    pub fn mark(&mut self, at: Time, label: &str) -> Vec<u8> {
+        let label = self.redactor.label(label).into_inner();
+        self.line(at, &Kind::Mark { label }).into_bytes()
+    }
+
+    /// Ends the tape and gives its last line.
+    #[must_use]
+    pub fn finish(mut self, at: Time, status: Finish) -> Vec<u8> {
+        let hash = format!("blake3:{}", self.hasher.finalize().to_hex());
+        let counts = std::mem::take(&mut self.counts);
+        self.line(at, &Kind::End { status, counts, hash }).into_bytes()
+    }
+
+    /// The next line. The time of a line is never before that of the line above.
+    fn line(&mut self, at: Time, kind: &Kind) -> String {
+        self.n += 1;
+        self.t = self.t.max(at.as_micros());
+        let line = kind.line(self.n, self.t);
+        self.hasher.update(line.as_bytes());
+        *self.counts.entry(kind.word().to_owned()).or_default() += 1;
+        line
+    }
+}
+
+/// The lines that follow that of a unit.
+#[derive(Default)]
+struct Inner {
+    messages: Vec<Box<RawValue>>,
+    body: Option<(String, String)>,
+}
+
+impl Inner {
+    fn read(&mut self, body: &[u8], headers: &Headers) -> Carried {
+        if body.is_empty() { Carried::Nothing } else { self.carrier(body, &mime(headers)) }
+    }
+
+    /// A frame is a carrier even when it is empty: emptiness is what is wrong with it.
+    fn read_frame(&mut self, text: &[u8]) -> Carried {
+        self.carrier(text, "text/plain")
+    }
+
+    fn carrier(&mut self, bytes: &[u8], mime: &str) -> Carried {
+        // Tokens are longer than what they replace, by less than a factor of sixteen.
+        let limits = Limits { bytes: 16 << 20, ..Limits::default() };
+        match Batch::parse(bytes, &limits) {
+            Ok(batch) => {
+                self.messages = batch.messages.iter().map(|message| message.raw().to_owned()).collect();
+                if batch.single { Carried::Single } else { Carried::Array(batch.messages.len()) }
+            }
+            Err(_) => self.keep(bytes, mime),
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8], mime: &str) -> Carried {
+        self.body = Some((mime.to_owned(), text(bytes)));
+        Carried::Body
+    }
+}
+
+/// Redacted bytes are text: messages or one token.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn link(wire: &Wire) -> Link {
+    match (wire.exchange(), wire.socket()) {
+        (Some(exchange), _) => Link::Exchange(exchange.0),
+        (None, Some(socket)) => Link::Socket(socket.0),
+        (None, None) => Link::Exchange(0),
+    }
+}

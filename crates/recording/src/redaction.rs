@@ -1,0 +1,311 @@
+//! Redaction: what leaves this module holds no secret, no name and no text, only tokens that keep equality and length.
+//!
+//! Three steps, each closed against the unknown. The tables of `policy` say for each member whether it is kept; a text that
+//! no table knows is replaced. Every replaced value is remembered, and `known` searches all kept texts for it. What cannot be
+//! parsed is replaced whole. Tokens themselves pass unchanged, so that redacting twice is redacting once.
+//!
+//! [`Redacted`] can be made here only; writers and live judges take nothing else.
+
+mod http;
+mod known;
+mod policy;
+
+use std::collections::BTreeMap;
+
+use protocol::bayeux::batch::{Batch, Limits};
+use protocol::chat::CHANNEL_PREFIX;
+use protocol::wire::{Close, Entry, Exchange, Request, Response, Socket, Wire};
+
+use crate::json::Node;
+use crate::token::{self, Class, Key};
+
+use self::known::Known;
+pub use self::policy::POLICY_VERSION;
+use self::policy::{Grammar, Place, Rule};
+
+/// Something without secrets. Only a [`Redactor`] makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redacted<T>(T);
+
+impl<T> Redacted<T> {
+    /// The redacted value.
+    #[must_use]
+    pub const fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// The redacted value, taken out.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+/// Replaces secrets by tokens. One redactor serves one session of capturing: it remembers the secrets that it has seen.
+#[derive(Clone, Debug)]
+pub struct Redactor {
+    key: Key,
+    known: Known,
+    hosts: BTreeMap<String, usize>,
+    limits: Limits,
+}
+
+impl Redactor {
+    /// Starts with a key and without any known secret.
+    #[must_use]
+    pub fn new(key: Key) -> Self {
+        Self { key, known: Known::default(), hosts: BTreeMap::new(), limits: Limits::default() }
+    }
+
+    /// The name of the key.
+    #[must_use]
+    pub fn key_id(&self) -> String {
+        self.key.id()
+    }
+
+    /// Redacts one entry. Bodies and texts become the redacted messages without white space between values; what is no
+    /// batch of messages becomes one token.
+    pub fn entry(&mut self, entry: &Entry) -> Redacted<Entry> {
+        let wire = match &entry.wire {
+            Wire::Request(exchange, request) => self.request(*exchange, request),
+            Wire::Response(exchange, response) => Wire::Response(*exchange, self.response(response)),
+            Wire::Broken(exchange, failure) => Wire::Broken(*exchange, failure.clone()),
+            Wire::Upgrade(socket, request) => self.upgrade(*socket, request),
+            Wire::Upgraded(socket, headers) => Wire::Upgraded(*socket, self.headers(headers)),
+            Wire::Refused(socket, response) => Wire::Refused(*socket, self.response(response)),
+            Wire::Text(socket, text) => Wire::Text(*socket, self.carrier(text.as_bytes())),
+            Wire::Binary(socket, bytes) => Wire::Binary(*socket, self.opaque(bytes).into_bytes()),
+            Wire::Ping(socket, bytes) => Wire::Ping(*socket, self.opaque(bytes).into_bytes()),
+            Wire::Pong(socket, bytes) => Wire::Pong(*socket, self.opaque(bytes).into_bytes()),
+            Wire::Close(socket, close) => {
+                Wire::Close(*socket, Close { code: close.code, reason: self.unknown(&close.reason) })
+            }
+            Wire::Lost(socket, failure) => Wire::Lost(*socket, failure.clone()),
+        };
+        Redacted(Entry { at: entry.at, from: entry.from, wire })
+    }
+
+    /// Redacts a label of our own making, such as a step of a scenario: letters, digits and ` ._:/+-` are kept unless they
+    /// hold a known secret or look like an address.
+    pub fn label(&mut self, label: &str) -> Redacted<String> {
+        let plain = label.len() <= 120
+            && !label.contains("://")
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ._:/+-".contains(&byte));
+        let whole = token::whole(label).is_some();
+        let kept = if whole || plain { label.to_owned() } else { self.hide(Class::Unknown, label) };
+        Redacted(self.scrub(kept, false))
+    }
+
+    /// The symbol of a host, `$host.1` for the first.
+    pub fn host(&mut self, host: &str) -> Redacted<String> {
+        Redacted(self.host_symbol(host))
+    }
+
+    fn request(&mut self, exchange: Exchange, request: &Request) -> Wire {
+        let body = self.body(&request.body);
+        Wire::Request(exchange, Request { body, ..self.request_head(request) })
+    }
+
+    fn upgrade(&mut self, socket: Socket, request: &Request) -> Wire {
+        let body = self.body(&request.body);
+        Wire::Upgrade(socket, Request { body, ..self.request_head(request) })
+    }
+
+    fn request_head(&mut self, request: &Request) -> Request {
+        // Headers first: their cookies may stand in the path too.
+        let headers = self.headers(&request.headers);
+        Request {
+            method: self.method(&request.method),
+            target: self.target(&request.target),
+            headers,
+            body: Vec::new(),
+        }
+    }
+
+    fn response(&mut self, response: &Response) -> Response {
+        let body = self.body(&response.body);
+        Response { status: response.status, headers: self.headers(&response.headers), body }
+    }
+
+    fn body(&mut self, body: &[u8]) -> Vec<u8> {
+        if body.is_empty() { Vec::new() } else { self.carrier(body).into_bytes() }
+    }
+
+    /// What carries messages: a body or a text frame.
+    fn carrier(&mut self, bytes: &[u8]) -> String {
+        let Ok(batch) = Batch::parse(bytes, &self.limits) else { return self.opaque(bytes) };
+        let messages: Vec<String> = batch.messages.iter().map(|message| self.message(message.text())).collect();
+        if batch.single { messages.concat() } else { format!("[{}]", messages.join(",")) }
+    }
+
+    fn message(&mut self, text: &str) -> String {
+        let node = Node::parse(text).unwrap_or_else(|| Node::Opaque(text.to_owned()));
+        let node = self.node(node, Rule::Inside(Place::Message));
+        self.scrub_node(node).to_string()
+    }
+
+    /// Bytes that nobody understands, as one token of their length.
+    fn opaque(&self, bytes: &[u8]) -> String {
+        let text = String::from_utf8_lossy(bytes);
+        if token::whole(&text) == Some(Class::Text) {
+            return text.into_owned();
+        }
+        token::token(&self.key, Class::Text, &text)
+    }
+
+    fn node(&mut self, node: Node, rule: Rule) -> Node {
+        match node {
+            Node::Plain(plain) => self.plain(plain, rule),
+            Node::Text(text) => Node::Text(self.text(&text, rule)),
+            Node::List(items) => Node::List(items.into_iter().map(|item| self.node(item, rule)).collect()),
+            Node::Object(members) => {
+                let place = match rule {
+                    Rule::Inside(place) => place,
+                    Rule::Hide(Class::UserData) => Place::UserData,
+                    Rule::Hide(_) | Rule::Keep(_) => Place::Unknown,
+                };
+                Node::Object(members.into_iter().map(|member| self.member(member, place, rule)).collect())
+            }
+            Node::Opaque(raw) => Node::Text(self.hide(Class::Unknown, &raw)),
+        }
+    }
+
+    fn member(&mut self, (name, node): (String, Node), place: Place, outer: Rule) -> (String, Node) {
+        let rule = match (outer, policy::rule(place, &name)) {
+            // Inside a hidden member everything is hidden.
+            (Rule::Hide(class), Rule::Inside(_) | Rule::Keep(_)) if class != Class::UserData => Rule::Hide(class),
+            (_, rule) => rule,
+        };
+        let name = if policy::keeps_name(place, &name) || token::whole(&name).is_some() {
+            name
+        } else {
+            self.hide(Class::Name, &name)
+        };
+        (name, self.node(node, rule))
+    }
+
+    /// A literal or a number.
+    fn plain(&mut self, plain: String, rule: Rule) -> Node {
+        let hidden = match rule {
+            // A small number in attached data, such as a time zone, names nobody.
+            Rule::Hide(Class::UserData) => plain.bytes().filter(u8::is_ascii_digit).count() > 6,
+            Rule::Hide(_) => true,
+            Rule::Keep(_) | Rule::Inside(_) => false,
+        };
+        let Rule::Hide(class) = rule else { return Node::Plain(plain) };
+        if !hidden || token::is_number_token(&plain) || !Node::Plain(plain.clone()).is_number() {
+            return Node::Plain(plain);
+        }
+        self.known.learn(class, &plain);
+        Node::Plain(token::number_token(&self.key, class, &plain))
+    }
+
+    fn text(&mut self, text: &str, rule: Rule) -> String {
+        match rule {
+            Rule::Hide(class) => self.hide(class, text),
+            Rule::Inside(Place::Data) => self.hide(Class::Text, text),
+            Rule::Inside(Place::UserData) => self.hide(Class::UserData, text),
+            Rule::Inside(Place::From) => self.hide(Class::Nickname, text),
+            Rule::Inside(_) => self.unknown(text),
+            Rule::Keep(Grammar::Channel) => self.channel(text),
+            Rule::Keep(Grammar::Error) => self.error(text),
+            Rule::Keep(Grammar::ChatAdvice) => self.chat_advice(text),
+            Rule::Keep(grammar) if policy::obeys(grammar, text) => text.to_owned(),
+            Rule::Keep(_) => self.unknown(text),
+        }
+    }
+
+    /// Replaces a value and remembers it.
+    fn hide(&mut self, class: Class, value: &str) -> String {
+        if token::whole(value) == Some(class) {
+            return value.to_owned();
+        }
+        // Texts are too common to be searched for: their words stand in channels and names by right.
+        if !matches!(class, Class::Text | Class::UserData | Class::Unknown | Class::Name) {
+            self.known.learn(class, value);
+        }
+        token::token(&self.key, class, value)
+    }
+
+    /// A text at a place where nothing is expected.
+    fn unknown(&mut self, text: &str) -> String {
+        if policy::is_vocabulary(text) || token::whole(text).is_some() {
+            return text.to_owned();
+        }
+        let class = self.known.class(text).unwrap_or(Class::Unknown);
+        self.hide(class, text)
+    }
+
+    fn channel(&mut self, channel: &str) -> String {
+        let segments: Vec<String> = channel
+            .split('/')
+            .map(|segment| {
+                let plain = segment.len() <= 40
+                    && policy::few_digits(segment)
+                    && segment.bytes().all(|byte| (b' '..=b'~').contains(&byte) && !b"\"\\@".contains(&byte));
+                let kept =
+                    plain || token::find(segment).len() == 1 || channel.strip_prefix(CHANNEL_PREFIX) == Some(segment);
+                if kept { segment.to_owned() } else { self.unknown(segment) }
+            })
+            .collect();
+        segments.join("/")
+    }
+
+    /// `ddd:arg,arg:text`, or words that are known as a whole.
+    fn error(&mut self, error: &str) -> String {
+        let grammar = || {
+            let (code, rest) = error.split_once(':')?;
+            let (arguments, text) = rest.split_once(':')?;
+            (code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit())).then_some((code, arguments, text))
+        };
+        let Some((code, arguments, text)) = grammar() else {
+            return if policy::is_vocabulary(error) { error.to_owned() } else { self.hide(Class::Text, error) };
+        };
+        let arguments: Vec<String> = arguments
+            .split(',')
+            .map(|argument| if argument.starts_with('/') { self.channel(argument) } else { self.unknown(argument) })
+            .collect();
+        let words = text.trim_start_matches(' ');
+        let blanks = &text[..text.len() - words.len()];
+        let words = if policy::is_vocabulary(words) { words.to_owned() } else { self.hide(Class::Text, words) };
+        format!("{code}:{}:{blanks}{words}", arguments.join(","))
+    }
+
+    /// Words of the server, with `referenceId[...]` kept apart since it differs each time.
+    fn chat_advice(&mut self, advice: &str) -> String {
+        const REFERENCE: &str = "referenceId[";
+        let parts = || {
+            let (words, rest) = advice.split_once(REFERENCE)?;
+            let (reference, tail) = rest.split_once(']')?;
+            Some((words, reference, tail))
+        };
+        let Some((words, reference, tail)) = parts() else { return self.hide(Class::Text, advice) };
+        let words_token = self.hide(Class::Text, words.trim_end());
+        let reference = self.hide(Class::Reference, reference);
+        let tail = self.hide(Class::Text, tail);
+        format!("{words_token} {REFERENCE}{reference}]{tail}")
+    }
+
+    fn scrub_node(&self, node: Node) -> Node {
+        match node {
+            Node::Text(text) => {
+                let chat_channel = text.starts_with(CHANNEL_PREFIX);
+                Node::Text(self.scrub(text, chat_channel))
+            }
+            Node::List(items) => Node::List(items.into_iter().map(|item| self.scrub_node(item)).collect()),
+            Node::Object(members) => Node::Object(
+                members.into_iter().map(|(name, node)| (self.scrub(name, true), self.scrub_node(node))).collect(),
+            ),
+            Node::Plain(_) | Node::Opaque(_) => node,
+        }
+    }
+
+    /// Searches a kept text for known secrets.
+    fn scrub(&self, text: String, credentials_only: bool) -> String {
+        if policy::is_vocabulary(&text) || token::whole(&text).is_some() {
+            return text;
+        }
+        let token = |class, value: &str| token::token(&self.key, class, value);
+        self.known.scrub(&text, credentials_only, token).unwrap_or(text)
+    }
+}

@@ -1,0 +1,248 @@
+//! Redaction of what stands around a body: method, target and header fields.
+//!
+//! Header fields that no list names are dropped; hosts become `$host.N`.
+
+use protocol::wire::Headers;
+
+use super::{Redactor, policy};
+use crate::token::{self, Class};
+
+/// Fields whose values say how the wire works and nothing about anybody, in lower case and sorted.
+const KEPT_FIELDS: &[&str] = &[
+    "accept",
+    "accept-encoding",
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-max-age",
+    "allow",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expires",
+    "keep-alive",
+    "pragma",
+    "retry-after",
+    "sec-websocket-extensions",
+    "sec-websocket-protocol",
+    "sec-websocket-version",
+    "server",
+    "transfer-encoding",
+    "upgrade",
+    "vary",
+];
+
+/// Fields that hold an origin or an address, in lower case and sorted.
+const HOST_FIELDS: &[&str] = &["access-control-allow-origin", "host", "location", "origin", "referer"];
+
+/// Cookies whose names are public.
+const COOKIES: &[&str] = &["BAYEUX_BROWSER", "JSESSIONID", "ROUTEID", "AWSALB", "AWSALBCORS"];
+
+/// Path segments that are the same everywhere, sorted.
+const SEGMENTS: &[&str] = &[
+    "",
+    "1",
+    "2",
+    "bayeux",
+    "chat",
+    "chat-ntf",
+    "cometd",
+    "connect",
+    "disconnect",
+    "genesys",
+    "gms",
+    "handshake",
+    "service",
+];
+
+impl Redactor {
+    pub(super) fn method(&mut self, method: &str) -> String {
+        let plain = (1..=10).contains(&method.len()) && method.bytes().all(|byte| byte.is_ascii_uppercase());
+        if plain { method.to_owned() } else { self.unknown(method) }
+    }
+
+    /// Path and query; a path is kept segment by segment, of a query only the shape.
+    pub(super) fn target(&mut self, target: &str) -> String {
+        if target == "*" {
+            return target.to_owned();
+        }
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        let (origin, path) = match path.split_once("://") {
+            Some((_, rest)) => {
+                let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+                (self.host_symbol(host), path)
+            }
+            None => (String::new(), path),
+        };
+        let segments: Vec<String> = path
+            .split('/')
+            .map(|segment| if SEGMENTS.contains(&segment) { segment.to_owned() } else { self.unknown(segment) })
+            .collect();
+        let mut redacted = format!("{origin}{}", segments.join("/"));
+        if let Some(query) = query {
+            let pairs: Vec<String> = query
+                .split('&')
+                .map(|pair| match pair.split_once('=') {
+                    Some((name, value)) => format!("{}={}", self.parameter(name), self.unknown(value)),
+                    None => self.unknown(pair),
+                })
+                .collect();
+            redacted = format!("{redacted}?{}", pairs.join("&"));
+        }
+        redacted
+    }
+
+    fn parameter(&mut self, name: &str) -> String {
+        match name {
+            "message" | "jsonp" | "operation" | "secureKey" => name.to_owned(),
+            _ if token::whole(name).is_some() => name.to_owned(),
+            _ => self.hide(Class::Name, name),
+        }
+    }
+
+    pub(super) fn headers(&mut self, headers: &Headers) -> Headers {
+        let mut kept = Headers::new();
+        for (name, value) in &headers.0 {
+            let lower = name.to_ascii_lowercase();
+            let value = match lower.as_str() {
+                "cookie" => self.cookie(value),
+                "set-cookie" => self.set_cookie(value),
+                field if HOST_FIELDS.contains(&field) => self.origin(value),
+                field if KEPT_FIELDS.contains(&field) => self.field(value),
+                _ => continue,
+            };
+            kept = kept.with(name, &self.scrub(value, false));
+        }
+        kept
+    }
+
+    /// A value of a kept field: the characters of media types, tokens, versions and parameters.
+    fn field(&mut self, value: &str) -> String {
+        let plain = value.len() <= 120
+            && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ,;=*/+-._()\":".contains(&byte));
+        if plain { value.to_owned() } else { self.unknown(value) }
+    }
+
+    fn cookie(&mut self, value: &str) -> String {
+        let pairs: Vec<String> = value.split(';').map(|pair| self.cookie_pair(pair.trim())).collect();
+        pairs.join("; ")
+    }
+
+    fn set_cookie(&mut self, value: &str) -> String {
+        let mut parts = value.split(';').map(str::trim);
+        let mut kept = vec![self.cookie_pair(parts.next().unwrap_or_default())];
+        for part in parts {
+            let (name, value) = part.split_once('=').map_or((part, None), |(name, value)| (name, Some(value)));
+            match (name.to_ascii_lowercase().as_str(), value) {
+                ("secure" | "httponly" | "partitioned", None) => kept.push(part.to_owned()),
+                ("max-age" | "samesite" | "priority" | "expires", Some(value)) => {
+                    let plain = value.len() <= 40
+                        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ,:-".contains(&byte));
+                    if plain {
+                        kept.push(part.to_owned());
+                    }
+                }
+                ("path", Some(value)) => kept.push(format!("{name}={}", self.target(value))),
+                ("domain", Some(value)) => kept.push(format!("{name}={}", self.host_symbol(value))),
+                _ => {}
+            }
+        }
+        kept.join("; ")
+    }
+
+    fn cookie_pair(&mut self, pair: &str) -> String {
+        let Some((name, value)) = pair.split_once('=') else { return self.hide(Class::Cookie, pair) };
+        let name = if COOKIES.contains(&name) || token::whole(name).is_some() {
+            name.to_owned()
+        } else {
+            self.hide(Class::Name, name)
+        };
+        format!("{name}={}", self.hide(Class::Cookie, value))
+    }
+
+    /// `*`, `null`, a host, or a URL.
+    fn origin(&mut self, value: &str) -> String {
+        match value {
+            "*" | "null" => value.to_owned(),
+            path if path.starts_with('/') => self.target(path),
+            url if url.contains("://") => {
+                let scheme = if url.starts_with("https:") { "https" } else { "http" };
+                format!("{scheme}://{}", self.target(url))
+            }
+            host => self.host_symbol(host),
+        }
+    }
+
+    /// `$host.N`, N counting hosts in the order in which they are seen.
+    pub(super) fn host_symbol(&mut self, host: &str) -> String {
+        let symbol = host.strip_prefix("$host.");
+        if host.is_empty() || symbol.is_some_and(|digits| policy::obeys(policy::Grammar::Digits, digits)) {
+            return host.to_owned();
+        }
+        let next = self.hosts.len() + 1;
+        let number = self.hosts.entry(host.to_ascii_lowercase()).or_insert(next);
+        format!("$host.{number}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+    use crate::token::Key;
+
+    fn redactor() -> Redactor {
+        Redactor::new(Key::from_bytes([7; 32]))
+    }
+
+    #[test]
+    fn lists_are_sorted() {
+        assert!(KEPT_FIELDS.is_sorted() && HOST_FIELDS.is_sorted() && SEGMENTS.is_sorted());
+    }
+
+    #[test]
+    fn keeps_known_paths_and_hides_the_rest() {
+        let mut redactor = redactor();
+        assert_eq!(redactor.target("/genesys/cometd/handshake"), "/genesys/cometd/handshake");
+        let hidden = redactor.target("/ann/cometd?secureKey=abc&x=1");
+        assert!(hidden.starts_with("/unk_"), "{hidden}");
+        assert!(hidden.contains("/cometd?secureKey=unk_"), "{hidden}");
+        assert!(!hidden.contains("abc") && !hidden.contains("x=1") && !hidden.contains("ann"), "{hidden}");
+        assert_eq!(redactor.target(&hidden), hidden);
+    }
+
+    #[test]
+    fn keeps_cookie_attributes_and_hides_values() {
+        let mut redactor = redactor();
+        let token = redactor.hide(Class::Cookie, "b1");
+        let headers = Headers::new()
+            .with("Set-Cookie", "BAYEUX_BROWSER=b1; Path=/; Domain=gms.example.org; HttpOnly; SameSite=None")
+            .with("Cookie", "BAYEUX_BROWSER=b1")
+            .with("Authorization", "Basic QW5u")
+            .with("X-Forwarded-For", "10.0.0.1")
+            .with("Host", "gms.example.org");
+        let expected = Headers::new()
+            .with("Set-Cookie", &format!("BAYEUX_BROWSER={token}; Path=/; Domain=$host.1; HttpOnly; SameSite=None"))
+            .with("Cookie", &format!("BAYEUX_BROWSER={token}"))
+            .with("Host", "$host.1");
+        let redacted = redactor.headers(&headers);
+        assert_eq!(redacted, expected);
+        assert_eq!(redactor.headers(&redacted), expected);
+    }
+
+    #[test]
+    fn origins_become_symbols() {
+        let mut redactor = redactor();
+        assert_eq!(
+            redactor.origin("https://gms.example.org:8443/genesys/x?k=v").split("unk_").next(),
+            Some("https://$host.1/genesys/")
+        );
+        assert_eq!(redactor.origin("*"), "*");
+    }
+}

@@ -1,0 +1,279 @@
+//! The file format `*.tape.jsonl`: one JSON object per line, a header first, then records with a counter and a time.
+//!
+//! A *unit* is the record of something that crossed the wire, followed by one `msg` line for each Bayeux message that it
+//! carried, or by one `body` line. Units are appended with one write each, so a file that ends anywhere is readable up to its
+//! last complete unit; without an `end` record it counts as interrupted, which is no error. Lines that begin with `#` are
+//! comments. Unknown kinds and members are kept and otherwise ignored.
+
+mod error;
+mod read;
+mod record;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use protocol::time::Time;
+use protocol::wire::{Close, Entry, Exchange, Headers, Request, Response, Side, Socket, Wire};
+
+pub use self::error::ReadError;
+pub use self::record::{Carried, Closer, ConnLabel, Control, Finish, Kind, Link, Record};
+
+/// The version of the format that this program writes.
+///
+/// A reader takes every minor version of its major one. Changes:
+/// - 1.0: the first.
+pub const VERSION: Version = Version { major: 1, minor: 0 };
+
+/// The longest line that is read. Tokens are longer than what they replace, so this is well above the limit of a body.
+pub const MAX_LINE: usize = 16 << 20;
+
+/// The most nested line that is read.
+pub const MAX_DEPTH: usize = 100;
+
+/// `major.minor` of a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// Changes when an old reader would misunderstand.
+    pub major: u32,
+    /// Changes when something is added.
+    pub minor: u32,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// The first line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The version of the format.
+    pub version: Version,
+    /// The version of the program that wrote the tape.
+    pub tool: String,
+    /// Its commit.
+    pub git: String,
+    /// Wall time at moment zero, RFC 3339 in UTC.
+    pub start: String,
+    /// The name of the recording.
+    pub id: String,
+    /// Where the traffic came from: `live`, `proxy`, `sim`, `har`.
+    pub source: String,
+    /// What was played, if it was a scenario.
+    pub scenario: Option<String>,
+    /// The seed of a virtual run.
+    pub seed: Option<u64>,
+    /// What was said about the surroundings.
+    pub env: BTreeMap<String, String>,
+    /// The name of the key behind the tokens.
+    pub key_id: String,
+}
+
+/// Whether a tape is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It ends with an `end` record, as intended.
+    Complete,
+    /// It ends with an `end` record that says that the recording was cut short.
+    Aborted,
+    /// It has no `end` record: the recorder was killed, or still writes.
+    Interrupted,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Complete => "complete",
+            Self::Aborted => "aborted",
+            Self::Interrupted => "interrupted",
+        })
+    }
+}
+
+/// An entry and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// The line of the unit.
+    pub line: usize,
+    /// The lines of its messages, or of its body.
+    pub inner: Vec<usize>,
+    /// The TCP connection; `h0` if nobody saw it.
+    pub conn: ConnLabel,
+    /// What crossed the wire, redacted.
+    pub entry: Entry,
+}
+
+/// A step of a scenario or a deed of an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The line.
+    pub line: usize,
+    /// When.
+    pub at: Time,
+    /// Which.
+    pub label: String,
+}
+
+/// A recording that was read.
+#[derive(Clone, Debug)]
+pub struct Tape {
+    header: Header,
+    header_text: String,
+    records: Vec<Record>,
+    status: Status,
+    torn: usize,
+}
+
+impl Tape {
+    /// Reads the bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if it is no tape, or not the one that was written. A torn end is no error: it is cut off.
+    pub fn read(bytes: &[u8]) -> Result<Self, ReadError> {
+        read::read(bytes)
+    }
+
+    /// The first line.
+    #[must_use]
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Whether the tape is whole.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        self.status
+    }
+
+    /// How many bytes were cut off at a torn end.
+    #[must_use]
+    pub const fn torn(&self) -> usize {
+        self.torn
+    }
+
+    /// The records behind the header, in order.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The bytes of the tape as read, without comments and without what was torn.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = format!("{}\n", self.header_text);
+        for record in &self.records {
+            bytes.push_str(&record.text);
+            bytes.push('\n');
+        }
+        bytes.into_bytes()
+    }
+
+    /// What crossed the wire, in order, redacted.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Entry> {
+        self.located().into_iter().map(|located| located.entry).collect()
+    }
+
+    /// What crossed the wire, with the lines where it stands.
+    #[must_use]
+    pub fn located(&self) -> Vec<Located> {
+        let mut located = Vec::new();
+        let mut records = self.records.iter();
+        while let Some(record) = records.next() {
+            let inner: Vec<&Record> = records.by_ref().take(record.kind.carried().lines()).collect();
+            if let Some((conn, from, wire)) = wire(&record.kind, &inner) {
+                let entry = Entry { at: Time::from_micros(record.t), from, wire };
+                located.push(Located { line: record.line, inner: inner.iter().map(|r| r.line).collect(), conn, entry });
+            }
+        }
+        located
+    }
+
+    /// The marks, in order.
+    #[must_use]
+    pub fn marks(&self) -> Vec<Mark> {
+        let mark = |record: &Record| match &record.kind {
+            Kind::Mark { label } => {
+                Some(Mark { line: record.line, at: Time::from_micros(record.t), label: label.clone() })
+            }
+            _ => None,
+        };
+        self.records.iter().filter_map(mark).collect()
+    }
+}
+
+/// The wire entry of a unit; `None` for a record that is no unit.
+fn wire(kind: &Kind, inner: &[&Record]) -> Option<(ConnLabel, Side, Wire)> {
+    let body = |carried: Carried| -> String {
+        let texts: Vec<&str> = inner
+            .iter()
+            .filter_map(|record| match &record.kind {
+                Kind::Msg { message, .. } => Some(message.get()),
+                Kind::Body { text, .. } => Some(text.as_str()),
+                _ => None,
+            })
+            .collect();
+        match carried {
+            Carried::Array(_) => format!("[{}]", texts.join(",")),
+            Carried::Nothing | Carried::Single | Carried::Body => texts.concat(),
+        }
+    };
+    Some(match kind {
+        Kind::HttpReq { conn, link, method, url, headers, carried } => {
+            let request = Request {
+                method: method.clone(),
+                target: url.clone(),
+                headers: headers.clone(),
+                body: body(*carried).into_bytes(),
+            };
+            let wire = match link {
+                Link::Exchange(number) => Wire::Request(Exchange(*number), request),
+                Link::Socket(number) => Wire::Upgrade(Socket(*number), request),
+            };
+            (*conn, Side::Client, wire)
+        }
+        Kind::HttpRes { conn, link, status, headers, carried } => {
+            let response = Response { status: *status, headers: headers.clone(), body: body(*carried).into_bytes() };
+            let wire = match link {
+                Link::Exchange(number) => Wire::Response(Exchange(*number), response),
+                Link::Socket(number) => Wire::Refused(Socket(*number), response),
+            };
+            (*conn, Side::Server, wire)
+        }
+        Kind::HttpErr { conn, link: Link::Exchange(number), by, error } => {
+            (*conn, *by, Wire::Broken(Exchange(*number), error.clone()))
+        }
+        Kind::WsOpen { conn, link: Link::Socket(number), headers } => {
+            (*conn, Side::Server, Wire::Upgraded(Socket(*number), headers.clone()))
+        }
+        Kind::WsMsg { conn, link: Link::Socket(number), from, opcode, carried } => {
+            let text = body(*carried);
+            let wire = match opcode {
+                2 => Wire::Binary(Socket(*number), text.into_bytes()),
+                _ => Wire::Text(Socket(*number), text),
+            };
+            (*conn, *from, wire)
+        }
+        Kind::WsCtl { conn, link: Link::Socket(number), from, control } => {
+            let wire = match control {
+                Control::Close { code, reason } => {
+                    Wire::Close(Socket(*number), Close { code: *code, reason: reason.clone() })
+                }
+                Control::Ping(payload) => Wire::Ping(Socket(*number), payload.clone().into_bytes()),
+                Control::Pong(payload) => Wire::Pong(Socket(*number), payload.clone().into_bytes()),
+            };
+            (*conn, *from, wire)
+        }
+        Kind::WsErr { conn, link: Link::Socket(number), by, error } => {
+            (*conn, *by, Wire::Lost(Socket(*number), error.clone()))
+        }
+        _ => return None,
+    })
+}
+
+/// The media type that header fields name.
+pub(crate) fn mime(headers: &Headers) -> String {
+    headers.get("content-type").unwrap_or_default().to_owned()
+}

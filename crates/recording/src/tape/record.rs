@@ -1,0 +1,436 @@
+//! The kinds of lines on a tape, as stored. They are the format's own: a change of the wire vocabulary does not change them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use protocol::wire::{Failure, Headers, Side};
+use serde_json::value::RawValue;
+
+use crate::json::quoted;
+
+/// One line behind the header.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The line of the file, from 1.
+    pub line: usize,
+    /// The counter, from 1 and without gaps.
+    pub n: u64,
+    /// Microseconds since the start, never less than on the line before.
+    pub t: u64,
+    /// What the line says.
+    pub kind: Kind,
+    /// The line as it stands, with members that this version does not know.
+    pub text: String,
+}
+
+/// A TCP connection, `h1` on the tape. `h0` stands for one that nobody saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnLabel(pub u64);
+
+impl fmt::Display for ConnLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "h{}", self.0)
+    }
+}
+
+/// What a unit belongs to: an HTTP exchange (`e1`) or a WebSocket (`s1`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Link {
+    /// An HTTP exchange.
+    Exchange(u64),
+    /// A WebSocket, from its upgrade request on.
+    Socket(u64),
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exchange(number) => write!(f, "e{number}"),
+            Self::Socket(number) => write!(f, "s{number}"),
+        }
+    }
+}
+
+/// Who closed a TCP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closer {
+    /// The client.
+    Client,
+    /// The server.
+    Server,
+    /// Neither: the network, or our own side.
+    Net,
+}
+
+impl Closer {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+            Self::Net => "net",
+        }
+    }
+}
+
+/// What a unit carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Carried {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// An array of so many messages.
+    Array(usize),
+    /// One message without an array around it.
+    Single,
+    /// Something else; a `body` line follows.
+    Body,
+}
+
+impl Carried {
+    /// How many lines follow the line of the unit.
+    #[must_use]
+    pub const fn lines(self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Array(messages) => messages,
+            Self::Single | Self::Body => 1,
+        }
+    }
+}
+
+/// How a recording ended, as its last line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// As intended.
+    Complete,
+    /// Cut short on purpose.
+    Aborted,
+}
+
+impl Finish {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+/// What a line says.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// A TCP connection is there.
+    ConnOpen {
+        /// Which.
+        conn: ConnLabel,
+        /// `http/1.1` or `ws`.
+        proto: String,
+        /// The symbol of the peer, `$host.1`.
+        peer: String,
+        /// Whether it is encrypted.
+        tls: bool,
+    },
+    /// A TCP connection is gone.
+    ConnClose {
+        /// Which.
+        conn: ConnLabel,
+        /// Who closed it.
+        by: Closer,
+        /// Why, if not in order.
+        error: Option<Failure>,
+    },
+    /// A request, or the upgrade request of a WebSocket if the link is one.
+    HttpReq {
+        /// On which connection.
+        conn: ConnLabel,
+        /// Of which exchange or socket.
+        link: Link,
+        /// Such as `POST`.
+        method: String,
+        /// Path and query.
+        url: String,
+        /// The redacted fields.
+        headers: Headers,
+        /// What the body is.
+        carried: Carried,
+    },
+    /// A response, or the refusal of an upgrade.
+    HttpRes {
+        /// On which connection.
+        conn: ConnLabel,
+        /// Of which exchange or socket.
+        link: Link,
+        /// The status code.
+        status: u16,
+        /// The redacted fields.
+        headers: Headers,
+        /// What the body is.
+        carried: Carried,
+    },
+    /// An exchange that ended without a response.
+    HttpErr {
+        /// On which connection.
+        conn: ConnLabel,
+        /// Which exchange.
+        link: Link,
+        /// Whose doing it was.
+        by: Side,
+        /// What happened.
+        error: Failure,
+    },
+    /// A granted upgrade.
+    WsOpen {
+        /// On which connection.
+        conn: ConnLabel,
+        /// Which socket.
+        link: Link,
+        /// The redacted fields of the 101 response.
+        headers: Headers,
+    },
+    /// A complete text (opcode 1) or binary (opcode 2) message.
+    WsMsg {
+        /// On which connection.
+        conn: ConnLabel,
+        /// Which socket.
+        link: Link,
+        /// From whom.
+        from: Side,
+        /// 1 or 2.
+        opcode: u8,
+        /// What it is.
+        carried: Carried,
+    },
+    /// A close (opcode 8), ping (9) or pong (10).
+    WsCtl {
+        /// On which connection.
+        conn: ConnLabel,
+        /// Which socket.
+        link: Link,
+        /// From whom.
+        from: Side,
+        /// What it is.
+        control: Control,
+    },
+    /// A socket that ended without a close frame.
+    WsErr {
+        /// On which connection.
+        conn: ConnLabel,
+        /// Which socket.
+        link: Link,
+        /// Whose doing it was.
+        by: Side,
+        /// What happened.
+        error: Failure,
+    },
+    /// One message of the unit before.
+    Msg {
+        /// The counter of the unit.
+        unit: u64,
+        /// The place in the unit, from 0.
+        position: usize,
+        /// The message as it stands.
+        message: Box<RawValue>,
+    },
+    /// What a unit carries that is no batch of messages.
+    Body {
+        /// The counter of the unit.
+        unit: u64,
+        /// The media type as the unit's headers have it, possibly empty.
+        mime: String,
+        /// A token in place of the contents.
+        text: String,
+    },
+    /// A step of a scenario or a deed of the agent.
+    Mark {
+        /// Which.
+        label: String,
+    },
+    /// The last line.
+    End {
+        /// How the recording ended.
+        status: Finish,
+        /// How many lines there were of each kind, the header and this one left out.
+        counts: BTreeMap<String, u64>,
+        /// BLAKE3 of all bytes before this line.
+        hash: String,
+    },
+    /// A kind that this version does not know.
+    Unknown,
+}
+
+/// A control frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Opcode 8.
+    Close {
+        /// Status code; 1005 for none.
+        code: u16,
+        /// Redacted reason.
+        reason: String,
+    },
+    /// Opcode 9, with a token in place of its payload.
+    Ping(String),
+    /// Opcode 10, likewise.
+    Pong(String),
+}
+
+/// The word for a failure.
+pub(super) const fn failure_word(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Unreachable => "unreachable",
+        Failure::Reset => "reset",
+        Failure::TimedOut => "timeout",
+        Failure::Aborted => "aborted",
+        Failure::TooLarge => "too-large",
+        Failure::Protocol => "protocol",
+    }
+}
+
+pub(super) const FAILURES: [Failure; 6] =
+    [Failure::Unreachable, Failure::Reset, Failure::TimedOut, Failure::Aborted, Failure::TooLarge, Failure::Protocol];
+
+pub(super) const fn side_word(side: Side) -> &'static str {
+    match side {
+        Side::Client => "client",
+        Side::Server => "server",
+    }
+}
+
+const fn direction(from: Side) -> &'static str {
+    match from {
+        Side::Client => "send",
+        Side::Server => "receive",
+    }
+}
+
+impl Kind {
+    /// The word in the member `k`; empty for an unknown kind.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::ConnOpen { .. } => "conn.open",
+            Self::ConnClose { .. } => "conn.close",
+            Self::HttpReq { .. } => "http.req",
+            Self::HttpRes { .. } => "http.res",
+            Self::HttpErr { .. } => "http.err",
+            Self::WsOpen { .. } => "ws.open",
+            Self::WsMsg { .. } => "ws.msg",
+            Self::WsCtl { .. } => "ws.ctl",
+            Self::WsErr { .. } => "ws.err",
+            Self::Msg { .. } => "msg",
+            Self::Body { .. } => "body",
+            Self::Mark { .. } => "mark",
+            Self::End { .. } => "end",
+            Self::Unknown => "",
+        }
+    }
+
+    /// What the unit carries, if the line is one.
+    #[must_use]
+    pub const fn carried(&self) -> Carried {
+        match self {
+            Self::HttpReq { carried, .. } | Self::HttpRes { carried, .. } | Self::WsMsg { carried, .. } => *carried,
+            _ => Carried::Nothing,
+        }
+    }
+
+    /// The line with its counter and time, line feed included.
+    pub(crate) fn line(&self, n: u64, t: u64) -> String {
+        let mut line = Line(format!(r#"{{"k":"{}","n":{n},"t":{t}"#, self.word()));
+        match self {
+            Self::ConnOpen { conn, proto, peer, tls } => {
+                line.text("c", conn).text("proto", proto).text("peer", peer).raw("tls", tls);
+            }
+            Self::ConnClose { conn, by, error } => {
+                line.text("c", conn).text("by", by.word());
+                if let Some(error) = error {
+                    line.error(error);
+                }
+            }
+            Self::HttpReq { conn, link, method, url, headers, carried } => {
+                line.text("c", conn).text("x", link).text("method", method).text("url", url);
+                line.headers(headers).carried(*carried);
+            }
+            Self::HttpRes { conn, link, status, headers, carried } => {
+                line.text("c", conn).text("x", link).raw("status", status).headers(headers).carried(*carried);
+            }
+            Self::HttpErr { conn, link, by, error } | Self::WsErr { conn, link, by, error } => {
+                line.text("c", conn).text("x", link).text("by", side_word(*by)).error(error);
+            }
+            Self::WsOpen { conn, link, headers } => {
+                line.text("c", conn).text("x", link).raw("status", 101).headers(headers);
+            }
+            Self::WsMsg { conn, link, from, opcode, carried } => {
+                line.text("c", conn).text("x", link).text("type", direction(*from)).raw("opcode", opcode);
+                line.carried(*carried);
+            }
+            Self::WsCtl { conn, link, from, control } => {
+                line.text("c", conn).text("x", link).text("type", direction(*from));
+                match control {
+                    Control::Close { code, reason } => {
+                        line.raw("opcode", 8).raw("code", code).text("reason", reason);
+                    }
+                    Control::Ping(payload) => {
+                        line.raw("opcode", 9).text("payload", payload);
+                    }
+                    Control::Pong(payload) => {
+                        line.raw("opcode", 10).text("payload", payload);
+                    }
+                }
+            }
+            Self::Msg { unit, position, message } => {
+                line.raw("u", unit).raw("j", position).raw("m", message);
+            }
+            Self::Body { unit, mime, text } => {
+                line.raw("u", unit).text("mime", mime).text("text", text);
+            }
+            Self::Mark { label } => {
+                line.text("label", label);
+            }
+            Self::End { status, counts, hash } => {
+                let counts: Vec<String> =
+                    counts.iter().map(|(kind, count)| format!("{}:{count}", quoted(kind))).collect();
+                line.text("status", status.word()).raw("counts", format_args!("{{{}}}", counts.join(",")));
+                line.text("hash", hash);
+            }
+            Self::Unknown => {}
+        }
+        line.0 + "}\n"
+    }
+}
+
+/// A line in the making.
+struct Line(String);
+
+impl Line {
+    fn raw(&mut self, name: &str, value: impl fmt::Display) -> &mut Self {
+        self.0.push_str(&format!(r#","{name}":{value}"#));
+        self
+    }
+
+    fn text(&mut self, name: &str, value: impl fmt::Display) -> &mut Self {
+        self.raw(name, quoted(&value.to_string()))
+    }
+
+    fn error(&mut self, failure: &Failure) -> &mut Self {
+        self.raw("error", format_args!(r#"{{"class":"{}"}}"#, failure_word(failure)))
+    }
+
+    fn headers(&mut self, headers: &Headers) -> &mut Self {
+        let fields: Vec<String> = headers
+            .0
+            .iter()
+            .map(|(name, value)| format!(r#"{{"name":{},"value":{}}}"#, quoted(name), quoted(value)))
+            .collect();
+        self.raw("headers", format_args!("[{}]", fields.join(",")))
+    }
+
+    fn carried(&mut self, carried: Carried) -> &mut Self {
+        match carried {
+            Carried::Nothing => self.raw("msgs", 0),
+            Carried::Array(messages) => self.text("batch", "array").raw("msgs", messages),
+            Carried::Single => self.text("batch", "single").raw("msgs", 1),
+            Carried::Body => self.raw("msgs", 0).raw("body", true),
+        }
+    }
+}
