@@ -1,5 +1,6 @@
-//! Properties of whole tapes: round trips, torn ends, and that no secret gets through.
+//! Properties of whole tapes: round trips, torn ends, that no secret gets through, and what a comparison sees.
 
+mod compare;
 mod redaction;
 mod sample;
 mod tape;

@@ -27,7 +27,7 @@ fn message(redactor: &mut Redactor, text: &str) -> String {
 }
 
 fn value(redactor: &mut Redactor, message_value: &Value) -> Value {
-    serde_json::from_str(&message(redactor, &message_value.to_string())).unwrap()
+    serde_json::from_str(&message(redactor, &message_value.to_string())).expect("a redacted message is JSON")
 }
 
 /// Entries with a canary in every sensitive place.

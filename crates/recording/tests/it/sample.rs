@@ -178,7 +178,7 @@ pub(crate) fn chat(run: Run) -> Vec<Entry> {
             "emailAddress": "ann@example.org", "userData": {"TimeZone": -60, "customerNumber": "4711-0815"}}),
         joined,
     );
-    if run.salt % 2 == 0 {
+    if run.salt.is_multiple_of(2) {
         b.connect(false, &[]);
     }
     let agent = b.envelope(3, false, &[b.event(2, "ParticipantJoined", BOB, None)]);
@@ -263,5 +263,5 @@ pub(crate) fn pieces(run: Run, entries: &[Entry], finish: Option<Finish>) -> Vec
 }
 
 pub(crate) fn tape(run: Run, entries: &[Entry]) -> Tape {
-    Tape::read(&pieces(run, entries, Some(Finish::Complete)).concat()).unwrap()
+    Tape::read(&pieces(run, entries, Some(Finish::Complete)).concat()).expect("a written tape is readable")
 }

@@ -18,11 +18,11 @@ fn bytes() -> Vec<u8> {
 
 /// The text of the tape with one piece of it changed, and without the hash that would tell.
 fn edited(edit: impl Fn(&mut Vec<String>)) -> ReadError {
-    let text = String::from_utf8(bytes()).unwrap();
+    let text = String::from_utf8(bytes()).expect("a tape is UTF-8");
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     lines.pop();
     edit(&mut lines);
-    Tape::read((lines.join("\n") + "\n").as_bytes()).unwrap_err()
+    Tape::read((lines.join("\n") + "\n").as_bytes()).expect_err("the edit is noticed")
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn damage_in_the_middle_is_named_with_its_line() {
 
 #[test]
 fn a_changed_byte_is_found_by_the_hash() {
-    let text = String::from_utf8(bytes()).unwrap();
+    let text = String::from_utf8(bytes()).expect("a tape is UTF-8");
     let last = text.lines().count();
     let changed = text.replacen(r#""statusCode":0"#, r#""statusCode":1"#, 1);
     assert_eq!(Tape::read(changed.as_bytes()).unwrap_err(), ReadError::Hash { line: last });
