@@ -30,8 +30,7 @@ pub enum Loss {
 /// What came over the carrier.
 #[derive(Debug)]
 pub(super) enum Arrival {
-    /// Messages in order. `ordered` says whether everything the server sends comes in one order (one socket); HTTP
-    /// exchanges may overtake each other.
+    /// Messages in order. Those of different HTTP exchanges may overtake each other.
     Messages(Vec<Message>),
     /// These messages will not be answered.
     Lost(Vec<MessageId>, Loss),
@@ -95,8 +94,7 @@ impl Carrier {
         self.ever_open
     }
 
-    /// Whether an exchange other than the connect is under way, whose events may precede those of the connect.
-    pub(super) fn has_request_under_way(&self) -> bool {
+    fn has_request_under_way(&self) -> bool {
         self.exchanges.values().any(|waiting| !waiting.connect)
     }
 
