@@ -5,3 +5,4 @@ pub mod batch;
 pub mod channel;
 pub mod advice;
 pub mod http;
+pub mod client;

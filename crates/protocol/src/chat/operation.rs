@@ -25,6 +25,13 @@ pub struct RequestChat {
     pub user_data: Option<Map<String, Value>>,
 }
 
+/// Shows nothing, since all of it is personal.
+impl fmt::Debug for RequestChat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestChat").finish_non_exhaustive()
+    }
+}
+
 /// An operation with its parameters. `Debug` shows the name alone, since the rest is personal.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Operation {

@@ -1,0 +1,84 @@
+//! The order of the transcript: each index once, rising, and no later event before an earlier one that may still come.
+//!
+//! Indexes may have gaps that mean nothing, so a missing index alone does not say that an event is missing. On one socket
+//! everything comes in order. Across HTTP exchanges it does not: there a gap stays open for a while, and if it does not
+//! fill, the client asks the server, whose answer settles it.
+
+use std::collections::BTreeMap;
+
+use crate::chat::notification::Event;
+use crate::time::Time;
+
+/// Events that were shown, and events that wait.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    deduplicate: bool,
+    shown: u64,
+    /// Up to this index everything is known: what is missing does not exist.
+    complete_to: u64,
+    waiting: BTreeMap<u64, Vec<Event>>,
+    gap: Option<Time>,
+}
+
+impl Order {
+    pub(super) const fn new(deduplicate: bool) -> Self {
+        Self { deduplicate, shown: 0, complete_to: 0, waiting: BTreeMap::new(), gap: None }
+    }
+
+    /// The index shown last, 0 before the first.
+    pub(super) const fn shown(&self) -> u64 {
+        self.shown
+    }
+
+    /// The highest index that arrived, shown or not.
+    pub(super) fn seen(&self) -> u64 {
+        self.waiting.keys().next_back().copied().unwrap_or(0).max(self.shown)
+    }
+
+    /// Whether no event waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Takes an event in; one that was shown or that waits already is dropped.
+    pub(super) fn insert(&mut self, index: u64, event: Event) {
+        if self.deduplicate && (index <= self.shown || self.waiting.contains_key(&index)) {
+            return;
+        }
+        self.waiting.entry(index).or_default().push(event);
+    }
+
+    /// What arrived so far is all there is up to this index.
+    pub(super) fn complete_to(&mut self, index: u64) {
+        self.complete_to = self.complete_to.max(index);
+    }
+
+    /// What arrived so far is all there is up to the highest index seen.
+    pub(super) fn complete(&mut self) {
+        self.complete_to(self.seen());
+    }
+
+    /// The events that nothing can precede any more, in order.
+    pub(super) fn take(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some(entry) = self.waiting.first_entry() {
+            let index = *entry.key();
+            if index > self.shown + 1 && index > self.complete_to {
+                break;
+            }
+            events.extend(entry.remove());
+            self.shown = self.shown.max(index);
+        }
+        events
+    }
+
+    /// Opens the gap in front of the first waiting event until the given time, or closes it.
+    pub(super) fn open_gap(&mut self, until: Time) {
+        self.gap = if self.waiting.is_empty() { None } else { self.gap.or(Some(until)) };
+    }
+
+    /// Until when the gap stays open, if there is one.
+    pub(super) const fn gap(&self) -> Option<Time> {
+        self.gap
+    }
+}

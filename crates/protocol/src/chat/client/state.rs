@@ -1,0 +1,68 @@
+//! The states of a chat client, each holding only what is valid in it.
+
+use std::collections::VecDeque;
+
+use super::{Order, SendId};
+use crate::bayeux::message::MessageId;
+use crate::chat::operation::RequestChat;
+use crate::secret::Secret;
+use crate::time::Time;
+
+#[derive(Clone, Debug)]
+pub(super) enum State {
+    /// No chat is wanted yet, or the last one did not come about.
+    Idle,
+    /// `requestChat` is to be sent as soon as there is a connection, or at the given time.
+    WantsChat { request: RequestChat, not_before: Time },
+    /// `requestChat` was sent.
+    Requesting { request: RequestChat, publish: MessageId, deadline: Time, lost: bool },
+    /// The chat runs.
+    Chatting(Box<Chat>),
+    /// The chat is over.
+    Over,
+}
+
+/// A running chat.
+#[derive(Clone, Debug)]
+pub(super) struct Chat {
+    pub(super) key: Secret,
+    pub(super) chat_id: Option<Secret>,
+    pub(super) order: Order,
+    pub(super) restore: Restore,
+    pub(super) outbox: VecDeque<(SendId, Secret)>,
+    pub(super) sending: Option<Sending>,
+    pub(super) ending: Option<Ending>,
+}
+
+/// Whether the transcript is known to be complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Restore {
+    /// It is.
+    Complete,
+    /// `requestNotifications` is to be sent, not before the given time.
+    Due(Time),
+    /// It was sent.
+    Asked { publish: MessageId, from: u64, acknowledged: bool, answered: bool, deadline: Time },
+}
+
+/// A message whose echo is awaited.
+#[derive(Clone, Debug)]
+pub(super) struct Sending {
+    pub(super) id: SendId,
+    pub(super) text: Secret,
+    pub(super) after: u64,
+    pub(super) publish: MessageId,
+    pub(super) deadline: Time,
+    /// The answer is lost; the transcript decides once it is complete.
+    pub(super) in_doubt: bool,
+    /// Chat Server was unavailable; to be repeated then.
+    pub(super) retry_at: Option<Time>,
+}
+
+/// The end that we asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    pub(super) publish: Option<MessageId>,
+    pub(super) attempts: u32,
+    pub(super) deadline: Time,
+}
