@@ -11,6 +11,7 @@ mod known;
 mod policy;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use protocol::bayeux::batch::{Batch, Limits};
 use protocol::chat::CHANNEL_PREFIX;
@@ -42,12 +43,19 @@ impl<T> Redacted<T> {
 }
 
 /// Replaces secrets by tokens. One redactor serves one session of capturing: it remembers the secrets that it has seen.
-#[derive(Clone, Debug)]
+/// `Debug` shows none of them.
+#[derive(Clone)]
 pub struct Redactor {
     key: Key,
     known: Known,
     hosts: BTreeMap<String, usize>,
     limits: Limits,
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redactor").field("key", &self.key).field("known", &self.known).finish_non_exhaustive()
+    }
 }
 
 impl Redactor {
@@ -289,8 +297,9 @@ impl Redactor {
     fn scrub_node(&self, node: Node) -> Node {
         match node {
             Node::Text(text) => {
-                let chat_channel = text.starts_with(CHANNEL_PREFIX);
-                Node::Text(self.scrub(text, chat_channel))
+                // A service or a numeric id may happen to be somebody's name or alias.
+                let by_right = text.starts_with(CHANNEL_PREFIX) || text.bytes().all(|byte| byte.is_ascii_digit());
+                Node::Text(self.scrub(text, by_right))
             }
             Node::List(items) => Node::List(items.into_iter().map(|item| self.scrub_node(item)).collect()),
             Node::Object(members) => Node::Object(

@@ -20,7 +20,8 @@ pub use self::record::{Carried, Closer, ConnLabel, Control, Finish, Kind, Link, 
 
 /// The version of the format that this program writes.
 ///
-/// A reader takes every minor version of its major one. Changes:
+/// A reader takes every minor version of its major one, so a minor version may add kinds and members, but no words to the
+/// closed lists of a known member (such as the classes of failure). Changes:
 /// - 1.0: the first.
 pub const VERSION: Version = Version { major: 1, minor: 0 };
 

@@ -4,6 +4,7 @@
 
 use protocol::wire::Headers;
 
+use super::policy::{Place, Rule};
 use super::{Redactor, policy};
 use crate::token::{self, Class};
 
@@ -88,7 +89,7 @@ impl Redactor {
             let pairs: Vec<String> = query
                 .split('&')
                 .map(|pair| match pair.split_once('=') {
-                    Some((name, value)) => format!("{}={}", self.parameter(name), self.unknown(value)),
+                    Some((name, value)) => format!("{}={}", self.parameter(name), self.parameter_value(name, value)),
                     None => self.unknown(pair),
                 })
                 .collect();
@@ -105,6 +106,15 @@ impl Redactor {
         }
     }
 
+    /// A parameter hides its value as a member of the same name would, so that a `secureKey` keeps its token.
+    fn parameter_value(&mut self, name: &str, value: &str) -> String {
+        let value = decoded(value);
+        match policy::rule(Place::Data, name) {
+            Rule::Hide(class) => self.hide(class, &value),
+            Rule::Keep(_) | Rule::Inside(_) => self.unknown(&value),
+        }
+    }
+
     pub(super) fn headers(&mut self, headers: &Headers) -> Headers {
         let mut kept = Headers::new();
         for (name, value) in &headers.0 {
@@ -116,7 +126,7 @@ impl Redactor {
                 field if KEPT_FIELDS.contains(&field) => self.field(value),
                 _ => continue,
             };
-            kept = kept.with(name, &self.scrub(value, false));
+            kept = kept.with(name, &self.scrub(value, true));
         }
         kept
     }
@@ -190,6 +200,19 @@ impl Redactor {
     }
 }
 
+/// A parameter's value without its percent encoding.
+fn decoded(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        let digits = behind.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.unwrap_or(if *first == b'+' { b' ' } else { *first }));
+        rest = if byte.is_some() { &behind[2..] } else { behind };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use pretty_assertions::assert_eq;
@@ -212,7 +235,9 @@ mod tests {
         assert_eq!(redactor.target("/genesys/cometd/handshake"), "/genesys/cometd/handshake");
         let hidden = redactor.target("/ann/cometd?secureKey=abc&x=1");
         assert!(hidden.starts_with("/unk_"), "{hidden}");
-        assert!(hidden.contains("/cometd?secureKey=unk_"), "{hidden}");
+        let token = redactor.hide(Class::SecureKey, "abc");
+        assert!(hidden.contains(&format!("/cometd?secureKey={token}&key_")), "{hidden}");
+        assert_eq!(redactor.target("/2?secureKey=%61b%63"), format!("/2?secureKey={token}"));
         assert!(!hidden.contains("abc") && !hidden.contains("x=1") && !hidden.contains("ann"), "{hidden}");
         assert_eq!(redactor.target(&hidden), hidden);
     }

@@ -4,6 +4,7 @@
 //! offsets, without regard to the case of ASCII letters.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
@@ -18,14 +19,20 @@ const WAITING: usize = 32;
 /// How many secrets are remembered; a tape with more of them relies on the tables alone.
 const MOST: usize = 100_000;
 
-/// Secrets that were seen, and how to find them.
-#[derive(Clone, Debug, Default)]
+/// Secrets that were seen, and how to find them. `Debug` tells only how many.
+#[derive(Clone, Default)]
 pub(super) struct Known {
     values: BTreeMap<String, Class>,
     built: Option<AhoCorasick>,
     /// What each pattern of the automaton stands for.
     meaning: Vec<(String, Class)>,
     waiting: Vec<(Vec<String>, String, Class)>,
+}
+
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Known({} values)", self.values.len())
+    }
 }
 
 impl Known {

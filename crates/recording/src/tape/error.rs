@@ -127,8 +127,8 @@ impl ReadError {
                 "give a file that `tapestry record` wrote; its first line begins with {\"k\":\"hdr\""
             }
             Self::NewerVersion { .. } => "read it with the version of tapestry that wrote it, or a later one",
-            Self::Header { .. }
-            | Self::Garbage { .. }
+            Self::Header { .. } => "the header was edited; take the file from its origin again",
+            Self::Garbage { .. }
             | Self::Member { .. }
             | Self::Counter { .. }
             | Self::Time { .. }

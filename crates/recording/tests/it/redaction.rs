@@ -152,6 +152,61 @@ fn redacting_the_zoo_twice_is_redacting_it_once() {
     }
 }
 
+/// The tape with each token replaced by its class and its number of first occurrence.
+fn numbered(entries: &[Entry], key: u8) -> String {
+    let tape = pieces(Run { key, ..RUN }, entries, None).concat();
+    let tape = String::from_utf8(tape).expect("a tape is UTF-8");
+    let (header, tape) = tape.split_once('\n').expect("a header");
+    let mut seen: Vec<String> = Vec::new();
+    let mut out = header.replace(&Key::from_bytes([key; 32]).id(), "<key>");
+    let mut done = 0;
+    for (range, class) in token::find(tape) {
+        let token = &tape[range.clone()];
+        let number = seen.iter().position(|known| known == token).unwrap_or_else(|| {
+            seen.push(token.to_owned());
+            seen.len() - 1
+        });
+        let shape = token.split_once('~').map_or("", |(_, shape)| shape);
+        out.push_str(&format!("{}<{} {number} {shape}>", &tape[done..range.start], class.prefix()));
+        done = range.end;
+    }
+    out + &tape[done..]
+}
+
+proptest! {
+    #[test]
+    fn a_tape_tells_nothing_about_the_values_of_secrets(
+        one in prop::array::uniform20("[a-z]{3}[0-9]{9}"),
+        other in prop::array::uniform20("[A-Z]{3}[0-9]{9}"),
+    ) {
+        prop_assert_eq!(numbered(&planted(&one), 7), numbered(&planted(&other), 8));
+    }
+}
+
+#[test]
+fn debug_of_a_redactor_shows_no_secret() {
+    let mut redactor = redactor();
+    for entry in zoo() {
+        redactor.entry(&entry);
+    }
+    let shown = format!("{redactor:?}");
+    for secret in ["secure-key", "Ann", "client-id", "browser-cookie", "example.org"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[test]
+fn a_name_that_is_also_a_word_of_the_protocol_spoils_nothing() {
+    let mut redactor = redactor();
+    let nick = json!({"channel": CHANNEL, "data": {"nickname": "application", "alias": "1000117", "firstName": "customer-support"}});
+    value(&mut redactor, &nick);
+    let headers = Headers::new().with("Content-Type", "application/json");
+    let body = format!(r#"[{{"channel":"{CHANNEL}","id":"1000117"}}]"#).into_bytes();
+    let response = Response { status: 200, headers, body };
+    let entry = Entry { at: Time::ZERO, from: Side::Server, wire: Wire::Response(Exchange(1), response) };
+    assert_eq!(redactor.entry(&entry).into_inner(), entry);
+}
+
 #[test]
 fn a_key_is_not_on_its_tape() {
     let tape = pieces(RUN, &zoo(), Some(Finish::Complete)).concat();

@@ -205,10 +205,17 @@ pub(crate) fn chat(run: Run) -> Vec<Entry> {
 pub(crate) fn zoo() -> Vec<Entry> {
     let mut entries = chat(Run::new(Transport::LongPolling));
     entries.extend(chat(Run::new(Transport::WebSocket)));
-    let mut at = entries.iter().map(|entry| entry.at.as_micros()).max().unwrap_or_default();
+    let at = entries.iter().map(|entry| entry.at.as_micros()).max().unwrap_or_default();
     for entry in &mut entries {
         entry.at = Time::from_micros(at);
     }
+    entries.extend(odd(at));
+    entries
+}
+
+/// What is not seen in an ordinary chat.
+pub(crate) fn odd(mut at: u64) -> Vec<Entry> {
+    let mut entries = Vec::new();
     let html = Headers::new().with("Content-Type", "text/html");
     let refused = || Response { status: 503, headers: html.clone(), body: b"<h1>Ann Smith is away</h1>".to_vec() };
     let get = Request {
@@ -226,18 +233,20 @@ pub(crate) fn zoo() -> Vec<Entry> {
         (Side::Client, Wire::Request(Exchange(92), post(b"[]"))),
         (Side::Client, Wire::Broken(Exchange(92), Failure::TimedOut)),
         (Side::Client, Wire::Request(Exchange(93), post(b"[{\"channel\":\"/a\",\"x\":\"\\ud800\"}, not json"))),
-        (Side::Client, Wire::Upgrade(Socket(9), get)),
+        (Side::Client, Wire::Upgrade(Socket(9), get.clone())),
         (Side::Server, Wire::Refused(Socket(9), refused())),
-        (Side::Client, Wire::Text(Socket(1), String::new())),
+        (Side::Client, Wire::Upgrade(Socket(8), Request { target: "/genesys/cometd".to_owned(), ..post(b"") })),
+        (Side::Server, Wire::Upgraded(Socket(8), Headers::new().with("Upgrade", "websocket"))),
+        (Side::Client, Wire::Text(Socket(8), String::new())),
         (
             Side::Client,
-            Wire::Text(Socket(1), r#"{"channel":"/a","data":{"a":1,"a":2.50,"b":12345678901234567890123}}"#.to_owned()),
+            Wire::Text(Socket(8), r#"{"channel":"/a","data":{"a":1,"a":2.50,"b":12345678901234567890123}}"#.to_owned()),
         ),
-        (Side::Server, Wire::Binary(Socket(1), vec![0, 159, 146, 150])),
-        (Side::Server, Wire::Ping(Socket(1), b"beat".to_vec())),
-        (Side::Client, Wire::Pong(Socket(1), b"beat".to_vec())),
-        (Side::Server, Wire::Close(Socket(1), Close { code: 1011, reason: "Ann Smith".to_owned() })),
-        (Side::Client, Wire::Lost(Socket(1), Failure::Protocol)),
+        (Side::Server, Wire::Binary(Socket(8), vec![0, 159, 146, 150])),
+        (Side::Server, Wire::Ping(Socket(8), b"beat".to_vec())),
+        (Side::Client, Wire::Pong(Socket(8), b"beat".to_vec())),
+        (Side::Server, Wire::Close(Socket(8), Close { code: 1011, reason: "Ann Smith".to_owned() })),
+        (Side::Client, Wire::Lost(Socket(8), Failure::Protocol)),
     ];
     for (from, wire) in odd {
         at += 10;

@@ -1,0 +1,79 @@
+//! The tapes under `fixtures/`: what is written is written byte for byte as there, and each is read as its folder says.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pretty_assertions::assert_eq;
+use protocol::wire::Transport;
+use recording::tape::{Finish, Status, Tape};
+
+use crate::sample::{Run, chat, odd, pieces};
+
+/// Every tape in a folder, by name.
+fn tapes(folder: &str) -> Vec<(String, Vec<u8>)> {
+    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tape").join(folder);
+    let mut tapes: Vec<(String, Vec<u8>)> = fs::read_dir(&folder)
+        .expect("the folder is there")
+        .map(|entry| {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            (name, fs::read(path).expect("readable"))
+        })
+        .collect();
+    tapes.sort();
+    assert!(tapes.len() >= 5, "{} tapes in {folder:?}", tapes.len());
+    tapes
+}
+
+/// The fixtures that this version writes itself.
+pub(crate) fn written() -> [(&'static str, Vec<u8>); 3] {
+    let (lp, ws) = (Run::new(Transport::LongPolling), Run { key: 8, salt: 2, ..Run::new(Transport::WebSocket) });
+    let complete = |run, entries: &[_]| pieces(run, entries, Some(Finish::Complete)).concat();
+    [
+        ("chat-long-polling", complete(lp, &chat(lp))),
+        ("chat-websocket", complete(ws, &chat(ws))),
+        ("every-kind", pieces(lp, &odd(0), Some(Finish::Aborted)).concat()),
+    ]
+}
+
+#[test]
+fn tapes_are_written_as_in_the_fixtures() {
+    let fixtures = tapes("ok");
+    for (name, bytes) in written() {
+        let file = format!("{name}.tape.jsonl");
+        let (_, fixture) = fixtures.iter().find(|(name, _)| *name == file).expect(name);
+        assert_eq!(String::from_utf8_lossy(&bytes), String::from_utf8_lossy(fixture), "{name}");
+    }
+}
+
+#[test]
+fn good_tapes_are_read_with_their_status() {
+    let read: Vec<(String, Status)> = tapes("ok")
+        .into_iter()
+        .map(|(name, bytes)| {
+            let tape = Tape::read(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+            (name, tape.status())
+        })
+        .collect();
+    let expected = [
+        ("chat-long-polling", Status::Complete),
+        ("chat-websocket", Status::Complete),
+        ("every-kind", Status::Aborted),
+        ("interrupted", Status::Interrupted),
+        ("newer-minor", Status::Interrupted),
+        ("torn", Status::Interrupted),
+    ];
+    assert_eq!(read, expected.map(|(name, status)| (format!("{name}.tape.jsonl"), status)));
+}
+
+#[test]
+fn bad_tapes_are_refused_with_line_and_remedy() {
+    let refused: Vec<String> = tapes("violation")
+        .into_iter()
+        .map(|(name, bytes)| {
+            let error = Tape::read(&bytes).expect_err(&name);
+            format!("{name}\n  {error}\n  hint: {}", error.hint())
+        })
+        .collect();
+    insta::assert_snapshot!(refused.join("\n"));
+}
