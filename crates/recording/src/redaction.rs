@@ -244,7 +244,11 @@ impl Redactor {
         self.hide(class, text)
     }
 
+    /// Segment by segment; what does not begin with `/` is no channel, but any text.
     fn channel(&mut self, channel: &str) -> String {
+        if !channel.starts_with('/') {
+            return self.unknown(channel);
+        }
         let segments: Vec<String> = channel
             .split('/')
             .map(|segment| {

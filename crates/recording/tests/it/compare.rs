@@ -159,6 +159,56 @@ fn a_changed_member_is_found_where_it_is(#[case] pointer: &str, #[case] value: V
 }
 
 #[test]
+fn two_names_that_become_one_are_found_where_it_happens() {
+    let changed = change(OTHER, |mut message| {
+        if brings(&message, 2) || brings(&message, 4) {
+            message["data"]["messages"][0]["from"]["nickname"] = json!("Ann Smith");
+        }
+        vec![message]
+    });
+    let found: Vec<Value> = compare(&base(), &changed)
+        .iter()
+        .filter_map(|difference| Some(difference.before.as_ref()?.value["data"]["messages"][0]["index"].clone()))
+        .collect();
+    assert_eq!(found, [json!(2), json!(4)]);
+}
+
+#[test]
+fn deliveries_that_overtake_each_other_are_equal() {
+    let order = |swapped: bool| {
+        let mut builder = Builder::new(BASE);
+        let mut events: Vec<Value> = [1, 2]
+            .into_iter()
+            .map(|index| {
+                let event = builder.event(index, "Message", ("Bob Agent", 2, "Agent"), Some("hello"));
+                json!({"channel": CHANNEL, "data": builder.envelope(index + 1, false, &[event])})
+            })
+            .collect();
+        if swapped {
+            events.reverse();
+        }
+        builder.connect(false, &events);
+        tape(BASE, &builder.entries)
+    };
+    assert_eq!(compare(&order(false), &order(true)), []);
+}
+
+#[test]
+fn connection_types_are_compared_as_a_set() {
+    let changed = |types: &Value| {
+        change(OTHER, |mut message| {
+            if message["channel"] == "/meta/handshake" && message["successful"] == true {
+                message["supportedConnectionTypes"] = types.clone();
+            }
+            vec![message]
+        })
+    };
+    assert_eq!(compare(&base(), &changed(&json!(["websocket", "long-polling"]))), []);
+    let without = compare(&base(), &changed(&json!(["long-polling"])));
+    assert_eq!(summary(&without), ["message / message /supportedConnectionTypes/1"]);
+}
+
+#[test]
 fn events_in_another_order_are_found_even_if_they_are_alike() {
     let order = |first: u64, second: u64| {
         let mut builder = Builder::new(BASE);

@@ -254,6 +254,21 @@ fn keeps_what_says_how_the_protocol_went(#[case] kept: &str) {
     assert_eq!(message(&mut redactor(), kept), kept);
 }
 
+#[rstest]
+#[case(r#"{"channel":"/a","data":{"x":"\ud800 Psst"}}"#)]
+#[case(r#"{"channel":"/a","data":{"messages":[{"from":"Psst"}]}}"#)]
+#[case(r#"{"channel":"/a","data":{"messages":["Psst"],"errors":"Psst"}}"#)]
+#[case(r#"{"channel":"/a","data":{"operation":{"Psst":["Psst"]},"secureKey":{"Psst":"Psst"}}}"#)]
+#[case(r#"{"channel":["Psst Psst"],"id":{"a":"Psst"},"advice":"Psst","ext":["Psst"]}"#)]
+#[case(r#"{"channel":"/a","data":{"userData":"Psst","eventAttributes":[["Psst"]]}}"#)]
+#[case(r#"{"channel":"/a","version":"Psst","timestamp":"Psst","supportedConnectionTypes":"Psst Psst"}"#)]
+#[case(r#"{"channel":"/a@Psst","subscription":["/Psst11111"]}"#)]
+fn a_text_where_another_type_belongs_is_hidden(#[case] text: &str) {
+    let redacted = message(&mut redactor(), text);
+    let values = redacted.replace(r#""Psst":"#, "");
+    assert!(!values.contains("Psst"), "{redacted}");
+}
+
 #[test]
 fn a_repeated_member_hides_nothing() {
     let redacted = message(&mut redactor(), r#"{"channel":"/a","secureKey":"first-one","secureKey":"second-one"}"#);

@@ -97,6 +97,13 @@ fn a_torn_tape_reads_to_its_last_whole_unit_wherever_it_is_torn() {
 }
 
 #[test]
+fn time_stands_still_on_the_tape_when_it_runs_backwards_outside() {
+    let mut entries = zoo();
+    entries.reverse();
+    assert_eq!(tape(RUN, &entries).entries().len(), entries.len());
+}
+
+#[test]
 fn an_aborted_recording_says_so() {
     let bytes = pieces(RUN, &[], Some(Finish::Aborted)).concat();
     assert_eq!(Tape::read(&bytes).unwrap().status(), Status::Aborted);
