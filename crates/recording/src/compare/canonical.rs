@@ -222,21 +222,10 @@ fn without(node: &Node, names: &[&str]) -> Node {
     }
 }
 
-/// Orders deliveries by the first index that they bring; one without an index stays behind its predecessor.
-fn sort_deliveries(deliveries: &mut Vec<&Seen>) {
-    let mut last = 0;
-    let mut keyed: Vec<(u64, bool, &Seen)> = deliveries
-        .drain(..)
-        .map(|seen| match indexes(&seen.node).into_iter().min() {
-            Some(index) => {
-                last = last.max(index);
-                (index, false, seen)
-            }
-            None => (last, true, seen),
-        })
-        .collect();
-    keyed.sort_by_key(|(index, unnumbered, _)| (*index, *unnumbered));
-    deliveries.extend(keyed.into_iter().map(|(.., seen)| seen));
+/// Orders deliveries by the first index that they bring. Those without one, such as typing, are independent of the
+/// transcript and stand behind it, in the order in which they came.
+fn sort_deliveries(deliveries: &mut [&Seen]) {
+    deliveries.sort_by_key(|seen| indexes(&seen.node).into_iter().min().unwrap_or(u64::MAX));
 }
 
 fn events(message: &Node) -> &[Node] {

@@ -33,6 +33,8 @@ pub(super) struct Session {
     pub(super) asked: Vec<Asked>,
     pub(super) connects: Vec<Asked>,
     pub(super) deliveries: Vec<Seen>,
+    /// Whether the client has sent `/meta/disconnect`. What its held connect answers then depends on the carrier.
+    disconnected: bool,
 }
 
 /// Sessions in the order of their handshake requests; the first is for messages that belong to none.
@@ -168,6 +170,7 @@ impl Reader {
             self.by_carrier.insert(carrier, session);
         }
         let connect = seen.channel == channel::CONNECT;
+        self.sessions[session].disconnected |= seen.channel == channel::DISCONNECT;
         let key = (seen.channel.clone(), message.id().map(|id| id.as_str().to_owned()));
         let list = if connect { &mut self.sessions[session].connects } else { &mut self.sessions[session].asked };
         list.push(Asked { request: seen, replies: Vec::new() });
@@ -187,7 +190,9 @@ impl Reader {
                 if let Some(client) = message.client_id().filter(|_| seen.channel == channel::HANDSHAKE) {
                     self.by_client.insert(client.expose().to_owned(), place.session);
                 }
-                self.asked(place).replies.push(seen);
+                if !(place.connect && self.sessions[place.session].disconnected) {
+                    self.asked(place).replies.push(seen);
+                }
             }
             None => {
                 let session = self.by_carrier.get(&carrier).copied().unwrap_or_default();

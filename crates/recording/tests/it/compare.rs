@@ -194,6 +194,42 @@ fn deliveries_that_overtake_each_other_are_equal() {
 }
 
 #[test]
+fn typing_is_independent_of_the_transcript() {
+    let order = |late: bool| {
+        let mut builder = Builder::new(BASE);
+        let event = builder.event(1, "Message", ("Bob Agent", 2, "Agent"), Some("hello"));
+        let typing =
+            json!({"type": "TypingStarted", "from": {"nickname": "Bob Agent", "participantId": 2, "type": "Agent"}});
+        let mut events = vec![
+            json!({"channel": CHANNEL, "data": builder.envelope(2, false, &[event])}),
+            json!({"channel": CHANNEL, "data": builder.envelope(2, false, &[typing])}),
+        ];
+        if late {
+            events.reverse();
+        }
+        builder.connect(false, &events);
+        tape(BASE, &builder.entries)
+    };
+    assert_eq!(compare(&order(false), &order(true)), []);
+}
+
+#[test]
+fn what_a_held_connect_answers_after_the_disconnect_is_set_aside() {
+    let run = Run { transport: Transport::WebSocket, ..OTHER };
+    let mut entries = chat(run);
+    let close = entries.pop().expect("entries");
+    let late = json!([{"channel": "/meta/connect", "successful": false, "advice": {"reconnect": "none"}}]);
+    let wire = Wire::Text(protocol::wire::Socket(1), late.to_string());
+    let held = json!([{"channel": "/meta/connect", "id": "7", "clientId": Builder::new(run).client_id()}]);
+    let held = Wire::Text(protocol::wire::Socket(1), held.to_string());
+    let disconnect = entries.len() - 2;
+    entries.insert(disconnect, Entry { at: close.at, from: Side::Client, wire: held });
+    entries.push(Entry { at: close.at, from: Side::Server, wire });
+    let differences = compare(&base(), &tape(run, &entries));
+    assert!(differences.is_empty(), "{}", differences[0]);
+}
+
+#[test]
 fn connection_types_are_compared_as_a_set() {
     let changed = |types: &Value| {
         change(OTHER, |mut message| {
