@@ -298,7 +298,7 @@ impl Redactor {
         format!("{words_token} {REFERENCE}{reference}]{tail}")
     }
 
-    fn scrub_node(&self, node: Node) -> Node {
+    fn scrub_node(&mut self, node: Node) -> Node {
         match node {
             Node::Text(text) => {
                 // A service or a numeric id may happen to be somebody's name or alias.
@@ -314,11 +314,12 @@ impl Redactor {
     }
 
     /// Searches a kept text for known secrets.
-    fn scrub(&self, text: String, credentials_only: bool) -> String {
+    fn scrub(&mut self, text: String, credentials_only: bool) -> String {
         if policy::is_vocabulary(&text) || token::whole(&text).is_some() {
             return text;
         }
-        let token = |class, value: &str| token::token(&self.key, class, value);
+        let key = &self.key;
+        let token = |class, value: &str| token::token(key, class, value);
         self.known.scrub(&text, credentials_only, token).unwrap_or(text)
     }
 }

@@ -19,6 +19,9 @@ const WAITING: usize = 32;
 /// How many secrets are remembered; a tape with more of them relies on the tables alone.
 const MOST: usize = 100_000;
 
+/// How many clean texts are remembered.
+const CLEAN: usize = 4_096;
+
 /// Secrets that were seen, and how to find them. `Debug` tells only how many.
 #[derive(Clone, Default)]
 pub(super) struct Known {
@@ -27,6 +30,10 @@ pub(super) struct Known {
     /// What each pattern of the automaton stands for.
     meaning: Vec<(String, Class)>,
     waiting: Vec<(Vec<String>, String, Class)>,
+    /// How many secrets are searched for.
+    learned: usize,
+    /// Texts in which nothing was found, with how many secrets were searched for then. The same texts come again and again.
+    clean: [BTreeMap<String, usize>; 2],
 }
 
 impl fmt::Debug for Known {
@@ -45,6 +52,7 @@ impl Known {
         if value.len() < SHORTEST {
             return;
         }
+        self.learned += 1;
         self.waiting.push((encodings(value), value.to_owned(), class));
         if self.waiting.len() > WAITING + self.values.len() / 16 {
             self.build();
@@ -58,7 +66,7 @@ impl Known {
 
     /// Replaces every known secret inside a text; `None` if there is none. With `credentials_only`, personal values stay.
     pub(super) fn scrub(
-        &self,
+        &mut self,
         text: &str,
         credentials_only: bool,
         token: impl Fn(Class, &str) -> String,
@@ -66,9 +74,30 @@ impl Known {
         if text.len() < SHORTEST {
             return None;
         }
+        let clean = self.clean[usize::from(credentials_only)].get(text).copied();
+        let scrubbed = self.search(text, credentials_only, clean.unwrap_or_default(), token);
+        if scrubbed.is_none() {
+            let clean = &mut self.clean[usize::from(credentials_only)];
+            if clean.len() >= CLEAN {
+                clean.clear();
+            }
+            clean.insert(text.to_owned(), self.learned);
+        }
+        scrubbed
+    }
+
+    /// Searches for all secrets but the first `clean`.
+    fn search(
+        &self,
+        text: &str,
+        credentials_only: bool,
+        clean: usize,
+        token: impl Fn(Class, &str) -> String,
+    ) -> Option<String> {
         let mut scrubbed: Option<String> = None;
         let wanted = |class: Class| !credentials_only || class.is_credential();
-        if let Some(built) = &self.built {
+        let waiting_from = self.learned - self.waiting.len();
+        if let Some(built) = self.built.as_ref().filter(|_| clean < waiting_from) {
             let mut out = String::new();
             let mut done = 0;
             for found in built.find_iter(text) {
@@ -84,17 +113,18 @@ impl Known {
                 scrubbed = Some(out);
             }
         }
-        for (patterns, value, class) in &self.waiting {
-            if !wanted(*class) {
-                continue;
-            }
+        let mut lower = scrubbed.as_deref().unwrap_or(text).to_ascii_lowercase();
+        let unseen = self.waiting.iter().skip(clean.saturating_sub(waiting_from));
+        for (patterns, value, class) in unseen.filter(|(.., class)| wanted(*class)) {
             for pattern in patterns {
                 let mut from = 0;
-                while let Some(start) = position(scrubbed.as_deref().unwrap_or(text), pattern, from) {
+                while let Some(start) = lower[from..].find(pattern).map(|at| from + at) {
                     let current = scrubbed.as_deref().unwrap_or(text);
                     let token = token(*class, value);
                     from = start + token.len();
-                    scrubbed = Some(format!("{}{token}{}", &current[..start], &current[start + pattern.len()..]));
+                    let replaced = format!("{}{token}{}", &current[..start], &current[start + pattern.len()..]);
+                    lower = replaced.to_ascii_lowercase();
+                    scrubbed = Some(replaced);
                 }
             }
         }
@@ -118,11 +148,6 @@ impl Known {
         self.built = Some(built);
         self.meaning = meaning;
     }
-}
-
-/// Where a pattern in lower case begins in a text, at or behind a byte.
-fn position(text: &str, pattern: &str, from: usize) -> Option<usize> {
-    text[from..].to_ascii_lowercase().find(pattern).map(|at| from + at)
 }
 
 /// How a secret may look inside another text, in lower case.
@@ -171,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    fn scrub(known: &Known, text: &str) -> Option<String> {
+    fn scrub(known: &mut Known, text: &str) -> Option<String> {
         known.scrub(text, false, |class, _| format!("<{}>", class.prefix()))
     }
 
@@ -190,9 +215,11 @@ mod tests {
             if build {
                 known.build();
             }
-            assert_eq!(scrub(&known, "/a/k3Y+/=SEVEN/b").as_deref(), Some("/a/<sk>/b"));
-            assert_eq!(scrub(&known, "?k=K3y%2B%2F%3Dseven&n=ANN%20smith").as_deref(), Some("?k=<sk>&n=<nick>"));
-            assert_eq!(scrub(&known, "Ann is short"), None);
+            assert_eq!(scrub(&mut known, "/a/k3Y+/=SEVEN/b").as_deref(), Some("/a/<sk>/b"));
+            assert_eq!(scrub(&mut known, "?k=K3y%2B%2F%3Dseven&n=ANN%20smith").as_deref(), Some("?k=<sk>&n=<nick>"));
+            assert_eq!(scrub(&mut known, "Ann is short"), None);
+            known.learn(Class::Nickname, "is short");
+            assert_eq!(scrub(&mut known, "Ann is short").as_deref(), Some("Ann <nick>"));
         }
     }
 
@@ -200,7 +227,7 @@ mod tests {
     fn finds_base_64_at_each_offset() {
         // printf 'xxK3y+/=sevenyy' and shorter, through base64.
         for text in ["SzN5Ky89c2V2ZW4=", "eEszeSsvPXNldmVu", "eHhLM3krLz1zZXZlbnl5"] {
-            let scrubbed = scrub(&known(), text).expect(text);
+            let scrubbed = scrub(&mut known(), text).expect(text);
             assert!(scrubbed.contains("<sk>"), "{scrubbed}");
         }
     }
@@ -218,7 +245,7 @@ mod tests {
             known.learn(Class::ClientId, &format!("client-{number:04}"));
         }
         for number in 0..500 {
-            assert_eq!(scrub(&known, &format!("x client-{number:04} y")).as_deref(), Some("x <cid> y"));
+            assert_eq!(scrub(&mut known, &format!("x client-{number:04} y")).as_deref(), Some("x <cid> y"));
         }
     }
 }
