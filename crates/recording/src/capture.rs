@@ -112,11 +112,16 @@ impl Capture {
     ///
     /// Without a known TCP connection the symbol `h0` stands in its place.
     pub fn entry(&mut self, conn: Option<ConnLabel>, entry: &Entry) -> Vec<u8> {
-        let entry = self.redactor.entry(entry);
+        let entry = self.redact(entry);
         self.redacted(conn, &entry)
     }
 
-    /// Takes an entry that was redacted elsewhere, such as by a live judge.
+    /// Redacts an entry without writing it, for a live judge that must see what the tape says.
+    pub fn redact(&mut self, entry: &Entry) -> Redacted<Entry> {
+        self.redactor.entry(entry)
+    }
+
+    /// Takes an entry that was redacted before, with [`Capture::redact`].
     pub fn redacted(&mut self, conn: Option<ConnLabel>, entry: &Redacted<Entry>) -> Vec<u8> {
         let entry = entry.get();
         let conn = conn.unwrap_or_default();

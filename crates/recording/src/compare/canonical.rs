@@ -426,7 +426,13 @@ impl Tree {
     /// The value with each name replaced.
     pub(super) fn value(&self, name: &mut dyn FnMut(&Name) -> String) -> Value {
         match self {
-            Self::Plain(text) => serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str())),
+            Self::Plain(text) => match serde_json::from_str(text) {
+                // A whole number that a double would round stays as it is written.
+                Ok(Value::Number(number)) if number.is_f64() && !text.contains(['.', 'e', 'E']) => {
+                    Value::from(text.as_str())
+                }
+                read => read.unwrap_or_else(|_| Value::from(text.as_str())),
+            },
             Self::Text(parts) => {
                 let texts: Vec<String> = parts
                     .iter()

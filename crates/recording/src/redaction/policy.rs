@@ -246,7 +246,7 @@ const USER_DATA_NAMES: &[&str] = &[
 pub(super) fn keeps_name(place: Place, name: &str) -> bool {
     match place {
         Place::UserData => USER_DATA_NAMES.binary_search(&name).is_ok(),
-        _ => name == "multiple-clients" || is_identifier(name),
+        _ => is_identifier(name),
     }
 }
 

@@ -193,6 +193,21 @@ fn deliveries_that_overtake_each_other_are_equal() {
     assert_eq!(compare(&order(false), &order(true)), []);
 }
 
+#[rstest]
+#[case("12345678901234567890123", "12345678901234567890124", 1)]
+#[case("1", "1.0", 1)]
+#[case("1.50", "1.5", 0)]
+#[case(r#"{"a":1,"b":2}"#, r#"{ "b":2, "a":1 }"#, 0)]
+#[case(r#"{"a":1,"a":2}"#, r#"{"a":2}"#, 1)]
+fn values_are_compared_and_not_their_spelling(#[case] one: &str, #[case] other: &str, #[case] differences: usize) {
+    let with = |value: &str| {
+        let text = format!(r#"[{{"channel":"/a","data":{{"x":{value}}}}}]"#);
+        let wire = Wire::Text(protocol::wire::Socket(1), text);
+        tape(BASE, &[Entry { at: protocol::time::Time::ZERO, from: Side::Server, wire }])
+    };
+    assert_eq!(compare(&with(one), &with(other)).len(), differences);
+}
+
 #[test]
 fn typing_is_independent_of_the_transcript() {
     let order = |late: bool| {

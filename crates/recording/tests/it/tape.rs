@@ -38,6 +38,18 @@ fn what_is_read_is_what_was_written_redacted() {
 }
 
 #[test]
+fn a_live_judge_sees_what_the_tape_says() {
+    let (mut capture, mut bytes) = recording::capture::Capture::new(config(RUN));
+    let mut judged = Vec::new();
+    for entry in zoo() {
+        let redacted = capture.redact(&entry);
+        bytes.extend(capture.redacted(None, &redacted));
+        judged.push(redacted.into_inner());
+    }
+    assert_eq!(Tape::read(&bytes).expect("a tape").entries(), judged);
+}
+
+#[test]
 fn a_tape_keeps_its_bytes() {
     let bytes = bytes();
     assert_eq!(Tape::read(&bytes).unwrap().to_bytes(), bytes);
