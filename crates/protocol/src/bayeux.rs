@@ -6,3 +6,5 @@ pub mod channel;
 pub mod advice;
 pub mod http;
 pub mod client;
+pub mod dialect;
+pub mod server;

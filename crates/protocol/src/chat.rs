@@ -3,6 +3,7 @@
 pub mod operation;
 pub mod notification;
 pub mod client;
+pub mod server;
 
 /// Where the service channels of the API begin; the service's name follows.
 pub const CHANNEL_PREFIX: &str = "/service/chatV2/";

@@ -15,5 +15,6 @@ pub mod wire;
 pub mod machine;
 pub mod violation;
 pub mod secret;
+mod mint;
 pub mod bayeux;
 pub mod chat;

@@ -1,1 +1,13 @@
-//! Placeholder.
+//! A fake GMS with its Chat Server and agent, and the virtual link that joins it to a client without a network.
+//!
+//! [`gms`] is the server: a machine like any other, so a socket, a virtual link or a player can drive it. [`script`] says
+//! what its agent does by itself. [`link`] is the network in virtual time with its faults, [`pair`] joins two machines
+//! over it, and [`trace`] prints what was seen on the wire, without secrets.
+//!
+//! Nothing here reads a clock or a random source: the same seed gives the same bytes.
+
+pub mod gms;
+pub mod script;
+pub mod link;
+pub mod pair;
+pub mod trace;

@@ -1,0 +1,71 @@
+//! WebSockets: upgrade, frames in, and the end (CometD's websocket transport).
+
+use crate::bayeux::batch::Limits;
+use crate::bayeux::server::http::{Place, container};
+use crate::bayeux::server::malformed::{self, Verdict};
+use crate::bayeux::server::session::{Carrier, HeldOn};
+use crate::bayeux::server::work::{Via, Work};
+use crate::bayeux::server::{Event, Rejected, Server};
+use crate::machine::Output;
+use crate::time::Time;
+use crate::wire::{Close, Headers, Request, Socket, Transport, Wire};
+
+impl Server {
+    pub(super) fn handle_upgrade(&mut self, socket: Socket, request: &Request) {
+        let refusal = match self.place(request) {
+            Place::Base => None,
+            Place::BelowBase => Some((Rejected::Method, container(400, "Unknown Bayeux Transport"))),
+            Place::Elsewhere => Some((Rejected::Path, container(404, "Not Found"))),
+        };
+        match refusal {
+            None => {
+                self.sockets.insert(socket, None);
+                self.outputs.push_back(Output::Wire(Wire::Upgraded(socket, Headers::new())));
+            }
+            Some((why, response)) => {
+                self.emit(Event::Rejected(Transport::WebSocket, why));
+                self.outputs.push_back(Output::Wire(Wire::Refused(socket, response)));
+            }
+        }
+    }
+
+    pub(super) fn handle_text(&mut self, now: Time, socket: Socket, text: &str) {
+        if !self.sockets.contains_key(&socket) {
+            return;
+        }
+        let limits = self.settings.limits;
+        let limits = Limits { bytes: limits.bytes.min(self.settings.dialect.web_socket_limit), ..limits };
+        let (code, reason) = match malformed::read(text.as_bytes(), &limits) {
+            Ok(messages) => {
+                self.work = Some(Work::new(now, Via::Socket(socket), messages));
+                return;
+            }
+            Err(Verdict::Nothing) => return,
+            Err(Verdict::NotJson) => (1011, "not a batch of messages"),
+            Err(Verdict::Fault) => (1011, "protocol violation"),
+            Err(Verdict::TooLarge) => (1009, "message too large"),
+        };
+        self.emit(Event::Rejected(Transport::WebSocket, Rejected::Malformed));
+        self.close(now, socket, code, reason);
+    }
+
+    /// Closes a socket from this side. Its session lives on and may come back on another (BX-WS-10).
+    pub(super) fn close(&mut self, now: Time, socket: Socket, code: u16, reason: &str) {
+        if self.sockets.contains_key(&socket) {
+            let close = Close { code, reason: reason.to_owned() };
+            self.outputs.push_back(Output::Wire(Wire::Close(socket, close)));
+            self.handle_socket_gone(now, socket);
+        }
+    }
+
+    /// The socket is gone, and with it the connect that was held on it.
+    pub(super) fn handle_socket_gone(&mut self, now: Time, socket: Socket) {
+        self.sockets.remove(&socket);
+        for session in self.sessions.values_mut().filter(|session| session.carrier == Carrier::Socket(socket)) {
+            if session.held.as_ref().is_some_and(|held| held.on == HeldOn::Socket) {
+                session.held = None;
+                session.touch(now);
+            }
+        }
+    }
+}
