@@ -1,0 +1,5 @@
+//! Machines on real sockets: loopback, port 0.
+
+mod bench;
+mod exchanges;
+mod sockets;
