@@ -1,1 +1,74 @@
-fn main() {}
+//! The `tapestry` command: arguments in, one exit code out. Each subcommand is a file of its own.
+
+mod exit;
+mod input;
+mod live;
+mod serve;
+
+use std::io::Write;
+use std::panic::catch_unwind;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::exit::{Exit, Failure};
+
+/// Conformance, record and replay for Genesys Mobile Services Chat API V2 over CometD.
+#[derive(Parser)]
+#[command(name = "tapestry", version = live::VERSION, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Log what crosses the wire to stderr, by kind and size; twice for timers too.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Args),
+}
+
+impl Command {
+    fn run(self) -> Result<Exit, Failure> {
+        match self {
+            Self::Serve(args) => serve::run(&args),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let level = match cli.verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt().with_writer(anstream::stderr).with_max_level(level).init();
+    // A panic must not look like a verdict.
+    let ended = catch_unwind(|| cli.command.run()).unwrap_or_else(|_| {
+        let error = anyhow::anyhow!("tapestry itself failed");
+        Err(Failure::internal(error).hint("this is a bug: please report it with the lines above"))
+    });
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            // With stderr gone there is nobody left to tell.
+            let _ = writeln!(anstream::stderr(), "{failure}");
+            failure.exit.into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,67 @@
+//! What the commands that touch the network share: runtime, signals, seeds, and the first line of whoever listens.
+
+use std::io::Write;
+
+use anyhow::Context;
+use transport::clock;
+
+use crate::exit::Failure;
+
+/// What `--version` says.
+pub(crate) const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("TAPESTRY_COMMIT"), ", tape format 1.0)");
+
+/// The runtime of a command. One thread: what the commands do is small, and its order is the same each time.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the runtime")
+        .map_err(Failure::internal)
+}
+
+/// Is ready when the program is asked to end, by SIGINT or SIGTERM.
+pub(crate) async fn asked_to_end() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let (Ok(mut interrupt), Ok(mut terminate)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Without signals only the end of the process is left.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The seed that was given, or one that nobody can guess.
+pub(crate) fn seed(given: Option<u64>) -> Result<u64, Failure> {
+    match given {
+        Some(seed) => Ok(seed),
+        None => {
+            let bytes = clock::random::<8>().context("failed to draw a seed").map_err(Failure::internal)?;
+            Ok(u64::from_le_bytes(bytes))
+        }
+    }
+}
+
+/// Says where a command listens: the first line on stdout, flushed, so that scripts can wait for it.
+pub(crate) fn announce(url: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout();
+    writeln!(out, "listening on {url}")
+        .and_then(|()| out.flush())
+        .context("failed to write to stdout")
+        .map_err(Failure::internal)
+}
+
+/// A listener could not be opened: a busy port, mostly.
+pub(crate) fn cannot_listen(error: transport::server::CannotListen) -> Failure {
+    Failure::usage(error).hint("choose another address with `--listen`; port 0 takes any free one")
+}
