@@ -1,1 +1,64 @@
-fn main() {}
+//! The chores of the workspace: `cargo xtask TASK`. Each task is a file; none of them links our crates, they start programs.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to whoever started it")]
+
+mod ci;
+mod conformance;
+mod interop;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use xshell::Shell;
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+  ci                 format, clippy, tests, documentation, tidy: what must be green before a commit
+  tidy               the dependency table, module texts, leftovers
+  conformance        the suite against the simulator, the snapshots, and every tape in recordings/
+  interop [--record] the official CometD client through `tapestry record` to `tapestry serve`;
+                     with --record its tapes replace those in recordings/";
+
+/// What a task has to say in the end: the exit code.
+type Outcome = Result<u8>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["ci"] => run(ci::run),
+        ["tidy"] => run(tidy::run),
+        ["conformance"] => run(conformance::run),
+        ["interop"] => run(|shell| interop::run(shell, false)),
+        ["interop", "--record"] => run(|shell| interop::run(shell, true)),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(0)
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            Ok(2)
+        }
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: impl FnOnce(&Shell) -> Outcome) -> Outcome {
+    let shell = Shell::new()?;
+    shell.change_dir(root());
+    task(&shell)
+}
+
+/// The root of the workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
