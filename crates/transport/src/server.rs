@@ -39,7 +39,7 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A listener could not be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on `{address}`: {source}")]
+#[error("cannot listen on `{address}`")]
 pub struct CannotListen {
     /// The address that was asked for.
     pub address: String,

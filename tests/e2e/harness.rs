@@ -1,0 +1,95 @@
+//! Starts the program and speaks HTTP to it by hand.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+/// The program with these arguments.
+pub(crate) fn tapestry(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tapestry"));
+    command.args(arguments).env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}
+
+/// Runs the program to its end.
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    tapestry(arguments).output().expect("the program starts")
+}
+
+/// Exit code, stdout and stderr as one text for a snapshot.
+pub(crate) fn shown(output: &Output) -> String {
+    format!(
+        "exit {}\n----- stdout\n{}----- stderr\n{}",
+        output.status.code().unwrap_or(-1),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// A command of ours that listens. It is killed when the test ends.
+pub(crate) struct Listening {
+    child: Child,
+    /// The URL of its servlet.
+    pub(crate) url: String,
+}
+
+impl Listening {
+    /// Starts it and takes its first line.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut child =
+            tapestry(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("its stdout is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("it prints a line");
+        let url = line.trim().strip_prefix("listening on ").expect("its first line says where it listens").to_owned();
+        Self { child, url }
+    }
+
+    /// Starts the simulator.
+    pub(crate) fn serve() -> Self {
+        Self::start(&["serve", "--listen", "127.0.0.1:0", "--seed", "1"])
+    }
+
+    /// Host and port.
+    pub(crate) fn authority(&self) -> &str {
+        let rest = self.url.strip_prefix("http://").expect("a URL");
+        rest.split('/').next().expect("there is a first part")
+    }
+
+    /// Sends it a signal and waits for its end.
+    pub(crate) fn signal(mut self, signal: &str) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args([signal, &pid]).status().expect("kill starts");
+        self.child.wait().expect("it ends")
+    }
+
+    /// Posts a body below the servlet and gives status and body of the answer.
+    pub(crate) fn post(&self, path: &str, body: &[u8]) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.authority()).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout can be set");
+        let base = self.url.splitn(4, '/').nth(3).unwrap_or_default();
+        let head = format!(
+            "POST /{base}{path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).expect("it reads the head");
+        // An answer may come before all of a large body was taken.
+        let _ = stream.write_all(body);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        (status, body.to_owned())
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        // It may have ended before.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
