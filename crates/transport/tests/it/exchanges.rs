@@ -15,7 +15,7 @@ use transport::client::Connections;
 use transport::driver::Carrier;
 use transport::server::Server;
 
-use super::bench::{BASE, on_one_thread, run, serve};
+use super::machines::{BASE, on_one_thread, run, serve};
 
 /// A client that was started, on its way to a session.
 fn started(transports: &[Transport]) -> Client {

@@ -6,7 +6,7 @@ use transport::client::Connections;
 use transport::driver::Carrier;
 use transport::server::Server;
 
-use super::bench::on_one_thread;
+use super::machines::on_one_thread;
 
 const LIMIT: usize = 1_000;
 
