@@ -3,6 +3,7 @@
 mod exit;
 mod input;
 mod live;
+mod record;
 mod serve;
 
 use std::io::Write;
@@ -28,12 +29,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Record(record::Args),
 }
 
 impl Command {
     fn run(self) -> Result<Exit, Failure> {
         match self {
             Self::Serve(args) => serve::run(&args),
+            Self::Record(args) => record::run(&args),
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::ops::ControlFlow;
 
-use anyhow::Context;
 use protocol::time::Time;
 use protocol::wire::{Entry, Side};
 use simulator::gms::{Event, Gms, Settings};
 use transport::clock::Clock;
 use transport::driver;
-use transport::server::{self, Server};
+use transport::listener;
+use transport::server::Server;
 use transport::tap::Tap;
 
 use crate::exit::{Exit, Failure};
@@ -32,11 +32,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let seed = live::seed(args.seed)?;
     live::runtime()?.block_on(async {
-        let listener = server::bind(&args.listen).await.map_err(live::cannot_listen)?;
+        let listener = listener::bind(&args.listen).await.map_err(live::cannot_listen)?;
         let clock = Clock::start();
         let settings = Settings { start_utc: clock.start_utc(), ..Settings::new(&args.service) };
-        let mut carrier =
-            Server::start(listener, settings.limits.bytes).context("failed to listen").map_err(Failure::internal)?;
+        let mut carrier = Server::start(listener, settings.limits.bytes);
         live::announce(&format!("http://{}{}", carrier.address(), settings.base))?;
         let _ = writeln!(anstream::stderr(), "service {}, seed {seed}; end with Ctrl-C", args.service);
         let mut gms = Gms::new(settings, seed);

@@ -16,7 +16,8 @@ use recording::capture::{self, Capture, Source};
 use recording::token::Key;
 use transport::clock::{self, Clock};
 use transport::endpoint::Endpoint;
-use transport::proxy::{Limits, Listener, Proxy};
+use transport::listener::Listener;
+use transport::proxy::{Limits, Proxy};
 
 use self::writer::{Disk, Writer};
 

@@ -8,7 +8,7 @@ use recording::tape::{Kind, Status, Tape};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use transport::proxy::bind;
+use transport::listener::bind;
 
 use super::*;
 

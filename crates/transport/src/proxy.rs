@@ -28,7 +28,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use protocol::wire::{Failure, Side};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
@@ -41,6 +41,7 @@ use self::upstream::{Trouble, Upstream};
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::frames;
+use crate::listener::Listener;
 
 /// How much is kept of what passes through, and for how long a server is tried. The traffic itself has no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,43 +61,6 @@ impl Default for Limits {
     fn default() -> Self {
         let frames = frames::Limits::default();
         Self { body: 1 << 20, memory: 64 << 20, frames, connect: Duration::from_secs(10) }
-    }
-}
-
-/// A socket that accepts connections.
-#[derive(Debug)]
-pub struct Listener {
-    inner: TcpListener,
-    address: SocketAddr,
-}
-
-/// Why an address cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on `{address}`")]
-pub struct BindError {
-    /// The address as given.
-    pub address: String,
-    /// What the operating system says.
-    pub source: io::Error,
-}
-
-/// Listens on an address such as `127.0.0.1:0`; port 0 lets the system choose.
-///
-/// # Errors
-///
-/// [`BindError`], for example when another program has the port.
-pub async fn bind(address: &str) -> Result<Listener, BindError> {
-    let error = |source| BindError { address: address.to_owned(), source };
-    let inner = TcpListener::bind(address).await.map_err(error)?;
-    let address = inner.local_addr().map_err(error)?;
-    Ok(Listener { inner, address })
-}
-
-impl Listener {
-    /// The address with the port that the system chose.
-    #[must_use]
-    pub const fn local_addr(&self) -> SocketAddr {
-        self.address
     }
 }
 
@@ -126,6 +90,7 @@ impl Proxy {
     /// Serves until `shutdown` is ready, then tells which connections are open and cuts them.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { listener, shared } = self;
+        let listener = listener.into_inner();
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
         loop {
@@ -138,7 +103,7 @@ impl Proxy {
                         tracing::error!(panic = error.is_panic(), "a connection's task failed");
                     }
                 }
-                accepted = listener.inner.accept() => match accepted {
+                accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) => {
                         connections.spawn(serve(stream, peer, Arc::clone(&shared)));
                     }

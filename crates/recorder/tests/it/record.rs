@@ -13,7 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use transport::clock::Clock;
-use transport::proxy::{Limits, bind};
+use transport::listener::bind;
+use transport::proxy::Limits;
 
 const CANARIES: [&str; 12] = [
     "canary-secure-key",

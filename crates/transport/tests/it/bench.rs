@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use transport::clock::Clock;
 use transport::endpoint::Endpoint;
-use transport::proxy::{Events, Limits, Next, Proxy, What, bind};
+use transport::listener::bind;
+use transport::proxy::{Events, Limits, Next, Proxy, What};
 
 /// Nothing here takes this long; a test that waits longer has failed.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -38,8 +38,8 @@ pub(crate) fn on_one_thread(test: impl Future<Output = ()>) {
 
 /// Serves a Bayeux server machine in the background and gives its endpoint. `look` sees its events.
 pub(crate) async fn serve(limit: usize, mut look: impl FnMut(&server::Event) + 'static) -> Endpoint {
-    let listener = transport::server::bind("127.0.0.1:0").await.expect("a free port");
-    let mut carrier = transport::server::Server::start(listener, limit).expect("an address");
+    let listener = transport::listener::bind("127.0.0.1:0").await.expect("a free port");
+    let mut carrier = transport::server::Server::start(listener, limit);
     let endpoint = format!("http://{}{BASE}", carrier.address()).parse().expect("a URL");
     tokio::task::spawn_local(async move {
         let mut machine = Server::new(server::Settings::new(BASE), 7);

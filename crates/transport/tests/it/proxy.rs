@@ -3,7 +3,8 @@ use pretty_assertions::assert_eq;
 use protocol::wire::{Close, Exchange, Failure, Headers, Request, Response, Side, Socket, Wire};
 use rstest::rstest;
 use transport::frames;
-use transport::proxy::{Limits, What, bind};
+use transport::listener::bind;
+use transport::proxy::{Limits, What};
 
 use crate::bench::{Bench, Peer};
 
