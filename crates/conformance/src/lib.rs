@@ -15,3 +15,6 @@ mod peer;
 pub mod cases;
 pub mod run;
 pub mod rules;
+pub mod conclude;
+pub mod expectations;
+pub mod report;
