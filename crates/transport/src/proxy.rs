@@ -2,10 +2,11 @@
 //!
 //! Each connection of a client has its own connection to the server, so that cookies, resets and held requests stay what they
 //! are. Bodies stream through while a copy is kept; upgraded sockets are spliced byte for byte while a copy is decoded. What
-//! is seen goes into a [`Feed`], whose reader can be as slow as it likes: the traffic never waits for it. The proxy parses no
-//! message and judges nothing.
+//! is seen comes out of [`Events`], whose reader can be as slow as it likes: the traffic never waits for it. The proxy parses
+//! no message and judges nothing.
 
 mod body;
+mod coding;
 mod exchange;
 mod feed;
 mod head;
@@ -83,7 +84,7 @@ impl Proxy {
     /// Puts a proxy in front of the origin of `upstream`; its path does not matter, every path is forwarded.
     #[must_use]
     pub fn new(listener: Listener, upstream: Endpoint, clock: Clock, limits: Limits) -> (Self, Events) {
-        let (feed, events) = feed(clock, limits.memory);
+        let (feed, events) = feed(clock, limits);
         (Self { listener, shared: Arc::new(Shared { upstream, limits, feed }) }, events)
     }
 
@@ -142,9 +143,9 @@ async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
         .with_upgrades()
         .await;
     let upgraded = take(&connection.upgraded);
-    let (by, error) = match (upgraded, served) {
-        (Some(splice), Ok(())) => splice.run().await,
-        (_, served) => connection.ended(served),
+    let (by, error) = match upgraded {
+        Some(splice) => splice.run().await,
+        None => connection.ended(served),
     };
     debug!(conn, "connection closed");
     shared.feed.closed(conn, Some(by), error);

@@ -13,6 +13,7 @@ use std::time::Duration;
 use protocol::time::Time;
 use protocol::wire::{Exchange, Failure, Headers, Side, Socket, Wire};
 
+use super::{Limits, coding};
 use crate::clock::Clock;
 
 /// Something that the proxy saw.
@@ -66,12 +67,12 @@ type Item = (Event, usize);
 /// Memory that one event takes besides its contents, about.
 const OVERHEAD: usize = 256;
 
-pub(super) fn feed(clock: Clock, limit: usize) -> (Feed, Events) {
+pub(super) fn feed(clock: Clock, limits: Limits) -> (Feed, Events) {
     let (sender, receiver) = mpsc::channel();
     let held = Arc::new(AtomicUsize::new(0));
     let state = State { sender: Some(sender), open: BTreeSet::new(), conns: 0, exchanges: 0, sockets: 0, lost: 0 };
-    let inner = Inner { clock, limit, held: Arc::clone(&held), state: Mutex::new(state) };
-    (Feed(Arc::new(inner)), Events { receiver, held })
+    let inner = Inner { clock, limit: limits.memory, held: Arc::clone(&held), state: Mutex::new(state) };
+    (Feed(Arc::new(inner)), Events { receiver, held, body: limits.body })
 }
 
 /// Where events are put in.
@@ -250,6 +251,8 @@ impl Drop for Reservation {
 pub struct Events {
     receiver: mpsc::Receiver<Item>,
     held: Arc<AtomicUsize>,
+    /// How long a body may be.
+    body: usize,
 }
 
 /// What waiting for an event gave.
@@ -264,12 +267,16 @@ pub enum Next {
 }
 
 impl Events {
-    /// Waits for the next event and blocks the thread meanwhile.
+    /// Waits for the next event and blocks the thread meanwhile. Bodies come without gzip and deflate, taken off here to spare
+    /// the traffic.
     #[must_use]
     pub fn next(&self, wait: Duration) -> Next {
         match self.receiver.recv_timeout(wait) {
-            Ok((event, size)) => {
+            Ok((mut event, size)) => {
                 self.held.fetch_sub(size, Ordering::Relaxed);
+                if let What::Wire { wire, .. } = &mut event.what {
+                    coding::decode(wire, self.body);
+                }
                 Next::Event(event)
             }
             Err(RecvTimeoutError::Timeout) => Next::Idle,
@@ -292,13 +299,17 @@ mod tests {
         .collect()
     }
 
+    fn feed_of(memory: usize) -> (Feed, Events) {
+        feed(Clock::start(), Limits { memory, ..Limits::default() })
+    }
+
     fn text(length: usize) -> Wire {
         Wire::Text(Socket(1), "x".repeat(length))
     }
 
     #[test]
     fn says_how_much_was_lost_where_it_was_lost() {
-        let (feed, events) = feed(Clock::start(), 2_000);
+        let (feed, events) = feed_of(2_000);
         feed.wire(1, Side::Client, text(1_000));
         feed.wire(1, Side::Client, text(1_000));
         feed.wire(1, Side::Server, text(1_000));
@@ -310,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_loss_at_the_end_is_told_too() {
-        let (feed, events) = feed(Clock::start(), 500);
+        let (feed, events) = feed_of(500);
         let conn = feed.opened("127.0.0.1".to_owned());
         feed.wire(conn, Side::Client, text(1_000));
         feed.stop();
@@ -323,7 +334,7 @@ mod tests {
 
     #[test]
     fn copies_and_events_share_the_memory() {
-        let (feed, events) = feed(Clock::start(), 1_000);
+        let (feed, events) = feed_of(1_000);
         let mut copy = feed.reserve();
         assert!(copy.grow(900) && !copy.grow(101));
         feed.note("no room".to_owned());
@@ -335,7 +346,7 @@ mod tests {
 
     #[test]
     fn goes_on_without_a_reader() {
-        let (feed, events) = feed(Clock::start(), 1_000);
+        let (feed, events) = feed_of(1_000);
         drop(events);
         feed.note("nobody".to_owned());
         assert_eq!(feed.0.held.load(Ordering::Relaxed), 0);

@@ -1,12 +1,18 @@
+use std::io::Write;
+
+use flate2::write::GzEncoder;
 use flate2::{Compress, Compression, FlushCompress};
+use futures_util::{SinkExt, StreamExt};
 use pretty_assertions::assert_eq;
 use protocol::wire::{Close, Exchange, Failure, Headers, Request, Response, Side, Socket, Wire};
 use rstest::rstest;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{accept_async, client_async};
 use transport::frames;
 use transport::listener::bind;
 use transport::proxy::{Limits, What};
 
-use crate::bench::{Bench, Peer};
+use crate::bench::{Bench, Peer, within};
 
 fn headers(fields: &[(&str, &str)]) -> Headers {
     fields.iter().fold(Headers::new(), |headers, (name, value)| headers.with(name, value))
@@ -103,6 +109,23 @@ async fn an_answer_without_a_length_ends_with_its_connection() {
     bench.wire();
     let (_, answer) = bench.wire();
     assert!(matches!(answer, Wire::Response(_, Response { body, .. }) if body == b"until the end"));
+}
+
+#[rstest]
+#[case::head("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n")]
+#[case::not_modified("GET", "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n")]
+#[case::empty("OPTIONS", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_a_body_is_whole_at_once(#[case] method: &str, #[case] answer: &str) {
+    let bench = Bench::start().await;
+    let mut client = bench.client().await;
+    client.send(format!("{method} / HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+    let mut server = bench.server().await;
+    server.receive("\r\n\r\n").await;
+    server.send(answer).await;
+    assert_eq!(client.receive("\r\n\r\n").await, answer);
+    bench.wire();
+    assert!(matches!(bench.wire().1, Wire::Response(_, Response { body, .. }) if body.is_empty()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -301,6 +324,25 @@ async fn a_busy_port_is_named() {
     assert_eq!(bind(&address).await.unwrap_err().to_string(), format!("cannot listen on `{address}`"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zipped_answer_is_told_plain() {
+    let bench = Bench::start().await;
+    let mut client = bench.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\n\r\n").await;
+    let mut server = bench.server().await;
+    assert!(server.receive("\r\n\r\n").await.contains("\r\nAccept-Encoding: gzip\r\n"));
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(b"[{\"id\":\"1\"}]").unwrap();
+    let zipped = encoder.finish().unwrap();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", zipped.len());
+    server.send(&head).await;
+    server.send(&zipped).await;
+    assert_eq!(client.receive("\r\n\r\n").await, head);
+    assert_eq!(client.receive_exact(zipped.len()).await, zipped);
+    bench.wire();
+    assert!(matches!(bench.wire().1, Wire::Response(_, Response { body, .. }) if body == b"[{\"id\":\"1\"}]"));
+}
+
 const GRANT: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                      Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
 
@@ -359,6 +401,39 @@ async fn splices_an_upgraded_socket() {
     let seen: Vec<(Side, Wire)> = expected.iter().map(|_| bench.wire()).collect();
     assert_eq!(seen, expected);
     assert_eq!(bench.seen(), closed(Side::Server));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_client_and_a_real_server_talk_through_it() {
+    let bench = Bench::start().await;
+    let server = async {
+        let mut socket = accept_async(bench.server().await.0).await.unwrap();
+        while let Some(Ok(message)) = socket.next().await {
+            if message.is_text() {
+                socket.send(message).await.unwrap();
+            }
+        }
+    };
+    let client = async {
+        let url = format!("ws://{}/genesys/cometd", bench.address);
+        let (mut socket, _) = client_async(url, bench.client().await.0).await.unwrap();
+        for length in [1, 200, 70_000] {
+            let message = Message::text("\u{e9}".repeat(length));
+            socket.send(message.clone()).await.unwrap();
+            assert_eq!(socket.next().await.unwrap().unwrap(), message);
+        }
+        socket.close(None).await.unwrap();
+        assert_eq!(socket.next().await.unwrap().unwrap(), Message::Close(None));
+    };
+    within(async { tokio::join!(server, client) }).await;
+    bench.wire();
+    bench.wire();
+    for length in [1, 200, 70_000] {
+        let text = || Wire::Text(Socket(1), "\u{e9}".repeat(length));
+        assert_eq!((bench.wire(), bench.wire()), ((Side::Client, text()), (Side::Server, text())));
+    }
+    let close = || Wire::Close(Socket(1), Close { code: 1005, reason: String::new() });
+    assert_eq!((bench.wire(), bench.wire()), ((Side::Client, close()), (Side::Server, close())));
 }
 
 #[tokio::test(flavor = "multi_thread")]
