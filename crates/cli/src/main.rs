@@ -1,6 +1,8 @@
 //! The `tapestry` command: arguments in, one exit code out. Each subcommand is a file of its own.
 
+mod conformance;
 mod exit;
+mod files;
 mod input;
 mod live;
 mod record;
@@ -30,6 +32,7 @@ struct Cli {
 enum Command {
     Serve(serve::Args),
     Record(record::Args),
+    Conformance(conformance::Args),
 }
 
 impl Command {
@@ -37,6 +40,7 @@ impl Command {
         match self {
             Self::Serve(args) => serve::run(&args),
             Self::Record(args) => record::run(&args),
+            Self::Conformance(args) => conformance::run(&args),
         }
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn explain(report: &Report, result: &CaseResult) -> String {
     if let Some(ending) = result.ending {
         line("ended", Ending::words(ending));
     }
-    line("again", &format!("{} --only {}", report.about.command, result.name()));
+    line("again", &format!("{} --case {}", report.about.command, result.name()));
     let about = requirement.map(|requirement| {
         format!(
             "   {} {}, {}, {}\n      {}",
