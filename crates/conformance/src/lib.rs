@@ -1,1 +1,4 @@
-//! Placeholder.
+//! Requirements, rules, cases and reports.
+#![warn(missing_docs)]
+
+pub mod schema;
