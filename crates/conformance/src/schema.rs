@@ -189,16 +189,23 @@ pub fn check(from: Side, message: &Message) -> Vec<Mismatch> {
 #[must_use]
 pub fn validate(schema: Schema, value: &Value) -> Vec<Mismatch> {
     let Some(validator) = COMPILED.0.get(schema as usize) else { return Vec::new() };
-    validator
-        .iter_errors(value)
-        .map(|error| Mismatch { schema, pointer: error.instance_path().as_str().to_owned(), wrong: wrong(&error) })
-        .collect()
+    let mut mismatches: Vec<Mismatch> = Vec::new();
+    for error in validator.iter_errors(value) {
+        let mismatch = Mismatch { schema, pointer: error.instance_path().as_str().to_owned(), wrong: wrong(&error) };
+        // A schema and the one that it builds on may find the same.
+        if !mismatches.contains(&mismatch) {
+            mismatches.push(mismatch);
+        }
+    }
+    mismatches
 }
 
 /// What is wrong, in words of the schema.
 fn wrong(error: &ValidationError<'_>) -> String {
     match error.kind() {
-        ValidationErrorKind::Required { property } => format!("{property} is missing"),
+        ValidationErrorKind::Required { property } => {
+            format!("`{}` is missing", property.as_str().unwrap_or_default())
+        },
         ValidationErrorKind::Type { kind: TypeKind::Single(wanted) } => format!("is no {wanted}"),
         ValidationErrorKind::Type { kind: TypeKind::Multiple(wanted) } => {
             let wanted: Vec<String> = wanted.iter().map(|wanted| wanted.to_string()).collect();

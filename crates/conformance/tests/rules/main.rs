@@ -1,0 +1,3 @@
+//! Schemas and rules against the fixtures and against virtual runs.
+
+mod schemas;
