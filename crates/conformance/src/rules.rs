@@ -1,0 +1,154 @@
+//! Passive rules: what any conversation, whoever held it, shows to be broken.
+//!
+//! A rule is a pure function over the stream of redacted wire entries. It drives nothing and knows no target. A stream may
+//! begin and end in mid-conversation and hold several clients and chats; what lies outside of it is never held against
+//! anybody.
+
+mod catalogue;
+mod conversation;
+mod envelope;
+mod replies;
+mod sessions;
+mod chats;
+
+use std::collections::BTreeSet;
+
+use protocol::violation::Violation;
+use protocol::wire::{Entry, Side};
+
+pub use self::catalogue::Binds;
+use self::conversation::{Conversation, Seen};
+
+/// A rule that is broken, and where.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// Index into the entries.
+    pub entry: usize,
+    /// Position in the entry's batch; `None` means the entry as a whole.
+    pub message: Option<usize>,
+    /// The rule's id.
+    pub rule: &'static str,
+    /// One sentence. Of the entry's values it holds ids, numbers and tokens only.
+    pub says: String,
+}
+
+/// What a broken rule amounts to, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grade {
+    /// A documented behaviour is broken.
+    Fail,
+    /// A recommendation is broken, or something that real clients depend on.
+    Deviation,
+    /// Nobody documents what should be; this is what was seen.
+    Observed,
+}
+
+impl Grade {
+    /// The verdict's word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Deviation => "deviation",
+            Self::Observed => "observed",
+        }
+    }
+}
+
+/// A rule as the catalogue knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Dotted, the id of a [`Violation`].
+    pub id: &'static str,
+    /// What is wrong when the rule is broken, in one sentence.
+    pub says: &'static str,
+    /// Who is bound.
+    pub binds: Binds,
+    /// What breaking it amounts to: the worst of its requirements.
+    pub grade: Grade,
+    /// The ids of the requirements that it judges.
+    pub requirements: Vec<String>,
+}
+
+/// Every rule.
+#[must_use]
+pub fn rules() -> &'static [Rule] {
+    catalogue::rules()
+}
+
+/// The rule with this id.
+#[must_use]
+pub fn rule(id: &str) -> Option<&'static Rule> {
+    rules().iter().find(|rule| rule.id == id)
+}
+
+/// What was judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// What is broken, in the order of the entries.
+    pub findings: Vec<Finding>,
+    /// How many Bayeux messages there were.
+    pub messages: usize,
+    /// How many sessions, by their `clientId`.
+    pub sessions: usize,
+    /// How many chats, by their `secureKey` or `chatId`.
+    pub chats: usize,
+}
+
+/// Judges a stream of redacted entries by every rule.
+#[must_use]
+pub fn judge(entries: &[Entry]) -> Vec<Finding> {
+    survey(entries).findings
+}
+
+/// Judges a stream of redacted entries by every rule, and counts what there was to judge.
+#[must_use]
+pub fn survey(entries: &[Entry]) -> Judgement {
+    let conversation = Conversation::of(entries);
+    let mut findings = Findings::default();
+    envelope::judge(&conversation, &mut findings);
+    replies::judge(&conversation, &mut findings);
+    sessions::judge(&conversation, &mut findings);
+    let chats = chats::judge(&conversation, &mut findings);
+    envelope::judge_shapes(&conversation, &mut findings);
+    Judgement {
+        findings: findings.0.into_iter().collect(),
+        messages: conversation.seen.len(),
+        sessions: conversation.sessions.len(),
+        chats,
+    }
+}
+
+/// Who sent the message or unit of a finding.
+#[must_use]
+pub fn side(entries: &[Entry], finding: &Finding) -> Option<Side> {
+    entries.get(finding.entry).map(|entry| entry.from)
+}
+
+#[derive(Debug, Default)]
+struct Findings(BTreeSet<Finding>);
+
+impl Findings {
+    /// Notes that a message breaks a rule.
+    fn add(&mut self, seen: &Seen, broken: Violation, says: impl Into<String>) {
+        self.insert(seen.entry, Some(seen.position), broken, says.into());
+    }
+
+    /// Notes that an entry as a whole breaks a rule.
+    fn add_entry(&mut self, entry: usize, broken: Violation, says: impl Into<String>) {
+        self.insert(entry, None, broken, says.into());
+    }
+
+    /// One rule is broken by one message once, whatever the number of places.
+    fn insert(&mut self, entry: usize, message: Option<usize>, broken: Violation, says: String) {
+        let rule = broken.id();
+        if !self.0.iter().any(|known| known.entry == entry && known.message == message && known.rule == rule) {
+            self.0.insert(Finding { entry, message, rule, says });
+        }
+    }
+
+    fn has(&self, seen: &Seen, broken: Violation) -> bool {
+        let (message, rule) = (Some(seen.position), broken.id());
+        self.0.iter().any(|known| known.entry == seen.entry && known.message == message && known.rule == rule)
+    }
+}
