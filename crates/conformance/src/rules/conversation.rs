@@ -180,7 +180,9 @@ impl Conversation {
             }
             Wire::Response(exchange, response) => {
                 let carrier = Carrier::Exchange(*exchange);
-                if !scope.foreign.contains(exchange) {
+                // Of a response whose request was not seen nobody knows where it came from.
+                let torn = !self.lives.contains_key(&carrier) && !speaks(&response.body, |_| true);
+                if !scope.foreign.contains(exchange) && !torn {
                     let set = response.headers.all("set-cookie").find_map(browser_of);
                     let life = self.lives.entry(carrier).or_default();
                     life.cookie = life.cookie.take().or_else(|| set.map(str::to_owned));

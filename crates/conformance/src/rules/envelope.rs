@@ -139,6 +139,10 @@ fn has_error_form(error: &str) -> bool {
 /// Holds each message against its schema. What a more exact rule has found to be wrong is not told twice.
 pub(super) fn judge_shapes(conversation: &Conversation, findings: &mut Findings) {
     for seen in conversation.seen.iter().filter(|seen| seen.message.channel().is_some()) {
+        // CometD 3.0 says goodbye of its own accord without `successful`.
+        if seen.is(Side::Server, channel::DISCONNECT) && !seen.is_reply() {
+            continue;
+        }
         let departures = schema::check(seen.from, &seen.message);
         let Some(first) = departures.first() else { continue };
         if EXACT.iter().any(|exact| findings.has(seen, *exact)) {

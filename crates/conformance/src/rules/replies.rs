@@ -33,7 +33,7 @@ pub(super) fn judge(conversation: &Conversation, findings: &mut Findings) {
             }
             Role::Unsolicited => {
                 let id = Conversation::id(&seen.message);
-                let says = format!("no request on {} with {id} was sent on this carrier", seen.channel());
+                let says = format!("the reply on {} has {id}, no such request was sent on this carrier", seen.channel());
                 findings.add(seen, Violation::ReplyUnsolicited, says);
             }
             Role::Torn | Role::Delivery | Role::Request => {}

@@ -129,7 +129,7 @@ impl Book<'_> {
         let events = &mut self.chats[chat].events;
         if let Some(before) = events.get(&index) {
             if *before != known {
-                let says = format!("index {index} denoted {} before, now {}", before.describe(), known.describe());
+                let says = format!("event {index} was another one before: {} differs", before.difference(&known));
                 findings.add(seen, Violation::EventIndexReused, says);
             }
             return;
@@ -140,10 +140,10 @@ impl Book<'_> {
         let above = events.range(index..).find_map(|(index, known)| Some((*index, time_of(known)?)));
         if known.utc_time.is_some() {
             if let Some((other, _)) = below.filter(|(_, earlier)| *earlier > time) {
-                let says = format!("event {index} is older than event {other}");
+                let says = format!("event {index} has an earlier time than event {other}");
                 findings.add(seen, Violation::EventTimeFalling, says);
             } else if let Some((other, _)) = above.filter(|(_, later)| *later < time) {
-                let says = format!("event {index} is younger than event {other}");
+                let says = format!("event {index} has a later time than event {other}");
                 findings.add(seen, Violation::EventTimeFalling, says);
             }
         }
@@ -176,12 +176,16 @@ fn envelope(seen: &Seen, notification: &Notification, findings: &mut Findings) {
 }
 
 impl Known {
-    /// Type and participant; words are compared, not told.
-    fn describe(&self) -> String {
-        let kind = self.kind.as_deref().unwrap_or("an event without type");
-        match &self.participant {
-            Some((id, class)) => format!("{kind} by {class} {id}"),
-            None => kind.to_owned(),
+    /// The first member that tells two events apart.
+    fn difference(&self, other: &Self) -> &'static str {
+        if self.kind != other.kind {
+            "type"
+        } else if self.participant != other.participant {
+            "from"
+        } else if self.text != other.text {
+            "text"
+        } else {
+            "utcTime"
         }
     }
 }
