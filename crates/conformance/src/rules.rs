@@ -11,15 +11,15 @@ mod replies;
 mod sessions;
 mod chats;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use protocol::violation::Violation;
-use protocol::wire::{Entry, Side};
+use protocol::wire::{Entry, Wire};
 
 pub use self::catalogue::Binds;
 use self::conversation::{Conversation, Seen};
 
-/// A rule that is broken, and where.
+/// A rule that is broken, and where. Whoever sent the entry broke it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
     /// Index into the entries.
@@ -112,43 +112,45 @@ pub fn survey(entries: &[Entry]) -> Judgement {
     let chats = chats::judge(&conversation, &mut findings);
     envelope::judge_shapes(&conversation, &mut findings);
     Judgement {
-        findings: findings.0.into_iter().collect(),
+        findings: findings.into_list(),
         messages: conversation.seen.len(),
         sessions: conversation.sessions.len(),
         chats,
     }
 }
 
-/// Who sent the message or unit of a finding.
-#[must_use]
-pub fn side(entries: &[Entry], finding: &Finding) -> Option<Side> {
-    entries.get(finding.entry).map(|entry| entry.from)
+/// The text of a message of an entry, as it stands there.
+pub(crate) fn message_text(entry: &Entry, position: usize) -> Option<String> {
+    let body = match &entry.wire {
+        Wire::Request(_, request) => request.body.as_slice(),
+        Wire::Response(_, response) => response.body.as_slice(),
+        Wire::Text(_, text) => text.as_bytes(),
+        _ => return None,
+    };
+    Some(conversation::parse(body).ok()?.messages.get(position)?.text().to_owned())
 }
 
+/// What is broken: one rule is broken by one message, or one entry, once, whatever the number of places.
 #[derive(Debug, Default)]
-struct Findings(BTreeSet<Finding>);
+struct Findings(BTreeMap<(usize, Option<usize>, &'static str), String>);
 
 impl Findings {
     /// Notes that a message breaks a rule.
     fn add(&mut self, seen: &Seen, broken: Violation, says: impl Into<String>) {
-        self.insert(seen.entry, Some(seen.position), broken, says.into());
+        self.0.entry((seen.entry, Some(seen.position), broken.id())).or_insert_with(|| says.into());
     }
 
     /// Notes that an entry as a whole breaks a rule.
     fn add_entry(&mut self, entry: usize, broken: Violation, says: impl Into<String>) {
-        self.insert(entry, None, broken, says.into());
-    }
-
-    /// One rule is broken by one message once, whatever the number of places.
-    fn insert(&mut self, entry: usize, message: Option<usize>, broken: Violation, says: String) {
-        let rule = broken.id();
-        if !self.0.iter().any(|known| known.entry == entry && known.message == message && known.rule == rule) {
-            self.0.insert(Finding { entry, message, rule, says });
-        }
+        self.0.entry((entry, None, broken.id())).or_insert_with(|| says.into());
     }
 
     fn has(&self, seen: &Seen, broken: Violation) -> bool {
-        let (message, rule) = (Some(seen.position), broken.id());
-        self.0.iter().any(|known| known.entry == seen.entry && known.message == message && known.rule == rule)
+        self.0.contains_key(&(seen.entry, Some(seen.position), broken.id()))
+    }
+
+    fn into_list(self) -> Vec<Finding> {
+        let finding = |((entry, message, rule), says)| Finding { entry, message, rule, says };
+        self.0.into_iter().map(finding).collect()
     }
 }

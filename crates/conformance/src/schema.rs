@@ -205,7 +205,7 @@ fn wrong(error: &ValidationError<'_>) -> String {
     match error.kind() {
         ValidationErrorKind::Required { property } => {
             format!("`{}` is missing", property.as_str().unwrap_or_default())
-        },
+        }
         ValidationErrorKind::Type { kind: TypeKind::Single(wanted) } => format!("is no {wanted}"),
         ValidationErrorKind::Type { kind: TypeKind::Multiple(wanted) } => {
             let wanted: Vec<String> = wanted.iter().map(|wanted| wanted.to_string()).collect();
@@ -251,7 +251,8 @@ mod tests {
     fn points_into_the_data_of_a_chat() {
         let text = r#"{"channel":"/service/chatV2/x","data":{"statusCode":0,"chatEnded":false,"messages":[{"index":1,
             "type":"Message","utcTime":1700000000,"from":{"nickname":"Ann","type":"Client","participantId":1}}]}}"#;
-        let expected = (Schema::Notification, "/data/messages/0/utcTime".to_owned(), "is less than 1000000000000".into());
+        let expected =
+            (Schema::Notification, "/data/messages/0/utcTime".to_owned(), "is less than 1000000000000".into());
         assert_eq!(departures(Side::Server, text), [expected]);
     }
 

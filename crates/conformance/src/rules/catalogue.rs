@@ -93,7 +93,8 @@ fn rule(requirements: &[Requirement], violation: Violation) -> Option<Rule> {
     let judged: Vec<&Requirement> =
         requirements.iter().filter(|requirement| requirement.rules.iter().any(|id| id == violation.id())).collect();
     let first = judged.first()?;
-    let binds = if judged.iter().all(|requirement| requirement.binds == first.binds) { first.binds } else { Binds::Both };
+    let binds =
+        if judged.iter().all(|requirement| requirement.binds == first.binds) { first.binds } else { Binds::Both };
     Some(Rule {
         id: violation.id(),
         says: violation.describe(),

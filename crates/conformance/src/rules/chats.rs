@@ -19,7 +19,13 @@ use super::conversation::{Conversation, Role, Seen};
 
 /// Judges every chat and says how many there were.
 pub(super) fn judge(conversation: &Conversation, findings: &mut Findings) -> usize {
-    let mut book = Book { conversation, chats: Vec::new(), by_key: BTreeMap::new(), by_id: BTreeMap::new(), sessions: BTreeMap::new() };
+    let mut book = Book {
+        conversation,
+        chats: Vec::new(),
+        by_key: BTreeMap::new(),
+        by_id: BTreeMap::new(),
+        sessions: BTreeMap::new(),
+    };
     for seen in &conversation.seen {
         let on_chat = seen.channel().starts_with(CHANNEL_PREFIX);
         match (seen.from, seen.role) {

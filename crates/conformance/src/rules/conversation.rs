@@ -244,13 +244,13 @@ impl Conversation {
                 message,
             };
             match entry.from {
-                Side::Client => self.from_client(seen),
-                Side::Server => self.from_server(seen),
+                Side::Client => self.take_request(seen),
+                Side::Server => self.take_reply(seen),
             }
         }
     }
 
-    fn from_client(&mut self, mut seen: Seen) {
+    fn take_request(&mut self, mut seen: Seen) {
         seen.role = Role::Request;
         if seen.channel() != channel::HANDSHAKE {
             if let Some(client) = seen.message.client_id() {
@@ -266,7 +266,7 @@ impl Conversation {
         self.seen.push(seen);
     }
 
-    fn from_server(&mut self, mut seen: Seen) {
+    fn take_reply(&mut self, mut seen: Seen) {
         let position = self.seen.len();
         seen.role = self.role(&seen);
         match seen.role {
@@ -370,9 +370,10 @@ impl Conversation {
     /// a cookie.
     fn told_before(&self, browser: Option<&str>) -> Option<usize> {
         let browser = browser?;
-        let mut open = self.sessions.iter().enumerate().filter(|(_, session)| {
-            session.cookie.as_deref() == Some(browser) && !session.left && !session.succeeded
-        });
+        let mut open =
+            self.sessions.iter().enumerate().filter(|(_, session)| {
+                session.cookie.as_deref() == Some(browser) && !session.left && !session.succeeded
+            });
         match (open.next(), open.next()) {
             (Some((only, session)), None) if session.told => Some(only),
             _ => None,
@@ -385,7 +386,7 @@ impl Conversation {
     }
 }
 
-fn parse(body: &[u8]) -> Result<Batch, Malformed> {
+pub(super) fn parse(body: &[u8]) -> Result<Batch, Malformed> {
     // Tokens are longer than what they replace, so the bounds of a live peer do not hold here.
     Batch::parse(body, &Limits { bytes: usize::MAX, messages: usize::MAX, ..Limits::default() })
 }
@@ -415,15 +416,11 @@ impl Scope {
         let mut scope = Self { bases: BTreeSet::new(), sockets: BTreeSet::new(), foreign: BTreeSet::new() };
         for entry in entries {
             match &entry.wire {
-                Wire::Request(_, request) if !is_sibling(path(request)) => {
-                    if speaks(&request.body, channel::is_meta) {
-                        scope.bases.insert(base(path(request)).to_owned());
-                    }
+                Wire::Request(_, request) if !is_sibling(path(request)) && speaks(&request.body, channel::is_meta) => {
+                    scope.bases.insert(base(path(request)).to_owned());
                 }
-                Wire::Text(socket, text) => {
-                    if speaks(text.as_bytes(), |_| true) {
-                        scope.sockets.insert(*socket);
-                    }
+                Wire::Text(socket, text) if speaks(text.as_bytes(), |_| true) => {
+                    scope.sockets.insert(*socket);
                 }
                 _ => {}
             }

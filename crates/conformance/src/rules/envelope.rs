@@ -17,7 +17,11 @@ pub(super) fn judge(conversation: &Conversation, findings: &mut Findings) {
                 // The reader's words may repeat what it read, so only the kind of trouble is told.
                 let what = format!("{malformed}");
                 let what = what.split(':').next().unwrap_or_default();
-                findings.add_entry(unit.entry, Violation::BatchMalformed, format!("the body or frame is no batch: {what}"));
+                findings.add_entry(
+                    unit.entry,
+                    Violation::BatchMalformed,
+                    format!("the body or frame is no batch: {what}"),
+                );
             }
             // Clients may leave the array out (BX-MSG-05), servers should not (BX-MSG-03).
             Ok(Shape::Single) if unit.from == Side::Server => {
@@ -60,7 +64,7 @@ fn request(seen: &Seen, findings: &mut Findings) {
     if let Some(id) = message.id()
         // A token stands for an id that was too odd to keep.
         && token::whole(id.as_str()).is_none()
-        && !(id.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric()) && !id.as_str().is_empty())
+        && (id.as_str().is_empty() || id.as_str().bytes().any(|byte| !byte.is_ascii_alphanumeric()))
     {
         findings.add(seen, Violation::MessageIdInvalid, "the `id` has other characters than letters and digits");
     }
@@ -104,7 +108,8 @@ fn request(seen: &Seen, findings: &mut Findings) {
 
 fn subscribes_to_meta(message: &Message) -> bool {
     let subscription = message.value("subscription");
-    let names = subscription.iter().flat_map(|value| value.as_array().map_or_else(|| vec![value], |all| all.iter().collect()));
+    let names =
+        subscription.iter().flat_map(|value| value.as_array().map_or_else(|| vec![value], |all| all.iter().collect()));
     names.filter_map(|name| name.as_str()).any(channel::is_meta)
 }
 

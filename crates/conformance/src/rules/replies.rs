@@ -1,12 +1,14 @@
 //! How requests and replies find each other.
 
+use std::collections::BTreeMap;
+
 use protocol::bayeux::channel;
 use protocol::bayeux::message::Message;
 use protocol::violation::Violation;
 use protocol::wire::Side;
 
 use super::Findings;
-use super::conversation::{Conversation, End, Role, Seen};
+use super::conversation::{Carrier, Conversation, End, Role, Seen};
 
 pub(super) fn judge(conversation: &Conversation, findings: &mut Findings) {
     for seen in conversation.seen.iter().filter(|seen| seen.from == Side::Server) {
@@ -33,7 +35,8 @@ pub(super) fn judge(conversation: &Conversation, findings: &mut Findings) {
             }
             Role::Unsolicited => {
                 let id = Conversation::id(&seen.message);
-                let says = format!("the reply on {} has {id}, no such request was sent on this carrier", seen.channel());
+                let says =
+                    format!("the reply on {} has {id}, no such request was sent on this carrier", seen.channel());
                 findings.add(seen, Violation::ReplyUnsolicited, says);
             }
             Role::Torn | Role::Delivery | Role::Request => {}
@@ -68,19 +71,19 @@ fn echo(request: &Message, seen: &Seen, findings: &mut Findings) {
 /// A response is complete: a meta message of its request that has no reply there gets none any more. Beside a handshake
 /// other messages are to be ignored (BX-HS-05).
 fn missing(conversation: &Conversation, findings: &mut Findings) {
+    let mut asked: BTreeMap<Carrier, Vec<usize>> = BTreeMap::new();
+    for (position, seen) in conversation.seen.iter().enumerate().filter(|(_, seen)| seen.from == Side::Client) {
+        asked.entry(seen.carrier).or_default().push(position);
+    }
     for unit in conversation.units.iter().filter(|unit| unit.from == Side::Server && unit.read.is_ok()) {
-        let life = conversation.lives.get(&unit.carrier);
-        let complete = life.and_then(|life| life.ended).is_some_and(|(entry, _, end)| {
-            entry == unit.entry && end == End::Response(200)
-        });
-        if !complete {
-            continue;
-        }
-        let asked = |seen: &&Seen| seen.from == Side::Client && seen.carrier == unit.carrier;
-        let shakes = conversation.seen.iter().filter(asked).any(|seen| seen.channel() == channel::HANDSHAKE);
-        for (position, seen) in conversation.seen.iter().enumerate().filter(|(_, seen)| asked(seen)) {
+        let end = conversation.lives.get(&unit.carrier).and_then(|life| life.ended);
+        let complete = end.is_some_and(|(entry, _, end)| entry == unit.entry && end == End::Response(200));
+        let Some(asked) = asked.get(&unit.carrier).filter(|_| complete) else { continue };
+        let shakes = asked.iter().any(|position| conversation.seen[*position].channel() == channel::HANDSHAKE);
+        for position in asked {
+            let seen = &conversation.seen[*position];
             let due = if shakes { seen.channel() == channel::HANDSHAKE } else { channel::is_meta(seen.channel()) };
-            if due && !conversation.replies.contains_key(&position) {
+            if due && !conversation.replies.contains_key(position) {
                 let id = Conversation::id(&seen.message);
                 let says = format!("the response has no reply to the message on {} with {id}", seen.channel());
                 findings.add_entry(unit.entry, Violation::ReplyMissing, says);

@@ -21,6 +21,7 @@ const JITTER: Duration = Duration::from_millis(10);
 pub(super) fn judge(conversation: &Conversation, findings: &mut Findings) {
     handshakes(conversation, findings);
     let mut clients = vec![Client::default(); conversation.sessions.len()];
+    let successors = successors(conversation);
     let mut last_on: BTreeMap<Carrier, Option<Reconnect>> = BTreeMap::new();
     for (position, seen) in conversation.seen.iter().enumerate() {
         if seen.is(Side::Client, channel::HANDSHAKE) && last_on.get(&seen.carrier) == Some(&Some(Reconnect::None)) {
@@ -37,8 +38,8 @@ pub(super) fn judge(conversation: &Conversation, findings: &mut Findings) {
             Side::Client => client.sends(conversation, position, seen, findings),
             Side::Server => client.receives(position, seen),
         }
-        if seen.from == Side::Client {
-            abandoned(conversation, session, seen, findings);
+        if successors.get(&session).is_some_and(|named| *named < seen.entry) {
+            abandoned(seen, findings);
         }
         delivery_after_disconnect(conversation, client, seen, findings);
     }
@@ -167,8 +168,8 @@ impl Client {
 /// may seem to live on.
 fn is_outstanding(conversation: &Conversation, earlier: usize, next: &Seen) -> bool {
     let connect = &conversation.seen[earlier];
-    let thinks_it_lost = connect.carrier != next.carrier
-        && next.message.advice().and_then(|advice| advice.timeout) == Some(0);
+    let thinks_it_lost =
+        connect.carrier != next.carrier && next.message.advice().and_then(|advice| advice.timeout) == Some(0);
     if let Some(reply) = conversation.replies.get(&earlier) {
         return conversation.seen[*reply].entry > next.entry && !thinks_it_lost;
     }
@@ -180,13 +181,20 @@ fn is_outstanding(conversation: &Conversation, earlier: usize, next: &Seen) -> b
     }
 }
 
+/// The entry that gave a session's client the next session.
+fn successors(conversation: &Conversation) -> BTreeMap<usize, usize> {
+    let mut successors = BTreeMap::new();
+    for session in &conversation.sessions {
+        if let (Some(before), Some(named)) = (session.before, session.named) {
+            successors.entry(before).or_insert(conversation.seen[named].entry);
+        }
+    }
+    successors
+}
+
 /// A client that was given a new session is done with the old one.
-fn abandoned(conversation: &Conversation, session: usize, seen: &Seen, findings: &mut Findings) {
-    let next = conversation.sessions.iter().find(|next| {
-        let named = next.named.and_then(|named| conversation.seen.get(named));
-        next.before == Some(session) && named.is_some_and(|named| named.entry < seen.entry)
-    });
-    if next.is_some() && seen.channel() != channel::DISCONNECT {
+fn abandoned(seen: &Seen, findings: &mut Findings) {
+    if seen.from == Side::Client && seen.channel() != channel::DISCONNECT {
         let says = format!("the message on {} names the session before the last handshake", seen.channel());
         findings.add(seen, Violation::SessionOldClientId, says);
     }

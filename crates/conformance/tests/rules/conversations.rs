@@ -27,16 +27,21 @@ pub(crate) struct Conversation {
 }
 
 pub(crate) fn conversations(kind: &str) -> Vec<Conversation> {
-    files(&folder(kind)).into_iter().map(|(name, path)| read(&name, &std::fs::read_to_string(path).unwrap())).collect()
+    files(&folder(kind))
+        .into_iter()
+        .map(|(name, path)| read(&name, &std::fs::read_to_string(path).expect("readable")))
+        .collect()
 }
 
 fn read(name: &str, text: &str) -> Conversation {
-    let mut lines = text.lines().map(|line| -> Value {
-        serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}: {line}"))
-    });
-    let head = lines.next().unwrap();
-    let find = |find: &Value| (find["line"].as_u64().unwrap() as usize, find["rule"].as_str().unwrap().to_owned());
-    let finds = head["finds"].as_array().unwrap().iter().map(find).collect();
+    let mut lines = text
+        .lines()
+        .map(|line| -> Value { serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}: {line}")) });
+    let head = lines.next().expect("a first line");
+    let find = |find: &Value| {
+        (find["line"].as_u64().expect("a line") as usize, find["rule"].as_str().expect("a rule").to_owned())
+    };
+    let finds = head["finds"].as_array().expect("what is to be found").iter().map(find).collect();
     // Members of a body as a text, since a value would drop repeated ones.
     let entries = lines.map(|line| entry(name, &line)).collect();
     Conversation { name: name.trim_end_matches(".jsonl").to_owned(), finds, entries }
@@ -48,9 +53,9 @@ fn entry(name: &str, line: &Value) -> Entry {
         (None, Some(carrier)) => (Side::Server, carrier),
         _ => panic!("{name}: {line}"),
     };
-    let number: u64 = carrier[1..].parse().unwrap();
+    let number: u64 = carrier[1..].parse().expect("a number");
     let text = |member: &str| line[member].as_str().map(str::to_owned);
-    let body = match (line.get("m").or(line.get("single")), text("body")) {
+    let body = match (line.get("m").or_else(|| line.get("single")), text("body")) {
         (Some(messages), None) => messages.to_string(),
         (None, body) => body.unwrap_or_default(),
         _ => panic!("{name}: {line}"),
@@ -78,7 +83,7 @@ fn entry(name: &str, line: &Value) -> Entry {
             Wire::Response(exchange, Response { status, headers: headers.clone(), body: body.clone().into_bytes() })
         }
     };
-    Entry { at: Time::from_millis(line["t"].as_u64().unwrap()), from, wire }
+    Entry { at: Time::from_millis(line["t"].as_u64().expect("a moment")), from, wire }
 }
 
 fn found(entries: &[Entry]) -> Vec<(usize, String)> {

@@ -2,4 +2,5 @@
 
 mod conversations;
 mod schemas;
+mod tapes;
 mod virtual_runs;

@@ -18,11 +18,11 @@ pub(crate) fn files(folder: &Path) -> Vec<(String, PathBuf)> {
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         for entry in fs::read_dir(&next).unwrap_or_else(|error| panic!("{}: {error}", next.display())) {
-            let path = entry.unwrap().path();
+            let path = entry.expect("an entry").path();
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let name = path.strip_prefix(folder).unwrap().to_string_lossy().into_owned();
+                let name = path.strip_prefix(folder).expect("it is below").to_string_lossy().into_owned();
                 files.push((name, path));
             }
         }
@@ -37,7 +37,8 @@ fn fixtures(kind: &str) -> Vec<(Schema, String, Value)> {
         let (folder, file) = name.rsplit_once('/').unwrap_or_else(|| panic!("{name} is in no schema's folder"));
         let schema = Schema::ALL.iter().find(|schema| schema.path() == folder);
         let schema = *schema.unwrap_or_else(|| panic!("{name}: there is no such schema"));
-        let value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let value = serde_json::from_slice(&fs::read(path).expect("readable"))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         (schema, file.trim_end_matches(".json").to_owned(), value)
     };
     files(&root().join("fixtures/message").join(kind)).into_iter().map(fixture).collect()

@@ -1,8 +1,9 @@
 //! Correct machines break no rule, whatever the network does to them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use conformance::rules::{Judgement, survey};
+use conformance::rules::{Judgement, judge, survey};
 use pretty_assertions::assert_eq;
 use protocol::bayeux;
 use protocol::chat::client::{self, Client};
@@ -12,12 +13,13 @@ use protocol::wire::{Entry, Exchange, Side, Socket, Transport, Wire};
 use recording::redaction::Redactor;
 use recording::token::Key;
 use rstest::rstest;
+use serde_json::{Value, json};
 use simulator::gms::{Gms, Settings};
 use simulator::link::{Fault, Network, Rule, Unit};
 use simulator::pair::Pair;
 
 /// Runs per transport.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 250;
 
 type ChatPair = Pair<Client, Gms>;
 
@@ -87,7 +89,7 @@ fn fastrand_like(seed: u64) -> impl FnMut() -> u64 {
 fn hold_chat(pair: &mut ChatPair, seed: u64) {
     let mut random = fastrand_like(seed ^ 0xc4a7);
     let request = RequestChat { nickname: Some("Ann Lee".to_owned()), ..RequestChat::default() };
-    pair.client.start(Time::ZERO, request).unwrap();
+    pair.client.start(Time::ZERO, request).expect("a new client");
     for word in ["hello there", "again", "and again"] {
         let _ = pair.drive_for(Duration::from_millis(500 + random() % 8_000));
         let _ = pair.client.send(pair.now(), word);
@@ -105,7 +107,7 @@ fn hold_chat(pair: &mut ChatPair, seed: u64) {
         1 => drop(pair.client.end(pair.now())),
         _ => pair.client.leave(pair.now()),
     }
-    pair.drive_for(Duration::from_secs(120)).unwrap();
+    pair.drive_for(Duration::from_secs(120)).expect("the machines come to rest");
 }
 
 fn redacted(entries: &[Entry], seed: u64) -> Vec<Entry> {
@@ -119,15 +121,36 @@ fn run(seed: u64, transport: Transport) -> Vec<Entry> {
     redacted(pair.entries(), seed)
 }
 
+/// As a recorder between the two sees it: what the client sends a little later, what it gets a little earlier, and each
+/// exchange and socket in its order.
+fn seen_halfway(entries: &[Entry]) -> Vec<Entry> {
+    let mut latest: BTreeMap<(Option<Exchange>, Option<Socket>), u64> = BTreeMap::new();
+    let mut shifted: Vec<Entry> = entries
+        .iter()
+        .map(|entry| {
+            let micros = entry.at.as_micros();
+            let at = match entry.from {
+                Side::Client => micros + 4_000,
+                Side::Server => micros.saturating_sub(4_000),
+            };
+            let latest = latest.entry((entry.wire.exchange(), entry.wire.socket())).or_default();
+            *latest = at.max(*latest);
+            Entry { at: Time::from_micros(*latest), ..entry.clone() }
+        })
+        .collect();
+    shifted.sort_by_key(|entry| entry.at);
+    shifted
+}
+
 #[rstest]
-fn correct_machines_break_no_rule(
-    #[values(Transport::WebSocket, Transport::LongPolling)] transport: Transport,
-) {
+fn correct_machines_break_no_rule(#[values(Transport::WebSocket, Transport::LongPolling)] transport: Transport) {
     let mut total = Judgement::default();
     for seed in 0..SEEDS {
         let entries = run(seed, transport);
         let judgement = survey(&entries);
         assert_eq!(judgement.findings, [], "seed {seed} over {transport}");
+        let halfway = survey(&seen_halfway(&entries));
+        assert_eq!(halfway.findings, [], "seed {seed} over {transport}, seen halfway");
         total.messages += judgement.messages;
         total.sessions += judgement.sessions;
         total.chats += judgement.chats;
@@ -170,9 +193,8 @@ fn renumbered(wire: &Wire, offset: u64) -> Wire {
 #[test]
 fn several_clients_through_one_recorder_are_told_apart() {
     for seed in 0..50 {
-        let streams: Vec<Vec<Entry>> = (0..4)
-            .map(|client| run(1_000 + seed * 4 + client, Transport::ALL[(client % 2) as usize]))
-            .collect();
+        let streams: Vec<Vec<Entry>> =
+            (0..4).map(|client| run(1_000 + seed * 4 + client, Transport::ALL[(client % 2) as usize])).collect();
         let judgement = survey(&interleaved(&streams));
         assert_eq!(judgement.findings, [], "seed {seed}");
         let apart: usize = streams.iter().map(|stream| survey(stream).chats).sum();
@@ -192,4 +214,55 @@ fn a_part_of_a_conversation_is_not_blamed_for_what_is_missing() {
             assert_eq!(survey(&entries[from..to]).findings, [], "seed {seed}, entries {from} to {to}");
         }
     }
+}
+
+/// Whatever a peer sends, judging comes to an end and tells nothing of what was sent.
+#[test]
+fn any_damage_is_judged_without_panic() {
+    let entries = run(7, Transport::WebSocket);
+    let mut random = fastrand_like(99);
+    let mut found = 0;
+    for _ in 0..500 {
+        let mut damaged = entries.clone();
+        for _ in 0..1 + random() % 3 {
+            let number = random() as usize % damaged.len();
+            match random() % 4 {
+                0 => drop(damaged.remove(number)),
+                1 => damaged.insert(number, damaged[random() as usize % damaged.len()].clone()),
+                _ => {
+                    if let Wire::Text(socket, text) = &damaged[number].wire {
+                        damaged[number].wire = Wire::Text(*socket, damage(text, &mut random));
+                    }
+                }
+            }
+        }
+        for finding in judge(&redacted(&damaged, 7)) {
+            found += 1;
+            assert!(!finding.says.contains("s3cret"), "{finding:?}");
+        }
+    }
+    assert!(found > 250, "{found}");
+}
+
+/// Puts something else in the place of one value.
+fn damage(text: &str, random: &mut impl FnMut() -> u64) -> String {
+    let mut value: Value = serde_json::from_str(text).unwrap_or_default();
+    let mut place = String::new();
+    for _ in 0..random() % 6 {
+        let choice = random() as usize;
+        let next = match value.pointer(&place) {
+            Some(Value::Array(items)) if !items.is_empty() => (choice % items.len()).to_string(),
+            Some(Value::Object(members)) if !members.is_empty() => {
+                members.keys().nth(choice % members.len()).cloned().unwrap_or_default()
+            }
+            _ => break,
+        };
+        place.push_str(&format!("/{next}"));
+    }
+    let Some(place) = value.pointer_mut(&place) else { return text.to_owned() };
+    *place =
+        [json!(null), json!(5), json!(-1.5), json!("s3cret words"), json!([]), json!({}), json!(true), json!([[7]])]
+            [random() as usize % 8]
+            .clone();
+    value.to_string()
 }

@@ -28,7 +28,8 @@ impl Book<'_> {
         self.sessions.entry(seen.session).or_default().keys.insert(key.clone());
         let Some(chat) = self.by_key.get(&key).copied() else { return };
         let known = &self.chats[chat];
-        let names_another = text("chatId").is_some_and(|id| !known.ids.is_empty() && !known.ids.contains(&Secret::new(id)));
+        let names_another =
+            text("chatId").is_some_and(|id| !known.ids.is_empty() && !known.ids.contains(&Secret::new(id)));
         if known.channel != seen.channel() || names_another {
             let says = format!("the `secureKey` of {operation} was issued for another chat");
             findings.add(seen, Violation::OperationKeyForeign, says);
@@ -81,7 +82,7 @@ impl Book<'_> {
     }
 
     /// A client that goes on connecting in a new session has left its chat without notifications.
-    pub(super) fn on_connect(&mut self, seen: &Seen, findings: &mut Findings) {
+    pub(super) fn on_connect(&self, seen: &Seen, findings: &mut Findings) {
         let Some(session) = seen.session else { return };
         let before = self.conversation.sessions.get(session).and_then(|session| session.before);
         let (Some(before), Some(attachment)) = (before, self.sessions.get(&Some(session))) else { return };
@@ -89,7 +90,8 @@ impl Book<'_> {
             return;
         }
         let inherited = self.sessions.get(&Some(before)).map(|before| &before.running);
-        let left = inherited.into_iter().flatten().any(|chat| !self.has_ended(*chat) && !attachment.asked.contains(chat));
+        let left =
+            inherited.into_iter().flatten().any(|chat| !self.has_ended(*chat) && !attachment.asked.contains(chat));
         if left {
             let says = format!("{CONNECTS} connects after a new handshake, requestNotifications was not sent");
             findings.add(seen, Violation::RequestNotificationsMissing, says);

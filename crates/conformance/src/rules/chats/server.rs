@@ -105,8 +105,8 @@ impl Book<'_> {
             let request = self.conversation.request_of(named);
             request.is_some_and(|request| request.entry > ending.seen.entry)
         });
-        let comparable = (seen.session == ending.seen.session || later_session)
-            && self.conversation.follows(seen, &ending.seen);
+        let comparable =
+            (seen.session == ending.seen.session || later_session) && self.conversation.follows(seen, &ending.seen);
         if !comparable || notification.status == Some(Status::Unavailable) {
             return;
         }
