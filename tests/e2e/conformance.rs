@@ -101,7 +101,6 @@ fn an_expectation_that_is_not_met_fails_the_run() {
                  reason = \"a test\"\nowner = \"nobody\"\nuntil = \"2099-12-31\"\n";
     fs::write(&file, entry).unwrap();
     let file = file.to_str().unwrap();
-    let output =
-        run(&["conformance", "--target", &serving.url, "--case", "bayeux.meta.id-echoed", "--expect", file]);
+    let output = run(&["conformance", "--target", &serving.url, "--case", "bayeux.meta.id-echoed", "--expect", file]);
     assert_eq!(output.status.code(), Some(1), "{}", shown(&output));
 }

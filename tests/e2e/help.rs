@@ -10,9 +10,7 @@ fn of_the_program() {
 }
 
 #[rstest]
-fn of_each_command(
-    #[values("serve", "record", "replay", "check", "compare", "conformance")] command: &str,
-) {
+fn of_each_command(#[values("serve", "record", "replay", "check", "compare", "conformance")] command: &str) {
     insta::assert_snapshot!(format!("of_{command}"), shown(&run(&[command, "--help"])));
 }
 
