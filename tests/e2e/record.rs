@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::harness::{Listening, run, shown};
+use crate::harness::{Listening, run, shown, within_seconds};
 
 const HANDSHAKE: &[u8] =
     br#"[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"],"id":"1"}]"#;
@@ -38,11 +38,13 @@ fn what_was_recorded_survives_a_kill() {
     let tape = folder.path().join("a.tape.jsonl");
     let recorder = recording(&serving.url, &tape);
     assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
+    // The tape is written behind the traffic.
+    assert!(within_seconds(10, || fs::read_to_string(&tape).unwrap().contains(r#""clientId":"cid_"#)));
     recorder.signal("-KILL");
     let output = run(&["check", tape.to_str().unwrap()]);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.code() == Some(3) && text.contains("interrupted"), "{:?} {text}", output.status);
-    assert!(fs::read_to_string(&tape).unwrap().contains(r#""clientId":"cid_"#), "{text}");
+    assert!(output.status.code() == Some(3) && text.contains("the tape is interrupted"), "{:?} {text}", output.status);
+    assert!(text.contains("2 messages of 1 session"), "{text}");
 }
 
 #[test]

@@ -36,6 +36,24 @@ impl Exit {
         }
     }
 
+    /// The one that counts of two that apply.
+    pub(crate) const fn worse(self, other: Self) -> Self {
+        if self.rank() >= other.rank() { self } else { other }
+    }
+
+    const fn rank(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Incomplete => 1,
+            Self::Unexpected => 2,
+            Self::Unreachable => 3,
+            Self::Interrupted => 4,
+            Self::Internal => 5,
+            // It stops before anything runs.
+            Self::Usage => 6,
+        }
+    }
+
     /// The code behind a number that a library chose.
     pub(crate) const fn from_code(code: u8) -> Self {
         match code {
@@ -111,6 +129,13 @@ mod tests {
         for exit in all {
             assert_eq!(Exit::from_code(exit.code()), exit);
         }
+    }
+
+    #[test]
+    fn a_broken_rule_outweighs_what_is_incomplete() {
+        assert_eq!(Exit::Success.worse(Exit::Incomplete), Exit::Incomplete);
+        assert_eq!(Exit::Unexpected.worse(Exit::Incomplete), Exit::Unexpected);
+        assert_eq!(Exit::Unexpected.worse(Exit::Unreachable), Exit::Unreachable);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The `tapestry` command: arguments in, one exit code out. Each subcommand is a file of its own.
 
+mod check;
 mod compare;
 mod conformance;
 mod exit;
@@ -36,6 +37,7 @@ enum Command {
     Serve(serve::Args),
     Record(record::Args),
     Replay(replay::Args),
+    Check(check::Args),
     Compare(compare::Args),
     Conformance(conformance::Args),
 }
@@ -46,6 +48,7 @@ impl Command {
             Self::Serve(args) => serve::run(&args),
             Self::Record(args) => record::run(&args),
             Self::Replay(args) => replay::run(&args),
+            Self::Check(args) => check::run(&args),
             Self::Compare(args) => compare::run(&args),
             Self::Conformance(args) => conformance::run(&args),
         }

@@ -73,6 +73,8 @@ violations! {
     HandshakeRequestShape = "bayeux.handshake.request-shape";
     /// A handshake reply lacks a member that it must have, or one has a wrong shape.
     HandshakeReplyShape = "bayeux.handshake.reply-shape";
+    /// A complete response leaves a handshake without a reply.
+    HandshakeReplyMissing = "bayeux.handshake.reply-missing";
     /// A handshake fails without an `error`.
     HandshakeErrorMissing = "bayeux.handshake.error-missing";
     /// A handshake reply names a session by the `clientId` of an earlier one.
@@ -87,6 +89,8 @@ violations! {
     ConnectRequestShape = "bayeux.connect.request-shape";
     /// A member of a connect reply has a wrong shape.
     ConnectReplyShape = "bayeux.connect.reply-shape";
+    /// A complete response leaves a connect of its request without a reply.
+    ConnectReplyMissing = "bayeux.connect.reply-missing";
     /// A client sends a connect while another of the same session waits for its reply.
     ConnectSecondOutstanding = "bayeux.connect.second-outstanding";
     /// A client connects again before the advised interval is over.
@@ -101,6 +105,8 @@ violations! {
     DisconnectRequestShape = "bayeux.disconnect.request-shape";
     /// A member of a disconnect reply has a wrong shape.
     DisconnectReplyShape = "bayeux.disconnect.reply-shape";
+    /// A complete response leaves a disconnect of its request without a reply.
+    DisconnectReplyMissing = "bayeux.disconnect.reply-missing";
     /// A client connects in a session after it sent the disconnect of that session.
     DisconnectConnectAfter = "bayeux.disconnect.connect-after";
     /// A delivery reaches a session whose disconnect was answered.
@@ -111,6 +117,8 @@ violations! {
     SubscribeRequestShape = "bayeux.subscribe.request-shape";
     /// A member of a subscribe reply is missing or has a wrong shape.
     SubscribeReplyShape = "bayeux.subscribe.reply-shape";
+    /// A complete response leaves a subscribe or unsubscribe of its request without a reply.
+    SubscribeReplyMissing = "bayeux.subscribe.reply-missing";
     /// The reply to a subscribe or unsubscribe names another `subscription` than the request.
     SubscriptionNotEchoed = "bayeux.subscribe.subscription-not-echoed";
     /// A member of an unsubscribe request is missing or has a wrong shape.
@@ -129,7 +137,7 @@ violations! {
     ReplyIdNotEchoed = "bayeux.reply.id-not-echoed";
     /// A reply answers nothing that was asked on its carrier.
     ReplyUnsolicited = "bayeux.reply.unsolicited";
-    /// A complete response leaves a meta message of its request without a reply.
+    /// A complete response leaves a message on an unknown meta channel without a reply.
     ReplyMissing = "bayeux.reply.missing";
     /// A reply has no `successful`.
     ReplySuccessfulMissing = "bayeux.reply.successful-missing";

@@ -60,15 +60,10 @@ struct Chat {
     /// The session in which it was seen first.
     origin: Option<usize>,
     events: BTreeMap<u64, Known>,
-    /// Where each session was told of the end, as an index into the conversation's messages and a moment.
-    ended: Option<Ending>,
+    /// The notification that told its end.
+    ended: Option<Seen>,
     /// The last notification.
     last: Option<Seen>,
-}
-
-#[derive(Clone, Debug)]
-struct Ending {
-    seen: Seen,
 }
 
 /// What tells one event from another.

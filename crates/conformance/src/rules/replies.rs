@@ -86,8 +86,18 @@ fn missing(conversation: &Conversation, findings: &mut Findings) {
             if due && !conversation.replies.contains_key(position) {
                 let id = Conversation::id(&seen.message);
                 let says = format!("the response has no reply to the message on {} with {id}", seen.channel());
-                findings.add_entry(unit.entry, Violation::ReplyMissing, says);
+                findings.add_entry(unit.entry, missing_on(seen.channel()), says);
             }
         }
+    }
+}
+
+fn missing_on(channel: &str) -> Violation {
+    match channel {
+        channel::HANDSHAKE => Violation::HandshakeReplyMissing,
+        channel::CONNECT => Violation::ConnectReplyMissing,
+        channel::DISCONNECT => Violation::DisconnectReplyMissing,
+        channel::SUBSCRIBE | channel::UNSUBSCRIBE => Violation::SubscribeReplyMissing,
+        _ => Violation::ReplyMissing,
     }
 }

@@ -34,7 +34,7 @@ impl Book<'_> {
             let says = format!("the `secureKey` of {operation} was issued for another chat");
             findings.add(seen, Violation::OperationKeyForeign, says);
         }
-        if known.ended.as_ref().is_some_and(|ending| seen.at - ending.seen.at > GRACE) {
+        if known.ended.as_ref().is_some_and(|ending| seen.at - ending.at > GRACE) {
             let says = format!("{operation} follows `chatEnded` of its chat");
             findings.add(seen, Violation::OperationAfterEnd, says);
         }

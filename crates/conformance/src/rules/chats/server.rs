@@ -4,7 +4,7 @@ use protocol::chat::notification::{Event, Notification, Status};
 use protocol::secret::Secret;
 use protocol::violation::Violation;
 
-use super::{Book, Chat, Ending, Known};
+use super::{Book, Chat, Known};
 use crate::rules::Findings;
 use crate::rules::conversation::Seen;
 use crate::rules::envelope::sentence;
@@ -28,8 +28,7 @@ impl Book<'_> {
         }
         let session = self.sessions.entry(seen.session).or_default();
         if notification.chat_ended == Some(true) && notification.status != Some(Status::Unavailable) {
-            let ending = Ending { seen: seen.clone() };
-            self.chats[chat].ended.get_or_insert(ending);
+            self.chats[chat].ended.get_or_insert_with(|| seen.clone());
         } else if notification.status == Some(Status::Ok) {
             session.running.insert(chat);
         }
@@ -103,10 +102,9 @@ impl Book<'_> {
         let later_session = later_session.is_some_and(|named| {
             let named = &self.conversation.seen[named];
             let request = self.conversation.request_of(named);
-            request.is_some_and(|request| request.entry > ending.seen.entry)
+            request.is_some_and(|request| request.entry > ending.entry)
         });
-        let comparable =
-            (seen.session == ending.seen.session || later_session) && self.conversation.follows(seen, &ending.seen);
+        let comparable = (seen.session == ending.session || later_session) && self.conversation.follows(seen, ending);
         if !comparable || notification.status == Some(Status::Unavailable) {
             return;
         }
