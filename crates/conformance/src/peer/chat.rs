@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::describe::{describe_event, describe_notification};
 use super::net::{Arrival, Fate, Net, OpenChat};
-use super::{Check, PATIENCE, Received, Sent, Session, notification};
+use super::{Check, PATIENCE, Received, Sent, Session, Sign, notification};
 use crate::verdict::{Frame, Stop, Verdict};
 
 /// A notification that came.
@@ -216,7 +216,7 @@ impl Session {
                 Stop::Inconclusive { says: format!("a request was answered with HTTP status {status}"), frames }
             }
             Some(Fate::Opening | Fate::Open | Fate::Answered { .. } | Fate::Dropped) | None => {
-                self.silence(clause, expected, sent.frame).await
+                self.silence(clause, expected, sent.frame, Sign::OfSession).await
             }
         }
     }

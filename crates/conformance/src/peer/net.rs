@@ -70,6 +70,8 @@ pub(crate) struct Arrival {
     pub(crate) at: Time,
     pub(crate) browser: usize,
     pub(crate) carrier: Carrier,
+    /// How many messages had come before it.
+    pub(crate) place: usize,
 }
 
 /// A message that was sent, and what identifies its reply.
@@ -385,12 +387,13 @@ impl Net {
         let Ok(batch) = Batch::parse(body, &Limits::default()) else { return false };
         for (position, message) in batch.messages.into_iter().enumerate() {
             let frame = Frame { entry, message: Some(position) };
-            self.inbox.push(Arrival { message, frame, at: self.now, browser, carrier });
+            let place = self.inbox.len();
+            self.inbox.push(Arrival { message, frame, at: self.now, browser, carrier, place });
         }
         true
     }
 
-    /// The reply to a message: by its id, else, on the same carrier, one that has no id of its own.
+    /// The reply to a message: by its id, else, on the same carrier, one with an id that nothing was sent under.
     pub(crate) fn reply(&self, sent: &Sent) -> Option<&Arrival> {
         let candidates = || {
             self.inbox[sent.mark..].iter().filter(|arrival| {
