@@ -64,15 +64,20 @@ impl PartialEq for Case {
 impl Eq for Case {}
 
 impl Case {
-    /// What it judges, the most important first.
-    pub fn requirements(&self) -> impl Iterator<Item = &'static Requirement> {
-        Catalogue::get().of_case(self.id)
+    /// What it judges. Ahead stand the requirements that name it first: it was written for them.
+    #[must_use]
+    pub fn requirements(&self) -> Vec<&'static Requirement> {
+        let (mut own, others): (Vec<_>, Vec<_>) = Catalogue::get()
+            .of_case(self.id)
+            .partition(|requirement| requirement.cases.first().is_some_and(|case| case == self.id));
+        own.extend(others);
+        own
     }
 
     /// The sentence of the first requirement that it judges.
     #[must_use]
     pub fn title(&self) -> &'static str {
-        self.requirements().next().map_or("", |requirement| requirement.text.as_str())
+        self.requirements().first().map_or("", |requirement| requirement.text.as_str())
     }
 
     /// The id without its last part.

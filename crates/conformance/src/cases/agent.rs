@@ -52,8 +52,8 @@ pub(super) async fn closes(peer: Peer) -> Verdict {
     let pass = ended.must("CV-AG-03", ended.notification.chat_ended == Some(true), expected)?;
     peer.pause(AFTERGLOW).await;
     let alive = session.sane("BX-SB-03").await?;
-    let late = chat.events_since(ended.received().mark_behind());
+    let late = chat.events_after_end(&ended);
     let observed = format!("{} events came after the end", late.len());
-    alive.must_show("CV-TR-04", late.is_empty(), "no event after chatEnded", observed)?;
+    alive.must_show("CV-TR-04", late.is_empty(), "no event after chatEnded but a last ParticipantLeft", observed)?;
     Ok(pass)
 }

@@ -403,7 +403,11 @@ impl Net {
             })
         };
         let by_id = candidates().find(|arrival| sent.id.is_some() && arrival.message.id() == sent.id.as_ref());
-        by_id.or_else(|| candidates().find(|arrival| arrival.message.id().is_none() && arrival.carrier == sent.carrier))
+        let last_id = self.browsers[sent.browser].last_id;
+        let is_known = |id: &MessageId| id.as_str().parse::<u64>().is_ok_and(|id| (1..=last_id).contains(&id));
+        by_id.or_else(|| {
+            candidates().find(|arrival| arrival.carrier == sent.carrier && !arrival.message.id().is_some_and(is_known))
+        })
     }
 
     /// Lets a session keep a connect outstanding from here on.

@@ -30,6 +30,17 @@ pub(crate) fn healthy(seed: u64) -> Gms {
     Gms::new(gms::Settings::new(SERVICE), seed)
 }
 
+/// A run, or what wraps one.
+pub(crate) trait Finishing: Machine<Event = Event> {
+    fn is_finished(&self) -> bool;
+}
+
+impl Finishing for Run {
+    fn is_finished(&self) -> bool {
+        Self::is_finished(self)
+    }
+}
+
 /// Runs a case against a server to its end; gives what it came to and what was on the wire.
 pub(crate) fn drive<B: Machine>(
     case: &'static Case,
@@ -38,11 +49,31 @@ pub(crate) fn drive<B: Machine>(
     server: B,
     seed: u64,
 ) -> (Outcome, Vec<Entry>) {
-    let run = Run::new(case, transport, settings, seed);
-    let mut pair = Pair::new(run, server, Network::default(), seed);
+    drive_run(case, Run::new(case, transport, settings, seed), server, seed)
+}
+
+/// The same with a run that may be wrapped.
+pub(crate) fn drive_run<A: Finishing, B: Machine>(
+    case: &'static Case,
+    run: A,
+    server: B,
+    seed: u64,
+) -> (Outcome, Vec<Entry>) {
+    drive_over(Network::default(), case, run, server, seed)
+}
+
+/// The same over a certain network.
+pub(crate) fn drive_over<A: Finishing, B: Machine>(
+    network: Network,
+    case: &'static Case,
+    run: A,
+    server: B,
+    seed: u64,
+) -> (Outcome, Vec<Entry>) {
+    let mut pair = Pair::new(run, server, network, seed);
     let limit = Time::ZERO + case.at_most + Duration::from_secs(60);
     let finished = pair.drive_until(limit, |pair| pair.client.is_finished());
-    assert_eq!(finished, Ok(true), "{} over {transport} does not come to its end", case.id);
+    assert_eq!(finished, Ok(true), "{} does not come to its end", case.id);
     let entries = pair.entries().to_vec();
     let event = pair.client_events.pop_front().map(|(_, event)| event);
     let Some(Event::Finished(outcome)) = event else { panic!("{} says nothing at its end", case.id) };
@@ -88,6 +119,6 @@ pub(crate) fn report(settings: &Settings, results: Vec<CaseResult>, seed: u64) -
         took: results.iter().map(|result| result.took).sum(),
         command: "tapestry conformance".to_owned(),
     };
-    let expectations = Expectations::parse(SIMULATOR).unwrap();
+    let expectations = Expectations::parse(SIMULATOR).expect("expectations");
     Report::new(about, results, None, &expectations, "2026-01-01")
 }

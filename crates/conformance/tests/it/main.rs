@@ -2,6 +2,9 @@
 
 mod defect;
 mod drive;
+mod golden;
 mod kill;
 mod null;
+mod reports;
 mod suite;
+mod variety;

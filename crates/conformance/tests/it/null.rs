@@ -110,7 +110,7 @@ impl Machine for Null {
             }
             (Wire::Text(socket, text), _) => {
                 if let Some(body) = self.answer(text.as_bytes()) {
-                    self.put(Wire::Text(socket, String::from_utf8(body).unwrap()));
+                    self.put(Wire::Text(socket, String::from_utf8_lossy(&body).into_owned()));
                 }
             }
             _ => {}

@@ -1,19 +1,22 @@
 //! A simulator without defects, judged by every case on every transport.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use conformance::cases::{case, cases};
+use conformance::cases::{case, cases, plan};
 use conformance::report::{Exit, json, junit, text};
 use conformance::requirements::Catalogue;
-use conformance::run::{Agent, Settings};
+use conformance::run::{Agent, Event, Run, Settings, Timer};
 use conformance::verdict::Kind;
 use pretty_assertions::assert_eq;
 use protocol::bayeux::batch::{Batch, Limits};
+use protocol::machine::{Input, Machine, Output};
+use protocol::time::Time;
 use protocol::violation::Violation;
-use protocol::wire::{Entry, Wire};
+use protocol::wire::{Entry, Side, Transport, Wire};
 use serde_json::Value;
 
-use crate::drive::{SEED, drive, healthy, report, run_all, settings};
+use crate::drive::{Finishing, SEED, drive, drive_run, healthy, report, run_all, settings};
 
 #[test]
 fn finds_nothing_wrong_with_a_healthy_simulator() {
@@ -95,6 +98,10 @@ fn catalogue_and_cases_agree() {
     for name in Catalogue::get().rules() {
         assert!(rules.contains(name), "rule `{name}` does not exist");
     }
+    let named = Catalogue::get().rules();
+    for rule in rules {
+        assert!(named.contains(rule), "no requirement names rule `{rule}`");
+    }
     for case in cases() {
         assert!(!case.title().is_empty(), "{} judges nothing", case.id);
     }
@@ -107,6 +114,68 @@ fn ids_of_cases_are_unique_and_dotted() {
     for id in ids {
         let plain = id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte));
         assert!(plain && id.split('.').count() == 3, "{id}");
+    }
+}
+
+/// What a run does follows from its entries alone, even if its timeouts come late.
+#[test]
+fn judging_again_comes_to_the_same() {
+    for planned in plan(&settings(), &Transport::ALL) {
+        let (case, transport) = (planned.case, planned.transport);
+        let tardy = Tardy(Run::new(case, transport, &settings(), SEED));
+        let (outcome, entries) = drive_run(case, tardy, healthy(SEED), SEED);
+        let mut again = Run::new(case, transport, &settings(), SEED);
+        let mut sent = Vec::new();
+        let mut feed = |run: &mut Run, at: Time, input: Input| {
+            run.handle_input(at, input);
+            while let Some(output) = run.poll_output() {
+                match output {
+                    Output::Wire(wire) => sent.push(wire),
+                    Output::Event(Event::Finished(outcome)) => return Some(outcome),
+                }
+            }
+            None
+        };
+        feed(&mut again, entries[0].at, Input::Timeout);
+        for entry in entries.iter().filter(|entry| entry.from == Side::Server) {
+            if again.is_finished() {
+                break;
+            }
+            let second = feed(&mut again, entry.at, Input::Wire(entry.wire.clone()));
+            assert!(second.is_none_or(|second| second == outcome), "{} over {transport}", case.id);
+        }
+        if let Some((at, _)) = again.deadline() {
+            assert_eq!(feed(&mut again, at, Input::Timeout), Some(outcome), "{} over {transport}", case.id);
+        }
+        let before: Vec<Wire> =
+            entries.into_iter().filter(|entry| entry.from == Side::Client).map(|entry| entry.wire).collect();
+        assert_eq!(sent, before, "{} over {transport}", case.id);
+    }
+}
+
+/// A run that is always woken late.
+struct Tardy(Run);
+
+impl Finishing for Tardy {
+    fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+impl Machine for Tardy {
+    type Timer = Timer;
+    type Event = Event;
+
+    fn handle_input(&mut self, now: Time, input: Input) {
+        self.0.handle_input(now, input);
+    }
+
+    fn poll_output(&mut self) -> Option<Output<Event>> {
+        self.0.poll_output()
+    }
+
+    fn deadline(&self) -> Option<(Time, Timer)> {
+        self.0.deadline().map(|(at, timer)| (at + Duration::from_micros(37_123), timer))
     }
 }
 
@@ -138,7 +207,7 @@ fn learn(entry: &Entry, secrets: &mut BTreeSet<String>) {
     };
     let Ok(batch) = Batch::parse(body, &Limits::default()) else { return };
     for message in batch.messages {
-        learn_value("", &serde_json::from_str(message.text()).unwrap(), secrets);
+        learn_value("", &serde_json::from_str(message.text()).expect("JSON"), secrets);
     }
 }
 
