@@ -64,15 +64,20 @@ impl PartialEq for Case {
 impl Eq for Case {}
 
 impl Case {
-    /// What it judges, the most important first.
-    pub fn requirements(&self) -> impl Iterator<Item = &'static Requirement> {
-        Catalogue::get().of_case(self.id)
+    /// What it judges. Ahead stand the requirements that name it first: it was written for them.
+    #[must_use]
+    pub fn requirements(&self) -> Vec<&'static Requirement> {
+        let (mut own, others): (Vec<_>, Vec<_>) = Catalogue::get()
+            .of_case(self.id)
+            .partition(|requirement| requirement.cases.first().is_some_and(|case| case == self.id));
+        own.extend(others);
+        own
     }
 
     /// The sentence of the first requirement that it judges.
     #[must_use]
     pub fn title(&self) -> &'static str {
-        self.requirements().next().map_or("", |requirement| requirement.text.as_str())
+        self.requirements().first().map_or("", |requirement| requirement.text.as_str())
     }
 
     /// The id without its last part.
@@ -110,6 +115,27 @@ pub fn case(id: &str) -> Option<&'static Case> {
     CASES.iter().find(|case| case.id == id)
 }
 
+/// One entry of a run: a case on a transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The case.
+    pub case: &'static Case,
+    /// The transport.
+    pub transport: Transport,
+    /// Why it does not apply, if it does not.
+    pub not_applicable: Option<&'static str>,
+}
+
+/// Every entry for a target on some transports, in the order of the table.
+#[must_use]
+pub fn plan(settings: &Settings, transports: &[Transport]) -> Vec<Planned> {
+    let entries = CASES.iter().flat_map(|case| case.transports.iter().map(move |transport| (case, *transport)));
+    entries
+        .filter(|(_, transport)| transports.contains(transport))
+        .map(|(case, transport)| Planned { case, transport, not_applicable: case.not_applicable(settings) })
+        .collect()
+}
+
 const BOTH: &[Transport] = &Transport::ALL;
 const LONG_POLLING: &[Transport] = &[Transport::LongPolling];
 
@@ -130,9 +156,9 @@ static CASES: &[Case] = &[
     case!("bayeux.handshake.shares-connection-type", BOTH, Bayeux, 30, handshake::shares_connection_type),
     case!("bayeux.handshake.gives-new-client-id", BOTH, Bayeux, 30, handshake::gives_new_client_id),
     case!("bayeux.handshake.without-common-type-refused", BOTH, Bayeux, 30, handshake::without_common_type_refused),
-    case!("bayeux.connect.first-answered-at-once", BOTH, Bayeux, 30, connect::first_answered_at_once),
-    case!("bayeux.connect.held-as-long-as-asked", BOTH, Bayeux, 30, connect::held_as_long_as_asked),
-    case!("bayeux.connect.not-held-when-asked", BOTH, Bayeux, 30, connect::not_held_when_asked),
+    case!("bayeux.connect.first-answered-at-once", BOTH, Bayeux, 60, connect::first_answered_at_once),
+    case!("bayeux.connect.held-as-long-as-asked", BOTH, Bayeux, 60, connect::held_as_long_as_asked),
+    case!("bayeux.connect.not-held-when-asked", BOTH, Bayeux, 90, connect::not_held_when_asked),
     case!("bayeux.connect.unknown-client-refused", BOTH, Bayeux, 30, connect::unknown_client_refused),
     case!("bayeux.connect.event-while-held", BOTH, Agent, 45, connect::event_while_held),
     case!("bayeux.connect.brings-what-waited", LONG_POLLING, Agent, 45, connect::brings_what_waited),

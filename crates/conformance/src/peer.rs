@@ -33,8 +33,9 @@ use crate::requirements::{Catalogue, Requirement};
 use crate::run::Settings;
 use crate::verdict::{Frame, Judged, Pass, Stop, Verdict};
 
-/// How long a reply may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a reply may take. It is less than the time after which servers forget a session that does not connect, so that
+/// the session can still be asked for a sign of life.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 
 /// How long a sign of life may take, once something else was not answered.
 const PATIENCE_WITH_SIGNS: Duration = Duration::from_secs(3);
@@ -293,7 +294,38 @@ impl Browser {
 
     /// Expects the reply to a message; that it comes is the clause.
     pub(crate) fn reply_to(&self, sent: &Sent, clause: &'static str) -> Expected {
-        Expected { browser: self.clone(), session: None, sent: sent.clone(), clause, within: PATIENCE }
+        Expected { browser: self.clone(), asks: None, sent: sent.clone(), clause, within: PATIENCE }
+    }
+
+    /// What to make of silence: the clause is broken if something else is still answered.
+    async fn silence(
+        &self,
+        sentinel: Draft,
+        clause: &'static str,
+        expected: impl Into<String>,
+        asked: Frame,
+        sign: Sign,
+    ) -> Stop {
+        let Ok(sent) = self.send(sentinel).await else {
+            let says = "nothing came, and then no connection could be made".to_owned();
+            return Stop::Inconclusive { says, frames: vec![asked] };
+        };
+        let until = self.peer.now() + PATIENCE_WITH_SIGNS;
+        let reply = self.peer.wait(until, |net| net.reply(&sent).cloned()).await;
+        match reply.map(|arrival| self.received(arrival)) {
+            None => Stop::Inconclusive {
+                says: "nothing came, and a later message was not answered either".to_owned(),
+                frames: vec![asked, sent.frame],
+            },
+            Some(reply) if sign == Sign::OfSession && reply.says_unknown_client() => Stop::Inconclusive {
+                says: "nothing came, and the session was gone later".to_owned(),
+                frames: vec![asked, reply.frame()],
+            },
+            Some(reply) => {
+                let says = "nothing came, though a later message was answered";
+                self.peer.broken(clause, expected, says, vec![asked, reply.frame()])
+            }
+        }
     }
 
     pub(crate) fn received(&self, arrival: Arrival) -> Received {
@@ -331,6 +363,11 @@ impl Browser {
     }
 }
 
+/// A request that every server answers and that changes nothing: to subscribe to a service channel of nobody.
+fn sentinel() -> Draft {
+    Message::draft(channel::SUBSCRIBE).with("subscription", NOBODYS_CHANNEL)
+}
+
 fn closed_meanwhile() -> Stop {
     Stop::Inconclusive { says: "the WebSocket was closed before the message left".to_owned(), frames: Vec::new() }
 }
@@ -351,10 +388,20 @@ enum Missing {
     Lost(usize, String),
 }
 
+/// What counts as a sign of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// An answer that knows the session.
+    OfSession,
+    /// Any answer.
+    Any,
+}
+
 /// A reply that is expected. Awaiting it gives it, or the end of the case.
 pub(crate) struct Expected {
     browser: Browser,
-    session: Option<Session>,
+    /// Whom to ask for a sign of life, and whether a refusal is one.
+    asks: Option<(Session, Sign)>,
     sent: Sent,
     clause: &'static str,
     within: Duration,
@@ -364,6 +411,12 @@ impl Expected {
     /// Waits this long instead of the usual time.
     pub(crate) const fn within(mut self, within: Duration) -> Self {
         self.within = within;
+        self
+    }
+
+    /// Takes any answer for a sign of life, even one that does not know the session any more.
+    pub(crate) fn by_any_sign(mut self) -> Self {
+        self.asks = self.asks.map(|(session, _)| (session, Sign::Any));
         self
     }
 
@@ -388,16 +441,10 @@ impl Expected {
             Some(Err(Missing::Lost(entry, says))) => {
                 Err(Stop::Inconclusive { says, frames: vec![sent.frame, Frame { entry, message: None }] })
             }
-            None => Err(match &self.session {
-                Some(session) => session.silence(self.clause, expected, sent.frame).await,
-                None => Stop::Inconclusive {
-                    says: format!(
-                        "nothing came on {} within {} s",
-                        meta_or_service(&sent.channel),
-                        self.within.as_secs()
-                    ),
-                    frames: vec![sent.frame],
-                },
+            None => Err(match &self.asks {
+                Some((session, sign)) => session.silence(self.clause, expected, sent.frame, *sign).await,
+                // There is no session yet; but a message of nobody is answered too.
+                None => self.browser.silence(sentinel(), self.clause, expected, sent.frame, Sign::Any).await,
             }),
         }
     }
@@ -460,6 +507,11 @@ impl Received {
 
     pub(crate) const fn at(&self) -> Time {
         self.arrival.at
+    }
+
+    /// How many messages had come when it had.
+    pub(crate) const fn mark_behind(&self) -> usize {
+        self.arrival.place + 1
     }
 
     /// Whether it came on the carrier of that message.

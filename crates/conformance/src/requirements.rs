@@ -59,6 +59,18 @@ pub enum Binds {
     Both,
 }
 
+impl Binds {
+    /// The word in the catalogue.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Client => "client",
+            Self::Both => "both",
+        }
+    }
+}
+
 /// How well something is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -102,7 +114,7 @@ pub struct Requirement {
     pub evidence: Evidence,
     /// What is required, in one sentence.
     pub text: String,
-    /// The cases that judge it.
+    /// The cases that judge it; the first one is told by its sentence.
     #[serde(default)]
     pub cases: Vec<String>,
     /// The rules that judge it.
@@ -237,7 +249,7 @@ impl Catalogue {
         self.by_id.get(id).map(|position| &self.requirements[*position])
     }
 
-    /// What a case judges, the most important first.
+    /// What a case judges, in the order of the files.
     pub fn of_case<'a>(&'a self, case: &'a str) -> impl Iterator<Item = &'a Requirement> {
         self.requirements.iter().filter(move |requirement| requirement.cases.iter().any(|name| name == case))
     }

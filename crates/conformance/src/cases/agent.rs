@@ -50,11 +50,10 @@ pub(super) async fn closes(peer: Peer) -> Verdict {
     let expected = "chatEnded true";
     let ended = chat.answer(&sent, "CV-AG-03", expected, |answer| answer.chat_ended == Some(true)).await?;
     let pass = ended.must("CV-AG-03", ended.notification.chat_ended == Some(true), expected)?;
-    let mark = peer.mark();
     peer.pause(AFTERGLOW).await;
     let alive = session.sane("BX-SB-03").await?;
-    let late = chat.events_since(mark);
+    let late = chat.events_after_end(&ended);
     let observed = format!("{} events came after the end", late.len());
-    alive.must_show("CV-TR-04", late.is_empty(), "no event after chatEnded", observed)?;
+    alive.must_show("CV-TR-04", late.is_empty(), "no event after chatEnded but a last ParticipantLeft", observed)?;
     Ok(pass)
 }

@@ -37,7 +37,7 @@ pub(super) async fn held_as_long_as_asked(peer: Peer) -> Verdict {
     let session = peer.session().await?;
     let sent = session.connect(Some(HOLD)).await?;
     let meanwhile = session.sane("BX-GEN-02").await?;
-    let reply = session.reply_to(&sent, "BX-CN-06").await?;
+    let reply = session.reply_to(&sent, "BX-CN-06").within(Duration::from_secs(40)).await?;
     reply.need("BX-CN-08", reply.message().successful() == Some(true), "`successful` true")?;
     let held = reply.at() - sent.at;
     let observed = format!("answered after {} ms", held.as_millis());
@@ -138,6 +138,7 @@ pub(super) async fn brings_what_waited(peer: Peer) -> Verdict {
     let expected = "the agent's answer with the first connect after it";
     if came.is_empty() {
         // Either it never was, or it waits still, or it is lost.
+        session.keep_connected();
         chat.agent_event(&said, "answer", |seen| seen.is_by(&ParticipantType::Agent)).await?;
     }
     reply.must_show("BX-DL-07", !came.is_empty(), expected, "the connect brought nothing of it".to_owned())

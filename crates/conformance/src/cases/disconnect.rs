@@ -13,7 +13,7 @@ use crate::verdict::Verdict;
 pub(super) async fn answered(peer: Peer) -> Verdict {
     let session = peer.session().await?;
     let sent = session.disconnect().await?;
-    let reply = session.browser.reply_to(&sent, "BX-DC-05").await?;
+    let reply = session.reply_to(&sent, "BX-DC-05").by_any_sign().await?;
     reply.must("BX-DC-06", reply.message().successful() == Some(true), "`successful` true")
 }
 
@@ -24,7 +24,7 @@ pub(super) async fn releases_held_connect(peer: Peer) -> Verdict {
     let connect = session.connect(Some(HOLD)).await?;
     session.sane("BX-GEN-02").await?;
     let sent = session.disconnect().await?;
-    let reply = session.browser.reply_to(&sent, "BX-DC-05").await?;
+    let reply = session.reply_to(&sent, "BX-DC-05").by_any_sign().await?;
     reply.need("BX-DC-06", reply.message().successful() == Some(true), "`successful` true")?;
     let until = peer.now() + HOLD + Duration::from_secs(1);
     let released = peer.wait(until, |net| net.reply(&connect).cloned()).await;
@@ -47,9 +47,9 @@ pub(super) async fn ends_session(peer: Peer) -> Verdict {
     let other = peer.session().await?;
     let session = peer.session().await?;
     let sent = session.disconnect().await?;
-    session.browser.reply_to(&sent, "BX-DC-05").await?;
+    session.reply_to(&sent, "BX-DC-05").by_any_sign().await?;
     let sent = session.connect(Some(Duration::ZERO)).await?;
-    let reply = session.browser.reply_to(&sent, "BX-CN-11").await?;
+    let reply = session.reply_to(&sent, "BX-CN-11").by_any_sign().await?;
     let pass = reply.must("BX-DC-07", reply.message().successful() == Some(false), "`successful` false")?;
     other.sane("BX-DC-07").await?;
     Ok(pass)

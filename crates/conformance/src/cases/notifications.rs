@@ -26,13 +26,11 @@ fn stored(events: Vec<Seen>) -> Vec<Seen> {
 }
 
 /// The answer to `requestNotifications`, with the events that came with it or right behind it.
-async fn replay(chat: &Chat, sent: &Sent) -> Result<(Answer, Vec<Seen>), Stop> {
+async fn replay(chat: &Chat, sent: &Sent, clause: &'static str) -> Result<(Answer, Vec<Seen>), Stop> {
     let answer = chat
-        .answer(sent, "CV-RN-01", "an answer", |answer| {
-            answer.status.is_some_and(|status| status != Status::Unavailable)
-        })
+        .answer(sent, clause, "an answer", |answer| answer.status.is_some_and(|status| status != Status::Unavailable))
         .await?;
-    answer.need("CV-RN-01", answer.notification.status == Some(Status::Ok), "statusCode 0")?;
+    answer.need(clause, answer.notification.status == Some(Status::Ok), "statusCode 0")?;
     // An answer may come without events and the events behind it; the echo of a message is behind both.
     let word = chat.session.peer().word("tapestry");
     chat.say_and_see(&word, "CV-SM-01").await?;
@@ -53,7 +51,7 @@ fn listed(indexes: &[u64]) -> String {
 pub(super) async fn repeat_the_transcript(peer: Peer) -> Verdict {
     let (chat, before) = chat_with_events(&peer).await?;
     let sent = chat.request_notifications(Some(0)).await?;
-    let (answer, again) = replay(&chat, &sent).await?;
+    let (answer, again) = replay(&chat, &sent, "CV-RN-01").await?;
     let again = stored(again);
     let (first, second) = (indexes(&before), indexes(&again));
     let complete = first.iter().all(|index| second.contains(index));
@@ -77,7 +75,7 @@ pub(super) async fn from_position(peer: Peer) -> Verdict {
     let known = indexes(&before);
     let position = known.get(known.len() / 2).copied().unwrap_or(1);
     let sent = chat.request_notifications(i64::try_from(position).ok()).await?;
-    let (answer, again) = replay(&chat, &sent).await?;
+    let (answer, again) = replay(&chat, &sent, "CV-RN-02").await?;
     let came = indexes(&stored(again));
     let missing: Vec<u64> = known.iter().copied().filter(|index| *index > position && !came.contains(index)).collect();
     let early: Vec<u64> = came.iter().copied().filter(|index| *index < position).collect();
@@ -92,7 +90,7 @@ pub(super) async fn at_position(peer: Peer) -> Verdict {
     let known = indexes(&before);
     let position = known.get(known.len() / 2).copied().unwrap_or(1);
     let sent = chat.request_notifications(i64::try_from(position).ok()).await?;
-    let (answer, again) = replay(&chat, &sent).await?;
+    let (answer, again) = replay(&chat, &sent, "CV-RN-01").await?;
     let inclusive = indexes(&again).contains(&position);
     let says =
         if inclusive { "the event at the position comes too" } else { "the event at the position does not come" };
@@ -103,7 +101,7 @@ pub(super) async fn at_position(peer: Peer) -> Verdict {
 pub(super) async fn negative_position(peer: Peer) -> Verdict {
     let (chat, before) = chat_with_events(&peer).await?;
     let sent = chat.request_notifications(Some(-1)).await?;
-    let (answer, again) = replay(&chat, &sent).await?;
+    let (answer, again) = replay(&chat, &sent, "CV-RN-03").await?;
     everything(&answer, "CV-RN-03", &before, again)
 }
 
@@ -116,7 +114,7 @@ pub(super) async fn position_as_text(peer: Peer) -> Verdict {
         "transcriptPosition": "1",
     });
     let sent = chat.session.publish(data).await?;
-    let (answer, again) = replay(&chat, &sent).await?;
+    let (answer, again) = replay(&chat, &sent, "CV-RN-04").await?;
     let behind: Vec<Seen> = before.into_iter().filter(|seen| seen.event.index > Some(1)).collect();
     everything(&answer, "CV-RN-04", &behind, again)
 }

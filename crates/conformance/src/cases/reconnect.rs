@@ -41,9 +41,9 @@ pub(super) async fn forgotten_then_restored(peer: Peer) -> Verdict {
     // To leave is the one way to be forgotten at once. It does not end the chat.
     let session = &chat.session;
     let sent = session.disconnect().await?;
-    session.browser.reply_to(&sent, "BX-DC-05").await?;
+    session.reply_to(&sent, "BX-DC-05").by_any_sign().await?;
     let sent = session.connect(Some(Duration::ZERO)).await?;
-    let refusal = session.browser.reply_to(&sent, "BX-CN-11").await?;
+    let refusal = session.reply_to(&sent, "BX-CN-11").by_any_sign().await?;
     refusal.must("BX-CN-11", refusal.message().successful() == Some(false), "`successful` false")?;
     refusal.should("BX-FLD-19", refusal.message().error_code() == Some(402), "an error that begins with 402")?;
     let advice = refusal.message().advice().and_then(|advice| advice.reconnect);
@@ -71,7 +71,7 @@ pub(super) async fn missed_events_restored(peer: Peer) -> Verdict {
     chat.say_and_see(&word, "CV-SM-01").await?;
     let last = last_index(&chat.events());
     let sent = session.disconnect().await?;
-    let gone = session.browser.reply_to(&sent, "BX-DC-05").await?;
+    let gone = session.reply_to(&sent, "BX-DC-05").by_any_sign().await?;
     peer.pause(Duration::from_millis(1_000)).await;
     let again = session.browser.handshake().await?;
     again.first_connect().await?;

@@ -61,8 +61,8 @@ pub(super) async fn without_name_refused(peer: Peer) -> Verdict {
 
 /// Nobody says what a service that does not exist answers.
 pub(super) async fn unknown_service(peer: Peer) -> Verdict {
-    let session = peer.session().await?;
-    session.keep_connected();
+    // The service that exists answers.
+    let session = peer.chat().await?.session;
     let name = peer.word("tapestry-no-such").replace(' ', "-");
     let request = RequestChat { nickname: Some("Wren".to_owned()), ..RequestChat::default() };
     let draft = session.draft(&protocol::chat::channel(&name)).with("data", ask(Operation::RequestChat(request), None));
@@ -71,7 +71,9 @@ pub(super) async fn unknown_service(peer: Peer) -> Verdict {
     let acknowledged = if reply.message().successful() == Some(true) { "acknowledged" } else { "refused" };
     peer.pause(Duration::from_millis(1_000)).await;
     let alive = session.sane("BX-SB-03").await?;
-    match session.answers_since(sent.mark).first() {
+    let others = session.answers_since(sent.mark);
+    let others = others.iter().find(|answer| answer.received().message().channel() != Some(&peer.channel()));
+    match others {
         Some(answer) => {
             let says = format!("{acknowledged}, then {}", answer.describe());
             peer.observe("CV-CH-04", says, answer.frame())

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::describe::{describe_event, describe_notification};
 use super::net::{Arrival, Fate, Net, OpenChat};
-use super::{Check, PATIENCE, Received, Sent, Session, notification};
+use super::{Check, PATIENCE, Received, Sent, Session, Sign, notification};
 use crate::verdict::{Frame, Stop, Verdict};
 
 /// A notification that came.
@@ -125,9 +125,15 @@ impl Session {
         };
         let sent = self.publish(ask(Operation::RequestChat(request), None)).await?;
         let expected = "an answer with a `secureKey`";
+        let number = self.browser.number;
+        let known: Vec<Secret> = self
+            .peer()
+            .with(|net| net.chats.iter().filter(|open| open.browser == number).map(|open| open.key.clone()).collect());
+        // An earlier chat on this session may still have something to say.
+        let is_new = |key: &Secret| !known.contains(key);
         let answer = self
             .told(&sent, "CV-RC-01", expected, |answer| {
-                answer.status == Some(Status::Failed) || answer.secure_key.is_some()
+                answer.status == Some(Status::Failed) || answer.secure_key.as_ref().is_some_and(is_new)
             })
             .await?;
         let key = answer.notification.secure_key.clone().filter(|key| !key.expose().is_empty());
@@ -216,7 +222,7 @@ impl Session {
                 Stop::Inconclusive { says: format!("a request was answered with HTTP status {status}"), frames }
             }
             Some(Fate::Opening | Fate::Open | Fate::Answered { .. } | Fate::Dropped) | None => {
-                self.silence(clause, expected, sent.frame).await
+                self.silence(clause, expected, sent.frame, Sign::OfSession).await
             }
         }
     }
@@ -350,6 +356,19 @@ impl Chat {
     /// Every event of this chat on this session.
     pub(crate) fn events(&self) -> Vec<Seen> {
         self.events_since(self.mark)
+    }
+
+    /// The events that came behind the message that ended the chat and should not have: all but a last ParticipantLeft
+    /// that was not seen before.
+    pub(crate) fn events_after_end(&self, ended: &Answer) -> Vec<Seen> {
+        let behind = ended.received.mark_behind();
+        let before = self.events().len() - self.events_since(behind).len();
+        let known: Vec<Option<u64>> = self.events().iter().take(before).map(|seen| seen.event.index).collect();
+        let mut late = self.events_since(behind);
+        if late.first().is_some_and(|seen| seen.is("ParticipantLeft") && !known.contains(&seen.event.index)) {
+            late.remove(0);
+        }
+        late
     }
 
     /// The events of this chat in a message.

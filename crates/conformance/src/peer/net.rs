@@ -70,6 +70,8 @@ pub(crate) struct Arrival {
     pub(crate) at: Time,
     pub(crate) browser: usize,
     pub(crate) carrier: Carrier,
+    /// How many messages had come before it.
+    pub(crate) place: usize,
 }
 
 /// A message that was sent, and what identifies its reply.
@@ -385,12 +387,13 @@ impl Net {
         let Ok(batch) = Batch::parse(body, &Limits::default()) else { return false };
         for (position, message) in batch.messages.into_iter().enumerate() {
             let frame = Frame { entry, message: Some(position) };
-            self.inbox.push(Arrival { message, frame, at: self.now, browser, carrier });
+            let place = self.inbox.len();
+            self.inbox.push(Arrival { message, frame, at: self.now, browser, carrier, place });
         }
         true
     }
 
-    /// The reply to a message: by its id, else, on the same carrier, one that has no id of its own.
+    /// The reply to a message: by its id, else, on the same carrier, one with an id that nothing was sent under.
     pub(crate) fn reply(&self, sent: &Sent) -> Option<&Arrival> {
         let candidates = || {
             self.inbox[sent.mark..].iter().filter(|arrival| {
@@ -400,7 +403,11 @@ impl Net {
             })
         };
         let by_id = candidates().find(|arrival| sent.id.is_some() && arrival.message.id() == sent.id.as_ref());
-        by_id.or_else(|| candidates().find(|arrival| arrival.message.id().is_none() && arrival.carrier == sent.carrier))
+        let last_id = self.browsers[sent.browser].last_id;
+        let is_known = |id: &MessageId| id.as_str().parse::<u64>().is_ok_and(|id| (1..=last_id).contains(&id));
+        by_id.or_else(|| {
+            candidates().find(|arrival| arrival.carrier == sent.carrier && !arrival.message.id().is_some_and(is_known))
+        })
     }
 
     /// Lets a session keep a connect outstanding from here on.

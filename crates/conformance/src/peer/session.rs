@@ -8,7 +8,7 @@ use protocol::wire::Transport;
 use serde_json::Value;
 
 use super::net::connect_draft;
-use super::{Browser, Expected, NOBODYS_CHANNEL, PATIENCE, PATIENCE_WITH_SIGNS, Peer, Received, Sent};
+use super::{Browser, Expected, PATIENCE, Peer, Received, Sent, Sign, sentinel};
 use crate::verdict::{Frame, Stop};
 
 /// A session that the peer has opened.
@@ -115,18 +115,13 @@ impl Session {
     /// Expects the reply to a message; that it comes is the clause. If it does not, a later message on this session tells
     /// silence from death.
     pub(crate) fn reply_to(&self, sent: &Sent, clause: &'static str) -> Expected {
-        let (browser, session) = (self.browser.clone(), Some(self.clone()));
-        Expected { browser, session, sent: sent.clone(), clause, within: PATIENCE }
-    }
-
-    /// A request that every server answers and that changes nothing: to subscribe to a service channel of nobody.
-    fn sentinel(&self) -> Draft {
-        self.draft(channel::SUBSCRIBE).with("subscription", NOBODYS_CHANNEL)
+        let asks = Some((self.clone(), Sign::OfSession));
+        Expected { browser: self.browser.clone(), asks, sent: sent.clone(), clause, within: PATIENCE }
     }
 
     /// A sanity exchange: the session is there and is answered. That it is so is the clause.
     pub(crate) async fn sane(&self, clause: &'static str) -> Result<Received, Stop> {
-        let sent = self.send(self.sentinel()).await?;
+        let sent = self.send(sentinel().client(&self.client_id)).await?;
         let reply = self.browser.reply_to(&sent, clause).await?;
         let there = reply.message().successful().is_some() && !reply.says_unknown_client();
         reply.need(clause, there, "a reply that knows the session")?;
@@ -134,26 +129,13 @@ impl Session {
     }
 
     /// What to make of silence: the clause is broken if the session still answers something else.
-    pub(crate) async fn silence(&self, clause: &'static str, expected: impl Into<String>, asked: Frame) -> Stop {
-        let Ok(sent) = self.send(self.sentinel()).await else {
-            let says = "nothing came, and then no connection could be made".to_owned();
-            return Stop::Inconclusive { says, frames: vec![asked] };
-        };
-        let until = self.peer().now() + PATIENCE_WITH_SIGNS;
-        let reply = self.peer().wait(until, |net| net.reply(&sent).cloned()).await;
-        match reply.map(|arrival| self.browser.received(arrival)) {
-            None => Stop::Inconclusive {
-                says: "nothing came, and a later message was not answered either".to_owned(),
-                frames: vec![asked, sent.frame],
-            },
-            Some(reply) if reply.says_unknown_client() => Stop::Inconclusive {
-                says: "nothing came, and the session was gone later".to_owned(),
-                frames: vec![asked, reply.frame()],
-            },
-            Some(reply) => {
-                let says = "nothing came, though a later message was answered";
-                self.peer().broken(clause, expected, says, vec![asked, reply.frame()])
-            }
-        }
+    pub(crate) async fn silence(
+        &self,
+        clause: &'static str,
+        expected: impl Into<String>,
+        asked: Frame,
+        sign: Sign,
+    ) -> Stop {
+        self.browser.silence(sentinel().client(&self.client_id), clause, expected, asked, sign).await
     }
 }

@@ -62,7 +62,7 @@ fn case(result: &CaseResult, expected: Option<&str>) -> Value {
         "title": result.case.title(),
         "verdict": result.verdict.name(),
         "expected": expected,
-        "requirements": result.case.requirements().map(|requirement| requirement.id.as_str()).collect::<Vec<_>>(),
+        "requirements": result.case.requirements().iter().map(|requirement| requirement.id.as_str()).collect::<Vec<_>>(),
         "judged": result.clauses.iter().map(|(id, kind)| json!({"requirement": id, "verdict": kind.name()})).collect::<Vec<_>>(),
         "reason": result.reason.as_ref().map(reason),
         "consequences": result.consequences,

@@ -12,12 +12,10 @@ use crate::verdict::{Ending, Kind};
 #[must_use]
 pub fn render(report: &Report) -> String {
     let mut text = header(report);
-    let worth_a_block =
-        |result: &&CaseResult| matches!(result.verdict, Kind::Error | Kind::Inconclusive | Kind::Blocked);
-    let unexpected = report.unexpected();
-    for result in unexpected.iter().copied().chain(report.results.iter().filter(worth_a_block)) {
+    for root in roots(report) {
         text.push('\n');
-        text.push_str(&explain(report, result));
+        text.push_str(&explain(report, root[0]));
+        text.push_str(&others(&root[1..]));
     }
     text.push('\n');
     text.push_str(&groups(report));
@@ -25,12 +23,52 @@ pub fn render(report: &Report) -> String {
     for problem in report.problems() {
         let _ = writeln!(text, "expectation: {problem}");
     }
-    let departures: Vec<String> =
-        report.departures().iter().map(|(result, reason)| format!("{} ({reason})", result.name())).collect();
-    if !departures.is_empty() {
-        let _ = writeln!(text, "expected departures: {}", departures.join("; "));
-    }
+    text.push_str(&departures(report));
     let _ = writeln!(text, "{}\n{}", report.summary(), report.last_line());
+    text
+}
+
+/// How many frames are shown of an entry; `result.json` has more.
+const FRAMES: usize = 4;
+
+/// How many entries are named that have one cause with the entry shown.
+const NAMED: usize = 8;
+
+/// What is wrong or open, by cause: one cause gives one block.
+fn roots(report: &Report) -> Vec<Vec<&CaseResult>> {
+    let open = report
+        .results
+        .iter()
+        .filter(|result| matches!(result.verdict, Kind::Error | Kind::Inconclusive | Kind::Blocked));
+    let mut roots: Vec<Vec<&CaseResult>> = Vec::new();
+    for result in report.unexpected().into_iter().chain(open) {
+        match roots.iter_mut().find(|root| is_one_cause(root[0], result)) {
+            Some(root) => root.push(result),
+            None => roots.push(vec![result]),
+        }
+    }
+    roots
+}
+
+/// Whether two entries are wrong for one cause: the same rule broken, the same root that blocks, the same words.
+fn is_one_cause(one: &CaseResult, other: &CaseResult) -> bool {
+    let (Some(a), Some(b)) = (&one.reason, &other.reason) else { return false };
+    let same = match (a.rule, &a.root) {
+        (Some(_), _) => a.rule == b.rule,
+        (None, Some(_)) => b.rule.is_none() && a.root == b.root,
+        (None, None) => b.rule.is_none() && b.root.is_none() && a.observed == b.observed,
+    };
+    one.verdict == other.verdict && a.requirement == b.requirement && same
+}
+
+fn others(results: &[&CaseResult]) -> String {
+    let mut text = String::new();
+    for result in results.iter().take(NAMED) {
+        let _ = writeln!(text, "      {:<10} {}", "as well", result.name());
+    }
+    if results.len() > NAMED {
+        let _ = writeln!(text, "      {:<10} {} more", "as well", results.len() - NAMED);
+    }
     text
 }
 
@@ -68,7 +106,7 @@ pub(super) fn explain(report: &Report, result: &CaseResult) -> String {
     for consequence in &result.consequences {
         line("also", consequence);
     }
-    for witness in &result.evidence {
+    for witness in result.evidence.iter().take(FRAMES) {
         let place = match witness.message {
             Some(message) => format!("{}.{message}", witness.entry),
             None => witness.entry.to_string(),
@@ -120,21 +158,40 @@ fn groups(report: &Report) -> String {
     text
 }
 
-/// What was not judged, and why: it stands as high as what failed.
+/// The departures that are expected: each reason once, with the entries that it covers.
+fn departures(report: &Report) -> String {
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    for (result, reason) in report.departures() {
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, names)) => names.push(result.name()),
+            None => reasons.push((reason, vec![result.name()])),
+        }
+    }
+    let lines = reasons.into_iter().flat_map(|(reason, names)| {
+        let head = [format!("expected departures: {reason}")];
+        head.into_iter().chain(names.into_iter().map(|name| format!("    {name}")))
+    });
+    lines.map(|line| line + "\n").collect()
+}
+
+/// What was not judged by any entry, and why: it stands as high as what failed.
 fn unjudged(report: &Report) -> String {
     let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for result in report.results.iter().filter(|result| result.verdict == Kind::NotApplicable) {
-        let why = result.reason.as_ref().map(|reason| reason.observed.as_str()).unwrap_or_default();
-        let unjudged = reasons.entry(why).or_default();
-        for requirement in result.case.requirements() {
-            if !unjudged.contains(&requirement.id.as_str()) {
-                unjudged.push(&requirement.id);
-            }
+    for coverage in report.coverage() {
+        let open = |(_, kind): &(String, Kind)| *kind == Kind::NotApplicable;
+        if coverage.verdicts.is_empty() || !coverage.verdicts.iter().all(open) {
+            continue;
         }
+        let why = report.results.iter().find(|result| coverage.verdicts.iter().any(|(name, _)| *name == result.name()));
+        let why = why.and_then(|result| result.reason.as_ref()).map(|reason| reason.observed.as_str());
+        reasons.entry(why.unwrap_or_default()).or_default().push(&coverage.requirement.id);
     }
     let mut text = String::new();
     for (why, requirements) in reasons {
-        let _ = writeln!(text, "not judged: {} requirements, {why}: {}", requirements.len(), requirements.join(" "));
+        let _ = writeln!(text, "not judged: {} requirements, {why}", requirements.len());
+        for line in requirements.chunks(8) {
+            let _ = writeln!(text, "    {}", line.join(" "));
+        }
     }
     text
 }

@@ -101,7 +101,7 @@ fn every_rule_has_a_conversation_that_breaks_it() {
 fn rules_say_whom_they_bind_and_how_much() {
     let mut table = String::new();
     for rule in rules() {
-        let (binds, grade, requirements) = (rule.binds.name(), rule.grade.name(), rule.requirements.join(" "));
+        let (binds, grade, requirements) = (rule.binds.name(), rule.kind.name(), rule.requirements.join(" "));
         table.push_str(&format!("{:<46} {binds:<6} {grade:<9} {requirements}\n", rule.id));
     }
     insta::assert_snapshot!(table);
