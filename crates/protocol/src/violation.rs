@@ -149,7 +149,7 @@ violations! {
     ReplyShape = "bayeux.reply.shape";
     /// A delivery has no `data`, or a member has a wrong shape.
     DeliveryShape = "bayeux.delivery.shape";
-    /// A delivery tells a `clientId`.
+    /// A delivery tells the `clientId` of another session.
     DeliveryClientIdLeaked = "bayeux.delivery.client-id-leaked";
     /// A client uses a session after it was given another one.
     SessionOldClientId = "bayeux.session.old-client-id";

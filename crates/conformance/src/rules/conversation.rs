@@ -10,7 +10,7 @@ use protocol::bayeux::advice::Reconnect;
 use protocol::bayeux::batch::{Batch, Limits, Malformed};
 use protocol::bayeux::channel;
 use protocol::bayeux::http::{BROWSER_COOKIE, cookie};
-use protocol::bayeux::message::{Message, MessageId};
+use protocol::bayeux::message::{ClientId, Message, MessageId};
 use protocol::time::Time;
 use protocol::wire::{Entry, Exchange, Request, Side, Socket, Wire};
 
@@ -378,6 +378,11 @@ impl Conversation {
             (Some((only, session)), None) if session.told => Some(only),
             _ => None,
         }
+    }
+
+    /// Whether a clientId may be that of a session: of one that is not known any may.
+    pub(super) fn is_of(&self, session: Option<usize>, client: &ClientId) -> bool {
+        session.is_none_or(|session| self.by_client.get(client.expose()) == Some(&session))
     }
 
     /// The id of a message, for a sentence.

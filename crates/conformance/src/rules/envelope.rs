@@ -34,7 +34,7 @@ pub(super) fn judge(conversation: &Conversation, findings: &mut Findings) {
         message(seen, findings);
         match seen.from {
             Side::Client => request(seen, findings),
-            Side::Server => from_server(seen, findings),
+            Side::Server => from_server(conversation, seen, findings),
         }
     }
 }
@@ -113,11 +113,13 @@ fn subscribes_to_meta(message: &Message) -> bool {
     names.filter_map(|name| name.as_str()).any(channel::is_meta)
 }
 
-fn from_server(seen: &Seen, findings: &mut Findings) {
+fn from_server(conversation: &Conversation, seen: &Seen, findings: &mut Findings) {
     let message = &seen.message;
     if !seen.is_reply() {
-        if !channel::is_meta(seen.channel()) && message.member("clientId").is_some() {
-            findings.add(seen, Violation::DeliveryClientIdLeaked, "the delivery has a `clientId`");
+        let named = message.client_id().filter(|_| !channel::is_meta(seen.channel()));
+        if named.is_some_and(|client| !conversation.is_of(seen.session, client)) {
+            let says = "the delivery has the `clientId` of another session";
+            findings.add(seen, Violation::DeliveryClientIdLeaked, says);
         }
         return;
     }
