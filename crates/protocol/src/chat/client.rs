@@ -20,7 +20,7 @@ use self::state::{Chat, Ending, Restore, Sending, State};
 use crate::bayeux::client as bayeux;
 use crate::bayeux::message::{Message, MessageId};
 use crate::chat;
-use crate::chat::notification::{ChatError, Event as Transcript, Notification, ParticipantType, Status};
+use crate::chat::notification::{ChatError, Event as Transcript, Notification, Status};
 use crate::chat::operation::{Operation, Request, RequestChat};
 use crate::machine::{Input, Machine, Output};
 use crate::secret::Secret;
@@ -99,6 +99,10 @@ pub enum Sent {
     Failed(Vec<ChatError>),
     /// Its answer was lost and the transcript does not hold it. It was not repeated: that is the caller's choice.
     Missing,
+    /// The chat ended before the answer came. The server may have taken it or not.
+    Unknown,
+    /// The chat ended before it was sent.
+    Unsent,
 }
 
 /// Why the chat is over.
@@ -165,6 +169,7 @@ pub struct Client {
     state: State,
     sends: u64,
     chat_server_lost: bool,
+    connection_lost: bool,
     leaving: bool,
     outputs: VecDeque<Output<Event>>,
 }
@@ -180,6 +185,7 @@ impl Client {
             state: State::Idle,
             sends: 0,
             chat_server_lost: false,
+            connection_lost: false,
             leaving: false,
             outputs: VecDeque::new(),
         }
@@ -388,7 +394,7 @@ impl Client {
     fn on_bayeux(&mut self, now: Time, event: bayeux::Event) {
         match event {
             bayeux::Event::Connected { new_session } => self.on_connected(now, new_session),
-            bayeux::Event::ConnectionLost | bayeux::Event::SessionLost => self.on_connection_lost(now, &event),
+            bayeux::Event::ConnectionLost | bayeux::Event::SessionLost => self.on_connection_lost(now),
             bayeux::Event::HandshakeFailed => {}
             bayeux::Event::Delivered(message) => self.on_delivery(now, &message),
             bayeux::Event::Published(id, outcome) => self.on_published(now, &id, &outcome),
@@ -398,6 +404,7 @@ impl Client {
                 if matches!(self.state, State::Requesting { .. }) {
                     self.emit(Event::StartOutcomeUnknown);
                 }
+                self.settle_sends();
                 self.state = State::Over;
                 if !known {
                     self.emit(Event::Ended(Ended::ConnectionClosed(why)));
@@ -407,6 +414,7 @@ impl Client {
     }
 
     fn on_connected(&mut self, now: Time, new_session: bool) {
+        self.connection_lost = false;
         let restores = !new_session || self.config.safeguards.restore_after_handshake;
         match &mut self.state {
             State::Chatting(chat) => {
@@ -428,21 +436,19 @@ impl Client {
         }
     }
 
-    fn on_connection_lost(&mut self, now: Time, event: &bayeux::Event) {
-        let fresh = match &mut self.state {
+    fn on_connection_lost(&mut self, now: Time) {
+        match &mut self.state {
             State::Chatting(chat) => {
-                let fresh = chat.restore == Restore::Complete;
                 // Nothing is sent until the connection stands again; then the transcript is asked for.
                 chat.restore = Restore::Due(now);
                 if let Some(sending) = &mut chat.sending {
                     sending.in_doubt = true;
                 }
-                fresh
             }
-            State::Requesting { lost, .. } => !std::mem::replace(lost, true),
-            State::Idle | State::WantsChat { .. } | State::Over => false,
-        };
-        if fresh && matches!(event, bayeux::Event::ConnectionLost | bayeux::Event::SessionLost) {
+            State::Requesting { lost, .. } => *lost = true,
+            State::Idle | State::WantsChat { .. } | State::Over => return,
+        }
+        if !std::mem::replace(&mut self.connection_lost, true) {
             self.emit(Event::ConnectionLost);
         }
     }
@@ -635,23 +641,30 @@ impl Client {
             // The answer may begin before anything that waits.
             return;
         }
-        let mut events = Vec::new();
-        for event in chat.order.take() {
-            let echo = chat.sending.take_if(|sending| {
-                event.index.is_some_and(|index| index > sending.after)
-                    && event.text.as_deref() == Some(sending.text.expose())
-                    && event.from.as_ref().is_some_and(|from| from.kind == ParticipantType::Client)
-            });
-            events.push(Event::Shown(event));
-            events.extend(echo.map(|sending| Event::Sent(sending.id, Sent::Delivered)));
-        }
+        let events = chat.take_events();
         chat.order.open_gap(now + self.config.reorder_window);
-        if let Some(sending) = chat.sending.take_if(|sending| sending.in_doubt && chat.order.is_empty()) {
-            match sending.retry_at {
-                Some(_) => chat.sending = Some(Sending { in_doubt: false, ..sending }),
-                None => events.push(Event::Sent(sending.id, Sent::Missing)),
+        let doubtful = chat.sending.take_if(|sending| sending.in_doubt && chat.order.is_empty());
+        for event in events {
+            self.emit(event);
+        }
+        if let Some(sending) = doubtful {
+            if sending.retry_at.is_none() {
+                self.emit(Event::Sent(sending.id, Sent::Missing));
+            } else if let State::Chatting(chat) = &mut self.state {
+                chat.sending = Some(Sending { in_doubt: false, ..sending });
             }
         }
+    }
+
+    /// Tells what became of the messages that a chat leaves behind.
+    fn settle_sends(&mut self) {
+        let State::Chatting(chat) = &mut self.state else { return };
+        let under_way = chat.sending.take().map(|sending| match sending.retry_at {
+            Some(_) => Event::Sent(sending.id, Sent::Unsent),
+            None => Event::Sent(sending.id, Sent::Unknown),
+        });
+        let waiting = std::mem::take(&mut chat.outbox).into_iter().map(|(id, _)| Event::Sent(id, Sent::Unsent));
+        let events: Vec<Event> = under_way.into_iter().chain(waiting).collect();
         for event in events {
             self.emit(event);
         }
@@ -660,10 +673,11 @@ impl Client {
     fn finish(&mut self, now: Time, why: Ended) {
         let State::Chatting(chat) = &mut self.state else { return };
         chat.order.complete();
-        let rest = chat.order.take();
-        for event in rest {
-            self.emit(Event::Shown(event));
+        let events = chat.take_events();
+        for event in events {
+            self.emit(event);
         }
+        self.settle_sends();
         self.state = State::Over;
         self.emit(Event::Ended(why));
         self.leaving = true;

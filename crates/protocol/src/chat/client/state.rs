@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::{Order, SendId};
+use super::{Event, Order, SendId, Sent};
 use crate::bayeux::message::MessageId;
+use crate::chat::notification::ParticipantType;
 use crate::chat::operation::RequestChat;
 use crate::secret::Secret;
 use crate::time::Time;
@@ -32,6 +33,23 @@ pub(super) struct Chat {
     pub(super) outbox: VecDeque<(SendId, Secret)>,
     pub(super) sending: Option<Sending>,
     pub(super) ending: Option<Ending>,
+}
+
+impl Chat {
+    /// Takes the events that nothing can precede any more, with the news of the message whose echo is among them.
+    pub(super) fn take_events(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for event in self.order.take() {
+            let echo = self.sending.take_if(|sending| {
+                event.index.is_some_and(|index| index > sending.after)
+                    && event.text.as_deref() == Some(sending.text.expose())
+                    && event.from.as_ref().is_some_and(|from| from.kind == ParticipantType::Client)
+            });
+            events.push(Event::Shown(event));
+            events.extend(echo.map(|sending| Event::Sent(sending.id, Sent::Delivered)));
+        }
+        events
+    }
 }
 
 /// Whether the transcript is known to be complete.
