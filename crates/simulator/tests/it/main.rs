@@ -1,0 +1,3 @@
+//! The client machine against the fake GMS over the virtual network: chats by hand.
+
+mod chat;
