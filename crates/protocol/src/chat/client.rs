@@ -211,9 +211,12 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Misuse::NoChat`] unless a chat runs.
+    /// [`Misuse::NoChat`] unless a chat runs; one that is being ended does not.
     pub fn send(&mut self, now: Time, text: impl Into<String>) -> Result<SendId, Misuse> {
         let State::Chatting(chat) = &mut self.state else { return Err(Misuse::NoChat) };
+        if chat.ending.is_some() || self.leaving {
+            return Err(Misuse::NoChat);
+        }
         self.sends += 1;
         let id = SendId(self.sends);
         chat.outbox.push_back((id, Secret::new(text)));
@@ -324,7 +327,8 @@ impl Client {
                 let key = chat.key.clone();
                 if matches!(chat.restore, Restore::Due(at) if at <= now) {
                     let from = chat.order.shown();
-                    let position = i64::try_from(from).unwrap_or(i64::MAX);
+                    let position = if chat.asks_for_repetition { from.saturating_sub(1) } else { from };
+                    let position = i64::try_from(position).unwrap_or(i64::MAX);
                     let operation = Operation::RequestNotifications { transcript_position: Some(position) };
                     let Some(publish) = self.publish(now, operation, Some(key)) else { return false };
                     if let State::Chatting(chat) = &mut self.state {
@@ -474,10 +478,7 @@ impl Client {
                         chat.restore = Restore::Due(retry_at);
                     } else {
                         *acknowledged = true;
-                        let settled = now + self.config.reorder_window;
-                        if let Restore::Asked { deadline, answered: true, .. } = &mut chat.restore {
-                            *deadline = settled;
-                        }
+                        chat.hasten_restore(now + self.config.reorder_window);
                     }
                 } else if let Some(sending) = &mut chat.sending
                     && sending.publish == *id
@@ -580,6 +581,7 @@ impl Client {
                 chat_id: notification.chat_id.clone(),
                 order: Order::new(self.config.safeguards.deduplicate),
                 restore,
+                asks_for_repetition: false,
                 outbox: VecDeque::new(),
                 sending: None,
                 ending: None,
@@ -599,15 +601,13 @@ impl Client {
         let events = notification.messages.unwrap_or_default();
         let highest = events.iter().filter_map(|event| event.index).max().unwrap_or(0).max(next.saturating_sub(1));
         let mut restored = false;
-        if let Restore::Asked { from, acknowledged, answered, deadline, .. } = &mut chat.restore {
+        if let Restore::Asked { from, answered, .. } = &mut chat.restore {
             // The answer carries no id. It is the answer if it repeats what we have, or begins at the very beginning, or
-            // says that there is nothing further; any other notification counts once the server had time for the answer.
+            // says that there is nothing further.
             let repeats = events.iter().filter_map(|event| event.index).any(|index| index <= (*from).max(1));
             restored = repeats || (events.is_empty() && next > 0 && next <= *from + 1);
             *answered = true;
-            if *acknowledged {
-                *deadline = now + window;
-            }
+            chat.hasten_restore(now + window);
         }
         let mut passing = Vec::new();
         for event in events {
@@ -618,6 +618,7 @@ impl Client {
         }
         if restored {
             chat.restore = Restore::Complete;
+            chat.asks_for_repetition = false;
             chat.order.complete_to(highest);
         } else if one_order && chat.restore == Restore::Complete {
             chat.order.complete();
@@ -694,12 +695,16 @@ impl Client {
                 if let Restore::Asked { deadline, answered, acknowledged, .. } = &chat.restore
                     && *deadline <= now
                 {
-                    if *answered && *acknowledged {
+                    let answered = *answered && *acknowledged;
+                    if answered && chat.asks_for_repetition {
+                        // Whatever the server makes of a position, it had all the time there is.
                         chat.restore = Restore::Complete;
+                        chat.asks_for_repetition = false;
                         chat.order.complete();
                         self.outputs.push_back(Output::Event(Event::Restored));
                     } else {
                         chat.restore = Restore::Due(now);
+                        chat.asks_for_repetition |= answered;
                     }
                 }
                 if chat.restore == Restore::Complete && chat.order.gap().is_some_and(|at| at <= now) {

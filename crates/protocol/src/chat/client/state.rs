@@ -30,12 +30,25 @@ pub(super) struct Chat {
     pub(super) chat_id: Option<Secret>,
     pub(super) order: Order,
     pub(super) restore: Restore,
+    /// Whether the next answer is asked for from before the index shown last. A server that takes the position as
+    /// exclusive gives nothing that we have otherwise, and its answer looks like any other notification.
+    pub(super) asks_for_repetition: bool,
     pub(super) outbox: VecDeque<(SendId, Secret)>,
     pub(super) sending: Option<Sending>,
     pub(super) ending: Option<Ending>,
 }
 
 impl Chat {
+    /// Waits no longer than until then for a better answer, once the request for the transcript is acknowledged and
+    /// something came that may be its answer.
+    pub(super) fn hasten_restore(&mut self, until: Time) {
+        if let Restore::Asked { acknowledged: true, answered: true, deadline, .. } = &mut self.restore
+            && !self.asks_for_repetition
+        {
+            *deadline = until;
+        }
+    }
+
     /// Takes the events that nothing can precede any more, with the news of the message whose echo is among them.
     pub(super) fn take_events(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
