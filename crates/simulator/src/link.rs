@@ -169,10 +169,10 @@ impl Link {
                 let at = arrival(self, delay);
                 self.pass(at, from, connection, wire);
             }
-            Some(Fault::Duplicate) => {
+            Some(Fault::Duplicate { after }) => {
                 let at = arrival(self, Duration::ZERO);
-                self.launch(at, Flight::Wire(from.peer(), wire.clone()));
-                self.pass(at, from, connection, wire);
+                self.pass(at, from, connection, wire.clone());
+                self.launch(at + after, Flight::Wire(from.peer(), wire));
             }
             Some(Fault::Lose) => {
                 let at = arrival(self, Duration::ZERO);
