@@ -293,6 +293,19 @@ impl Carrier {
         }
     }
 
+    /// Takes messages back that have not left yet, and gives the ids of those that it could.
+    pub(super) fn withdraw(&mut self, mut wanted: impl FnMut(&MessageId) -> bool) -> Vec<MessageId> {
+        let mut withdrawn = Vec::new();
+        self.queue.retain(|message| match message.id().filter(|id| wanted(id)) {
+            Some(id) => {
+                withdrawn.push(id.clone());
+                false
+            }
+            None => true,
+        });
+        withdrawn
+    }
+
     /// Drops everything under way: aborts the exchanges and closes the socket.
     pub(super) fn close(&mut self, reason: &str, out: &mut VecDeque<Wire>) {
         for exchange in std::mem::take(&mut self.exchanges).into_keys() {

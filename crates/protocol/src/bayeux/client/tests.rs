@@ -338,6 +338,20 @@ fn leaves_once_disconnect_and_connect_are_answered_in_either_order(#[values(true
 }
 
 #[test]
+fn takes_back_what_has_not_left_when_it_leaves() {
+    let mut talk = Talk::connected(Transport::LongPolling);
+    talk.client.publish(talk.now, "/service/x", json!({})).unwrap();
+    let queued = talk.client.publish(talk.now, "/service/x", json!({})).unwrap();
+    talk.client.disconnect(talk.now);
+    talk.drain();
+    assert_eq!(talk.take_events(), [Event::Published(queued, Outcome::Unknown(Loss::NotSent))]);
+    let sent = talk.sent("/service/x");
+    talk.answer(&sent, &[ok("/service/x", &sent.1)]);
+    let (carrier, _) = talk.sent("/meta/disconnect");
+    assert_eq!(messages(&carrier).len(), 1);
+}
+
+#[test]
 fn drops_a_response_that_comes_after_it_gave_up_waiting() {
     let mut talk = Talk::connected(Transport::LongPolling);
     let connect = talk.sent("/meta/connect");
