@@ -108,8 +108,8 @@ impl Breach {
 const WINDOW: Duration = Duration::from_secs(10);
 /// How many requests may go out in that time by themselves.
 const REQUESTS: usize = 20;
-/// How many more for each thing that happened.
-const REQUESTS_EACH: usize = 6;
+/// How many more for each thing that happened: an action from outside, an event shown, a message settled.
+const REQUESTS_EACH: usize = 4;
 
 /// What a message of the client waits on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -441,6 +441,9 @@ impl Judge {
     }
 
     fn on_told(&mut self, at: Time, event: Event) -> Result<(), Breach> {
+        if matches!(event, Event::Shown(_) | Event::Sent(..)) {
+            self.on_stimulus(at);
+        }
         match event {
             Event::Started => {
                 self.starts_open = 0;

@@ -100,6 +100,7 @@ impl World {
         self.pair.link.heal();
         self.judge.on_stimulus(self.pair.now());
         self.drive_for(TO_CONVERGE)?;
+        self.start_at_last()?;
         self.agent(&Step::Join { nickname: "Morgan".to_owned() });
         self.agent(&Step::Say("probe".to_owned()));
         self.drive_for(TO_SHOW)?;
@@ -107,6 +108,19 @@ impl World {
         let last_event_counts = !history.actions.iter().any(Action::is_fault) && !history.has(Trait::Split);
         self.judge_convergence(last_event_counts)?;
         self.end()
+    }
+
+    /// The application asks again if it was told that it may, and over a healthy connection that starts a chat.
+    fn start_at_last(&mut self) -> Result<(), Breach> {
+        if self.judge.key().is_some() || self.judge.ended().is_some() {
+            return Ok(());
+        }
+        self.act(&Action::ClientStarts);
+        self.drive_for(TO_SHOW)?;
+        match self.judge.key() {
+            Some(_) => Ok(()),
+            None => Err(self.breach(Property::Converges, "no chat can be started")),
+        }
     }
 
     /// Does what an action says. What cannot be done is skipped: the machines refuse it.

@@ -3,9 +3,11 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use insta::assert_snapshot;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use protocol::chat::client::Safeguards;
 use simulator::history::{Action, History, Target, Trait, Transports};
 use simulator::judge::Breach;
 use simulator::link::Fault;
@@ -46,12 +48,17 @@ fn any_history(transports: Transports) -> impl Strategy<Value = History> {
     let traits =
         prop::collection::btree_set(select(vec![Trait::Gapped, Trait::Exclusive, Trait::Split, Trait::AtOnce]), 0..=2);
     let jitter = prop_oneof![3 => Just(0_u64), 1 => 1_u64..200];
-    let actions = prop::collection::vec(any_action(), 2..14);
-    (any::<u16>(), jitter, traits, actions).prop_map(move |(seed, jitter, traits, actions)| History {
+    let beginning = prop_oneof![
+        1 => Just(vec![Action::ClientStarts]),
+        2 => Just(vec![Action::ClientStarts, Action::Wait(Duration::from_millis(200)), Action::AgentJoins]),
+    ];
+    let actions = prop::collection::vec(any_action(), 2..24);
+    let setting = (any::<u16>(), jitter, traits);
+    (setting, beginning, actions).prop_map(move |((seed, jitter, traits), beginning, actions)| History {
         seed: seed.into(),
         jitter: Duration::from_millis(jitter),
         traits: traits.into_iter().collect(),
-        ..History::new(transports, [vec![Action::ClientStarts], actions].concat())
+        ..History::new(transports, [beginning, actions].concat())
     })
 }
 
@@ -61,9 +68,8 @@ fn any_action() -> impl Strategy<Value = Action> {
         8 => any_time().prop_map(Action::Wait),
         1 => Just(Action::ClientStarts),
         4 => word().prop_map(Action::ClientSays),
-        1 => Just(Action::ClientEnds),
-        1 => select(vec![Action::ClientLeaves, Action::SessionDisconnected, Action::AgentCloses, Action::AgentLeaves]),
-        3 => Just(Action::AgentJoins),
+        1 => select(vec![Action::ClientEnds, Action::ClientLeaves, Action::SessionDisconnected, Action::AgentCloses]),
+        2 => select(vec![Action::AgentJoins, Action::AgentLeaves]),
         4 => word().prop_map(Action::AgentSays),
         2 => select(vec![Action::SessionForgotten, Action::ServerRestarts]),
         1 => Just(Action::ConnectionsBreak),
@@ -82,6 +88,53 @@ fn any_fault() -> impl Strategy<Value = Fault> {
         1 => Just(Fault::Unreachable),
         1 => select(vec![502_u16, 503, 404]).prop_map(Fault::Refuse),
     ]
+}
+
+/// The text of the history that a search without a safeguard finds, and what it breaks.
+fn expect_one(transports: Transports, guards: Guards) -> String {
+    match search(transports, guards, 5_000) {
+        Ok(ran) => panic!("{ran} histories and nothing is broken"),
+        Err(Counterexample { history, breach }) => format!("{history}# {breach}"),
+    }
+}
+
+#[test]
+fn without_deduplication_events_are_shown_twice() {
+    let chat = Safeguards { deduplicate: false, ..Safeguards::default() };
+    assert_snapshot!(expect_one(Transports::LongPolling, Guards { chat, ..Guards::default() }), @"
+    transport long-polling
+    seed 1
+    client starts
+    wait 55ms
+    session forgotten
+    # nothing-twice is broken at 0.150 s: event 1 is shown twice
+    ");
+}
+
+#[test]
+fn without_restoring_after_a_handshake_the_chat_is_not_attached_again() {
+    let chat = Safeguards { restore_after_handshake: false, ..Safeguards::default() };
+    assert_snapshot!(expect_one(Transports::WebSocket, Guards { chat, ..Guards::default() }), @"
+    transport websocket
+    seed 1
+    client starts
+    wait 75ms
+    session forgotten
+    # converges is broken at 125.075 s: the chat is over and the client does not know
+    ");
+}
+
+#[test]
+fn without_the_check_of_ids_two_connects_are_outstanding() {
+    let guards = Guards { check_connect_id: false, ..Guards::default() };
+    assert_snapshot!(expect_one(Transports::WebSocket, guards), @"
+    transport websocket
+    seed 1
+    client starts
+    duplicate connect after 1ms
+    wait 40ms
+    # one-connect is broken at 0.061 s: connect 5 is sent while connect 4 is outstanding
+    ");
 }
 
 /// From an instant to longer than anybody waits for anything.
