@@ -173,6 +173,7 @@ pub struct Judge {
     key: Option<Secret>,
     restore_due: bool,
     ended: Option<Event>,
+    told: Vec<Event>,
 }
 
 impl Default for Judge {
@@ -206,6 +207,7 @@ impl Judge {
             key: None,
             restore_due: false,
             ended: None,
+            told: Vec::new(),
         }
     }
 
@@ -231,6 +233,12 @@ impl Judge {
     #[must_use]
     pub const fn shown(&self) -> &BTreeMap<u64, String> {
         &self.shown
+    }
+
+    /// Everything that the client told, in order.
+    #[must_use]
+    pub fn told(&self) -> &[Event] {
+        &self.told
     }
 
     /// What the application asked for and was never told about.
@@ -273,6 +281,7 @@ impl Judge {
             }
         }
         while let Some((at, event)) = pair.client_events.pop_front() {
+            self.told.push(event.clone());
             self.on_told(at, event)?;
         }
         pair.server_events.clear();

@@ -43,6 +43,8 @@ pub struct Run {
     pub verdict: Result<(), Breach>,
     /// What the client saw on the wire.
     pub entries: Vec<Entry>,
+    /// What the client told its application.
+    pub told: Vec<Event>,
     /// The moment at which it was over.
     pub over_at: Time,
 }
@@ -62,7 +64,12 @@ const MAX_BACKOFF: Duration = Duration::from_secs(8);
 pub fn run(history: &History, guards: Guards) -> Run {
     let mut world = World::new(history, guards);
     let verdict = world.live(history);
-    Run { verdict, entries: world.pair.entries().to_vec(), over_at: world.pair.now() }
+    Run {
+        verdict,
+        entries: world.pair.entries().to_vec(),
+        told: world.judge.told().to_vec(),
+        over_at: world.pair.now(),
+    }
 }
 
 struct World {
