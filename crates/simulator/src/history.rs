@@ -110,6 +110,11 @@ impl Action {
             | Self::Strike(..) => true,
         }
     }
+
+    /// Whether it makes something arrive late or twice.
+    pub(crate) const fn disturbs_time(&self) -> bool {
+        matches!(self, Self::Strike(_, Fault::Delay(_) | Fault::Duplicate { .. }))
+    }
 }
 
 /// What a fault strikes.

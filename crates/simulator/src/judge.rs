@@ -38,6 +38,8 @@ pub enum Property {
     SentOnce,
     /// A message that is told to be delivered was shown.
     DeliveredIsShown,
+    /// A message that is told to be missing is not in the transcript, unless the network delivers late or twice.
+    MissingIsMissing,
     /// One connect is outstanding at most (BX-CN-04).
     OneConnect,
     /// No connect and no publish while a handshake is under way or before it succeeded.
@@ -71,6 +73,7 @@ impl fmt::Display for Property {
             Self::OneRequestChat => "one-request-chat",
             Self::SentOnce => "sent-once",
             Self::DeliveredIsShown => "delivered-is-shown",
+            Self::MissingIsMissing => "missing-is-missing",
             Self::OneConnect => "one-connect",
             Self::HandshakeFirst => "handshake-first",
             Self::CurrentClientId => "current-client-id",
@@ -233,6 +236,13 @@ impl Judge {
     #[must_use]
     pub const fn shown(&self) -> &BTreeMap<u64, String> {
         &self.shown
+    }
+
+    /// A word that was shown more often than it was told to be delivered.
+    #[must_use]
+    pub fn undelivered_but_shown(&self) -> Option<&str> {
+        let delivered = |word: &str| self.delivered.get(word).copied().unwrap_or(0);
+        self.shown_words.iter().find(|(word, shown)| **shown > delivered(word)).map(|(word, _)| word.as_str())
     }
 
     /// Everything that the client told, in order.

@@ -111,9 +111,10 @@ impl World {
         self.agent(&Step::Join { nickname: "Morgan".to_owned() });
         self.agent(&Step::Say("probe".to_owned()));
         self.drive_for(TO_SHOW)?;
+        let in_time = !history.actions.iter().any(Action::disturbs_time);
         // With split answers the client hears of the end first, and need not wait for the event that tells of it again.
         let last_event_counts = !history.actions.iter().any(Action::is_fault) && !history.has(Trait::Split);
-        self.judge_convergence(last_event_counts)?;
+        self.judge_convergence(in_time, last_event_counts)?;
         self.end()
     }
 
@@ -211,7 +212,7 @@ impl World {
         Breach::new(property, self.pair.now(), detail)
     }
 
-    fn judge_convergence(&self, last_event_counts: bool) -> Result<(), Breach> {
+    fn judge_convergence(&self, in_time: bool, last_event_counts: bool) -> Result<(), Breach> {
         if let Some(what) = self.judge.untold() {
             return Err(self.breach(Property::OutcomeTold, format!("nobody told what became of {what}")));
         }
@@ -232,6 +233,10 @@ impl World {
             }
             if shown.len() != chats.transcript_length(chat) {
                 return Err(self.breach(Property::NothingLost, "more was shown than the transcript holds"));
+            }
+            if in_time && let Some(word) = self.judge.undelivered_but_shown() {
+                let detail = format!("`{word}` is in the transcript and was not told to be delivered");
+                return Err(self.breach(Property::MissingIsMissing, detail));
             }
             let session = self.judge.session().and_then(|session| self.pair.server.bayeux().session(session));
             if session.is_none() || chats.attached_to(chat) != session {
