@@ -111,10 +111,7 @@ impl World {
         self.agent(&Step::Join { nickname: "Morgan".to_owned() });
         self.agent(&Step::Say("probe".to_owned()));
         self.drive_for(TO_SHOW)?;
-        let in_time = !history.actions.iter().any(Action::disturbs_time);
-        // With split answers the client hears of the end first, and need not wait for the event that tells of it again.
-        let last_event_counts = !history.actions.iter().any(Action::is_fault) && !history.has(Trait::Split);
-        self.judge_convergence(in_time, last_event_counts)?;
+        self.judge_convergence(history)?;
         self.end()
     }
 
@@ -212,7 +209,7 @@ impl World {
         Breach::new(property, self.pair.now(), detail)
     }
 
-    fn judge_convergence(&self, in_time: bool, last_event_counts: bool) -> Result<(), Breach> {
+    fn judge_convergence(&self, history: &History) -> Result<(), Breach> {
         if let Some(what) = self.judge.untold() {
             return Err(self.breach(Property::OutcomeTold, format!("nobody told what became of {what}")));
         }
@@ -234,7 +231,9 @@ impl World {
             if shown.len() != chats.transcript_length(chat) {
                 return Err(self.breach(Property::NothingLost, "more was shown than the transcript holds"));
             }
-            if in_time && let Some(word) = self.judge.undelivered_but_shown() {
+            if !history.actions.iter().any(Action::disturbs_time)
+                && let Some(word) = self.judge.undelivered_but_shown()
+            {
                 let detail = format!("`{word}` is in the transcript and was not told to be delivered");
                 return Err(self.breach(Property::MissingIsMissing, detail));
             }
@@ -242,11 +241,14 @@ impl World {
             if session.is_none() || chats.attached_to(chat) != session {
                 return Err(self.breach(Property::Converges, "the chat is not attached to the client's session"));
             }
-        } else if last_event_counts && matches!(self.judge.ended(), Some(Event::Ended(Ended::ByServer))) {
-            // The transcript is gone, but it ended with somebody leaving.
-            let last = shown.last_key_value();
-            if last.is_none_or(|(_, text)| !text.contains("ParticipantLeft")) {
-                return Err(self.breach(Property::NothingLost, "the last event of the chat was not shown"));
+        } else if !history.actions.iter().any(Action::is_fault)
+            && matches!(self.judge.ended(), Some(Event::Ended(Ended::ByServer)))
+        {
+            // Nothing went wrong, so all was shown. The transcript is gone, but it ended with somebody leaving.
+            let last = shown.last_key_value().map(|(index, text)| (*index, text.contains("ParticipantLeft")));
+            let gapless = |index: u64| history.has(Trait::Gapped) || u64::try_from(shown.len()) == Ok(index);
+            if !last.is_some_and(|(index, left)| left && gapless(index)) {
+                return Err(self.breach(Property::NothingLost, "the chat ended and not all of it was shown"));
             }
         }
         Ok(())

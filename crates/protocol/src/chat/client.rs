@@ -156,7 +156,7 @@ pub enum Timer {
     Answer,
     /// A request that met an unavailable Chat Server is due again.
     Unavailable,
-    /// A gap in the transcript has stayed open long enough.
+    /// A gap in the transcript has stayed open long enough, or nothing more is to come of a chat that is over.
     Gap,
 }
 
@@ -214,7 +214,7 @@ impl Client {
     /// [`Misuse::NoChat`] unless a chat runs; one that is being ended does not.
     pub fn send(&mut self, now: Time, text: impl Into<String>) -> Result<SendId, Misuse> {
         let State::Chatting(chat) = &mut self.state else { return Err(Misuse::NoChat) };
-        if chat.ending.is_some() || self.leaving {
+        if chat.ending.is_some() || chat.over_at.is_some() || self.leaving {
             return Err(Misuse::NoChat);
         }
         self.sends += 1;
@@ -323,7 +323,7 @@ impl Client {
                 self.state = State::Requesting { request, publish, deadline: now + timeout, lost: false };
                 true
             }
-            State::Chatting(chat) => {
+            State::Chatting(chat) if chat.over_at.is_none() => {
                 let key = chat.key.clone();
                 if matches!(chat.restore, Restore::Due(at) if at <= now) {
                     let from = chat.order.shown();
@@ -354,7 +354,9 @@ impl Client {
                     Some(_) | None => false,
                 }
             }
-            State::Idle | State::WantsChat { .. } | State::Requesting { .. } | State::Over => false,
+            State::Idle | State::WantsChat { .. } | State::Requesting { .. } | State::Chatting(_) | State::Over => {
+                false
+            }
         }
     }
 
@@ -557,7 +559,8 @@ impl Client {
                     return;
                 }
                 if ended {
-                    self.finish(now, Ended::ByServer);
+                    let one_order = self.bayeux.transport() == Transport::WebSocket;
+                    self.on_ended(now, one_order);
                 } else if matches!(chat.restore, Restore::Asked { .. }) {
                     chat.restore = Restore::Due(now + self.config.unavailable_retry);
                     self.emit(Event::RequestFailed(errors));
@@ -585,6 +588,7 @@ impl Client {
                 outbox: VecDeque::new(),
                 sending: None,
                 ending: None,
+                over_at: None,
             }));
             self.emit(Event::Started);
         }
@@ -631,7 +635,21 @@ impl Client {
             self.emit(Event::Restored);
         }
         if notification.chat_ended == Some(true) {
+            let complete = matches!(&self.state, State::Chatting(chat)
+                if chat.order.is_empty() && highest > 0 && chat.order.shown() >= highest);
+            self.on_ended(now, complete);
+        }
+    }
+
+    /// The server said that the chat is over. Its last events may still be on their way: behind this if it knows of more
+    /// than was shown, or on another HTTP exchange. The client waits for them as long as it does for any others.
+    fn on_ended(&mut self, now: Time, complete: bool) {
+        let until = now + self.config.reorder_window;
+        let State::Chatting(chat) = &mut self.state else { return };
+        if complete {
             self.finish(now, Ended::ByServer);
+        } else {
+            chat.over_at = chat.over_at.or(Some(until));
         }
     }
 
@@ -691,6 +709,11 @@ impl Client {
                 self.state = State::Idle;
                 self.emit(Event::StartOutcomeUnknown);
             }
+            State::Chatting(chat) if chat.over_at.is_some() => {
+                if chat.over_at.is_some_and(|at| at <= now) {
+                    self.finish(now, Ended::ByServer);
+                }
+            }
             State::Chatting(chat) => {
                 if let Restore::Asked { deadline, answered, acknowledged, .. } = &chat.restore
                     && *deadline <= now
@@ -745,6 +768,7 @@ impl Client {
                 Some((*not_before, Timer::Unavailable))
             }
             State::Requesting { deadline, .. } => Some((*deadline, Timer::Answer)),
+            State::Chatting(chat) if chat.over_at.is_some() => chat.over_at.map(|at| (at, Timer::Gap)),
             State::Chatting(chat) => {
                 let restore = match &chat.restore {
                     Restore::Complete => chat.order.gap().map(|at| (at, Timer::Gap)),

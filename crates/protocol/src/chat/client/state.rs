@@ -36,6 +36,8 @@ pub(super) struct Chat {
     pub(super) outbox: VecDeque<(SendId, Secret)>,
     pub(super) sending: Option<Sending>,
     pub(super) ending: Option<Ending>,
+    /// The server said that the chat is over; until then its last events may still arrive.
+    pub(super) over_at: Option<Time>,
 }
 
 impl Chat {
