@@ -7,8 +7,10 @@
 //! * Events are shown by index, each once. While an answer may still be under way, later events wait for it ([`Order`]).
 //! * A lost answer to `requestChat` is reported; a second chat is only started when the caller says so.
 //! * The key goes to the chat that issued it and nowhere else; notifications of another chat are put aside.
-//! * `chatEnded` counts whatever `statusCode` comes with it, and waiting for it has an end.
+//! * `chatEnded` counts whatever `statusCode` comes with it, and waiting for it has an end. Events that it overtook are
+//!   waited for, and each message gets an outcome before it.
 
+mod ending;
 mod order;
 mod state;
 
@@ -384,19 +386,6 @@ impl Client {
         }
     }
 
-    fn send_end(&mut self, now: Time) -> bool {
-        let State::Chatting(chat) = &self.state else { return false };
-        let key = chat.key.clone();
-        let Some(publish) = self.publish(now, Operation::Disconnect, Some(key)) else { return false };
-        let deadline = now + self.config.answer_timeout;
-        if let State::Chatting(chat) = &mut self.state
-            && let Some(ending) = &mut chat.ending
-        {
-            *ending = Ending { publish: Some(publish), deadline, ..*ending };
-        }
-        true
-    }
-
     fn on_bayeux(&mut self, now: Time, event: bayeux::Event) {
         match event {
             bayeux::Event::Connected { new_session } => self.on_connected(now, new_session),
@@ -641,18 +630,6 @@ impl Client {
         }
     }
 
-    /// The server said that the chat is over. Its last events may still be on their way: behind this if it knows of more
-    /// than was shown, or on another HTTP exchange. The client waits for them as long as it does for any others.
-    fn on_ended(&mut self, now: Time, complete: bool) {
-        let until = now + self.config.reorder_window;
-        let State::Chatting(chat) = &mut self.state else { return };
-        if complete {
-            self.finish(now, Ended::ByServer);
-        } else {
-            chat.over_at = chat.over_at.or(Some(until));
-        }
-    }
-
     /// Shows what can be shown.
     fn show(&mut self, now: Time) {
         let State::Chatting(chat) = &mut self.state else { return };
@@ -673,34 +650,6 @@ impl Client {
                 chat.sending = Some(Sending { in_doubt: false, ..sending });
             }
         }
-    }
-
-    /// Tells what became of the messages that a chat leaves behind.
-    fn settle_sends(&mut self) {
-        let State::Chatting(chat) = &mut self.state else { return };
-        let under_way = chat.sending.take().map(|sending| match sending.retry_at {
-            Some(_) => Event::Sent(sending.id, Sent::Unsent),
-            None => Event::Sent(sending.id, Sent::Unknown),
-        });
-        let waiting = std::mem::take(&mut chat.outbox).into_iter().map(|(id, _)| Event::Sent(id, Sent::Unsent));
-        let events: Vec<Event> = under_way.into_iter().chain(waiting).collect();
-        for event in events {
-            self.emit(event);
-        }
-    }
-
-    fn finish(&mut self, now: Time, why: Ended) {
-        let State::Chatting(chat) = &mut self.state else { return };
-        chat.order.complete();
-        let events = chat.take_events();
-        for event in events {
-            self.emit(event);
-        }
-        self.settle_sends();
-        self.state = State::Over;
-        self.emit(Event::Ended(why));
-        self.leaving = true;
-        self.bayeux.disconnect(now);
     }
 
     fn on_timeout(&mut self, now: Time) {
@@ -748,17 +697,6 @@ impl Client {
                 self.show(now);
             }
             State::Idle | State::WantsChat { .. } | State::Requesting { .. } | State::Over => {}
-        }
-    }
-
-    fn on_end_overdue(&mut self, now: Time) {
-        let deadline = now + self.config.answer_timeout;
-        let State::Chatting(chat) = &mut self.state else { return };
-        let Some(ending) = &mut chat.ending else { return };
-        if ending.attempts < 3 {
-            *ending = Ending { publish: None, attempts: ending.attempts + 1, deadline };
-        } else {
-            self.finish(now, Ended::Unconfirmed);
         }
     }
 
