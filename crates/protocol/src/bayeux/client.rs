@@ -432,6 +432,9 @@ impl Client {
                     self.on_lost(now, &id, &loss);
                 }
             }
+            // Between two connects nothing waits on the socket, and yet events may be lost with it.
+            Arrival::SocketGone if self.is_connected() => self.on_connect_lost(now),
+            Arrival::SocketGone => {}
             Arrival::Refused(ids) => self.on_refused(now, &ids),
         }
     }
