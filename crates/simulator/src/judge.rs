@@ -111,7 +111,8 @@ impl Breach {
 const WINDOW: Duration = Duration::from_secs(10);
 /// How many requests may go out in that time by themselves.
 const REQUESTS: usize = 20;
-/// How many more for each thing that happened: an action from outside, an event shown, a message settled.
+/// How many more for each thing that happened: an action from outside, a fault that strikes, an event
+/// shown, a message settled.
 const REQUESTS_EACH: usize = 4;
 
 /// What a message of the client waits on.
@@ -162,6 +163,7 @@ pub struct Judge {
     connects: BTreeMap<MessageId, Carrier>,
     requests: VecDeque<Time>,
     stimuli: VecDeque<Time>,
+    strikes: u64,
     starts: Allowance,
     starts_open: usize,
     words: BTreeMap<String, Allowance>,
@@ -197,6 +199,7 @@ impl Judge {
             connects: BTreeMap::new(),
             requests: VecDeque::new(),
             stimuli: VecDeque::new(),
+            strikes: 0,
             starts: Allowance::default(),
             starts_open: 0,
             words: BTreeMap::new(),
@@ -283,6 +286,10 @@ impl Judge {
     ///
     /// The first [`Breach`] seen.
     pub fn observe(&mut self, pair: &mut Pair<Client, Gms>) -> Result<(), Breach> {
+        while self.strikes < pair.link.strikes() {
+            self.strikes += 1;
+            self.on_stimulus(pair.now());
+        }
         while let Some(entry) = pair.entries().get(self.seen) {
             self.seen += 1;
             match entry.from {

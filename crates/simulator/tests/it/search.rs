@@ -101,8 +101,12 @@ fn search(transports: Transports, guards: Guards, histories: u32) -> Result<Tall
 #[case(Transports::WebSocket, HISTORIES * 5 / 12)]
 #[case(Transports::LongPolling, HISTORIES * 5 / 12)]
 #[case(Transports::Either, HISTORIES * 2 / 12)]
-#[expect(clippy::disallowed_types, clippy::print_stdout, reason = "the search is measured, not what it runs")]
 fn no_random_history_breaks_a_property(#[case] transports: Transports, #[case] histories: u32) {
+    expect_none(transports, histories);
+}
+
+#[expect(clippy::disallowed_types, clippy::print_stdout, reason = "the search is measured, not what it runs")]
+fn expect_none(transports: Transports, histories: u32) {
     let began = std::time::Instant::now();
     let tally = match search(transports, Guards::default(), histories) {
         Ok(tally) => tally,
@@ -140,9 +144,10 @@ fn without_deduplication_events_are_shown_twice() {
     transport long-polling
     seed 1
     client starts
-    wait 55ms
-    session forgotten
-    # nothing-twice is broken at 0.150 s: event 1 is shown twice
+    wait 65ms
+    lose any
+    client says yes
+    # nothing-twice is broken at 0.105 s: event 1 is shown twice
     ");
 }
 
@@ -243,6 +248,6 @@ fn any_fault() -> impl Strategy<Value = Fault> {
 
 /// From an instant to longer than anybody waits for anything.
 fn any_time() -> impl Strategy<Value = Duration> {
-    prop_oneof![4 => 1_u64..100, 4 => 100_u64..2_000, 2 => 2_000_u64..15_000, 1 => 15_000_u64..50_000]
+    prop_oneof![1 => Just(0), 4 => 1_u64..100, 4 => 100_u64..2_000, 2 => 2_000_u64..15_000, 1 => 15_000_u64..50_000]
         .prop_map(Duration::from_millis)
 }
