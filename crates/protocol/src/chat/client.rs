@@ -4,7 +4,7 @@
 //!
 //! * It asks `requestNotifications` with the index shown last after every transport loss and every re-handshake, since a
 //!   server may lose an event whenever a connection breaks, and a new session gets none at all.
-//! * Events are shown by index, each once. While an answer may still be under way, later events wait for it ([`Order`]).
+//! * Events are shown by index, each once. While an answer may still be under way, later events wait for it.
 //! * A lost answer to `requestChat` is reported; a second chat is only started when the caller says so.
 //! * The key goes to the chat that issued it and nowhere else; notifications of another chat are put aside.
 //! * `chatEnded` counts whatever `statusCode` comes with it, and waiting for it has an end. Events that it overtook are
