@@ -3,3 +3,4 @@
 mod runs;
 mod replay;
 mod tamper;
+mod others;
