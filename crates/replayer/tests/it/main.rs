@@ -4,3 +4,4 @@ mod runs;
 mod replay;
 mod tamper;
 mod others;
+mod hostile;
