@@ -99,12 +99,13 @@ struct Target {
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let seed = live::seed(args.seed)?;
     let given = expectations(args.expect.as_deref())?;
-    let plan = select::plan(&args.cases, &args.transports.iter().map(|t| t.transport()).collect::<Vec<_>>())?;
+    let transports: Vec<Transport> = args.transports.iter().map(|transport| transport.transport()).collect();
     let folder = args.report.as_deref().map(Folder::create).transpose()?;
     let clock = Clock::start();
     let runtime = live::runtime()?;
     let (target, done, cut) = tokio::task::LocalSet::new().block_on(&runtime, async {
         let target = aim(args, given, seed).await?;
+        let plan = select::plan(&target.settings, &args.cases, &transports)?;
         if let Err(says) = reach(&target.endpoint).await {
             return Ok((target, Vec::new(), Some(Cut::Unreachable(says))));
         }

@@ -5,6 +5,7 @@ use std::future::pending;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
+use ::conformance::cases;
 use ::conformance::conclude::{CaseResult, conclude};
 use ::conformance::run::{Event, Outcome, Run, Settings};
 use protocol::time::Time;
@@ -69,7 +70,7 @@ pub(super) async fn run(
     if finished {
         for (place, planned) in plan.iter().enumerate() {
             done.entry(place).or_insert_with(|| Done {
-                result: CaseResult::error(planned.case, planned.transport, "the runner failed"),
+                result: CaseResult::error(planned.entry.case, planned.entry.transport, "the runner failed"),
                 tape: None,
             });
         }
@@ -78,8 +79,8 @@ pub(super) async fn run(
 }
 
 async fn judge(planned: Planned, settings: &Settings, endpoint: &Endpoint, seed: u64) -> Done {
-    let Planned { case, transport, .. } = planned;
-    if let Some(why) = case.not_applicable(settings) {
+    let cases::Planned { case, transport, not_applicable } = planned.entry;
+    if let Some(why) = not_applicable {
         return Done { result: CaseResult::not_applicable(case, transport, why), tape: None };
     }
     let clock = Clock::start();
@@ -112,7 +113,7 @@ struct Witness {
 impl Witness {
     fn new(planned: &Planned, clock: &Clock, settings: &Settings, seed: u64) -> std::io::Result<Self> {
         let id = u128::from_ne_bytes(clock::random()?);
-        let mut env = BTreeMap::from([("transport".to_owned(), planned.transport.to_string())]);
+        let mut env = BTreeMap::from([("transport".to_owned(), planned.entry.transport.to_string())]);
         if let Some(service) = &settings.service {
             env.insert("service".to_owned(), service.clone());
         }
@@ -123,7 +124,7 @@ impl Witness {
             id: format!("{id:032x}"),
             key: Key::from_bytes(clock::random()?),
             source: Source::Live,
-            scenario: Some(planned.case.id.to_owned()),
+            scenario: Some(planned.entry.case.id.to_owned()),
             seed: Some(seed),
             env,
         });
