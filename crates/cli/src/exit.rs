@@ -70,11 +70,6 @@ impl Failure {
         Self { exit: Exit::Usage, error: error.into(), hint: None }
     }
 
-    /// The peer cannot be reached.
-    pub(crate) fn unreachable(error: impl Into<anyhow::Error>) -> Self {
-        Self { exit: Exit::Unreachable, error: error.into(), hint: None }
-    }
-
     /// Something that should not happen.
     pub(crate) fn internal(error: impl Into<anyhow::Error>) -> Self {
         Self { exit: Exit::Internal, error: error.into(), hint: None }

@@ -1,8 +1,11 @@
 //! The `tapestry` command: arguments in, one exit code out. Each subcommand is a file of its own.
 
+mod conformance;
 mod exit;
+mod files;
 mod input;
 mod live;
+mod record;
 mod serve;
 
 use std::io::Write;
@@ -28,12 +31,16 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Record(record::Args),
+    Conformance(conformance::Args),
 }
 
 impl Command {
     fn run(self) -> Result<Exit, Failure> {
         match self {
             Self::Serve(args) => serve::run(&args),
+            Self::Record(args) => record::run(&args),
+            Self::Conformance(args) => conformance::run(&args),
         }
     }
 }

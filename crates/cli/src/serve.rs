@@ -1,15 +1,18 @@
 //! `tapestry serve`: the simulator behind a real listener.
 
+use std::future::pending;
 use std::io::Write;
 use std::ops::ControlFlow;
 
-use anyhow::Context;
 use protocol::time::Time;
 use protocol::wire::{Entry, Side};
 use simulator::gms::{Event, Gms, Settings};
+use tokio::task::JoinHandle;
 use transport::clock::Clock;
 use transport::driver;
-use transport::server::{self, Server};
+use transport::endpoint::{Endpoint, InvalidEndpoint};
+use transport::listener;
+use transport::server::Server;
 use transport::tap::Tap;
 
 use crate::exit::{Exit, Failure};
@@ -32,17 +35,69 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let seed = live::seed(args.seed)?;
     live::runtime()?.block_on(async {
-        let listener = server::bind(&args.listen).await.map_err(live::cannot_listen)?;
-        let clock = Clock::start();
-        let settings = Settings { start_utc: clock.start_utc(), ..Settings::new(&args.service) };
-        let mut carrier =
-            Server::start(listener, settings.limits.bytes).context("failed to listen").map_err(Failure::internal)?;
-        live::announce(&format!("http://{}{}", carrier.address(), settings.base))?;
+        let mut simulator = Simulator::listen(&args.listen, &args.service, seed).await?;
+        live::announce(&simulator.url)?;
         let _ = writeln!(anstream::stderr(), "service {}, seed {seed}; end with Ctrl-C", args.service);
-        let mut gms = Gms::new(settings, seed);
-        driver::run(&mut gms, Side::Server, &clock, &mut carrier, &mut Log, live::asked_to_end()).await;
+        simulator.run(&mut Log, live::asked_to_end()).await;
         Ok(Exit::Success)
     })
+}
+
+/// The simulator on a listener.
+struct Simulator {
+    gms: Gms,
+    carrier: Server,
+    clock: Clock,
+    url: String,
+}
+
+impl Simulator {
+    async fn listen(address: &str, service: &str, seed: u64) -> Result<Self, Failure> {
+        let listener = listener::bind(address).await.map_err(live::cannot_listen)?;
+        let clock = Clock::start();
+        let settings = Settings { start_utc: clock.start_utc(), ..Settings::new(service) };
+        let url = format!("http://{}{}", listener.local_addr(), settings.base);
+        let carrier = Server::start(listener, settings.limits.bytes);
+        Ok(Self { gms: Gms::new(settings, seed), carrier, clock, url })
+    }
+
+    async fn run(&mut self, tap: &mut impl Tap<Event>, stop: impl Future<Output = ()>) {
+        driver::run(&mut self.gms, Side::Server, &self.clock, &mut self.carrier, tap, stop).await;
+    }
+}
+
+/// A simulator in the background of another command. Dropping it ends it.
+pub(crate) struct Embedded {
+    /// Where it listens.
+    pub(crate) endpoint: Endpoint,
+    running: JoinHandle<()>,
+}
+
+impl Embedded {
+    /// Starts it on any free port of this machine. To be called on a local set.
+    pub(crate) async fn start(service: &str, seed: u64) -> Result<Self, Failure> {
+        let mut simulator = Simulator::listen("127.0.0.1:0", service, seed).await?;
+        let endpoint = simulator.url.parse().map_err(|error: InvalidEndpoint| Failure::internal(error))?;
+        let running = tokio::task::spawn_local(async move { simulator.run(&mut Unseen, pending()).await });
+        Ok(Self { endpoint, running })
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+/// Nobody looks on.
+struct Unseen;
+
+impl Tap<Event> for Unseen {
+    fn entry(&mut self, _: &Entry) {}
+
+    fn event(&mut self, _: Time, _: Event) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
 }
 
 /// One line on stderr for each thing that happens.

@@ -185,6 +185,12 @@ impl Client {
         }
     }
 
+    /// Connects without asking for a chat yet. Does nothing if that was done before.
+    pub fn connect(&mut self, now: Time) {
+        let _ = self.bayeux.start(now);
+        self.advance(now);
+    }
+
     /// Starts a chat, connecting first if need be.
     ///
     /// # Errors

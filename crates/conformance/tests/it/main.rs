@@ -1,0 +1,4 @@
+//! The suite against the simulator, in virtual time.
+
+mod drive;
+mod suite;
