@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
 use self::peers::{CLIENTS, Kit, OFFICIAL, SERVERS, SERVICE, Server, Transport};
-use self::process::{Listening, finish};
+use self::process::{CHAT, Listening, finish};
 use crate::{Outcome, root};
 
 /// Why peers of a kit cannot run on this machine.
@@ -21,8 +21,7 @@ type Obstacles = BTreeMap<Kit, String>;
 
 pub(crate) fn run(shell: &Shell, record: bool) -> Outcome {
     let tapestry = build(shell)?;
-    let obstacles: Obstacles =
-        Kit::ALL.into_iter().filter_map(|kit| kit.prepare(shell).err().map(|reason| (kit, reason))).collect();
+    let obstacles = prepare(shell);
     let mut table = Table::default();
     let serving = Listening::start(Command::new(&tapestry).args([
         "serve",
@@ -36,7 +35,7 @@ pub(crate) fn run(shell: &Shell, record: bool) -> Outcome {
     table.head("clients, a whole chat with `tapestry serve`");
     for client in CLIENTS {
         table.row(client.name, client.version, obstacles.get(&client.kit), |transport| {
-            Some(client.chat(serving.url(), transport).and_then(|mut chat| finish(&mut chat)))
+            Some(client.chat(serving.url(), transport).and_then(|mut chat| finish(&mut chat, CHAT)))
         });
     }
     table.head("recorder, a whole chat through `tapestry record`, then check and replay");
@@ -59,6 +58,20 @@ pub(crate) fn run(shell: &Shell, record: bool) -> Outcome {
     Ok(table.code())
 }
 
+/// Installs all kits that the machine has the tools for.
+fn prepare(shell: &Shell) -> Obstacles {
+    let mut obstacles = Obstacles::new();
+    for kit in Kit::ALL {
+        if let Some(missing) = kit.missing(shell) {
+            obstacles.insert(kit, format!("for want of {missing}"));
+        } else if let Err(error) = kit.install() {
+            eprintln!("{error:#}");
+            obstacles.insert(kit, "it could not be installed".to_owned());
+        }
+    }
+    obstacles
+}
+
 /// Builds the program and gives its path.
 pub(crate) fn build(shell: &Shell) -> Result<PathBuf> {
     cmd!(shell, "cargo build --release --locked --package cli").run()?;
@@ -71,10 +84,10 @@ fn record_chat(tapestry: &Path, upstream: &str, transport: Transport, tape: &Pat
     let mut record = Command::new(tapestry);
     record.args(["record", "--listen", "127.0.0.1:0", "--upstream", upstream, "--output"]).arg(tape);
     let recording = Listening::start(&mut record)?;
-    finish(&mut OFFICIAL.chat(recording.url(), transport)?)?;
+    finish(&mut OFFICIAL.chat(recording.url(), transport)?, CHAT)?;
     recording.end()?;
-    finish(Command::new(tapestry).arg("check").arg(tape))?;
-    finish(Command::new(tapestry).arg("replay").arg(tape))
+    finish(Command::new(tapestry).arg("check").arg(tape), CHAT)?;
+    finish(Command::new(tapestry).arg("replay").arg(tape), CHAT)
 }
 
 fn keep(shell: &Shell, tape: &Path) -> Result<()> {
@@ -86,7 +99,7 @@ fn keep(shell: &Shell, tape: &Path) -> Result<()> {
 
 fn try_server(server: &Server, transport: Transport) -> Result<()> {
     let listening = server.start()?;
-    finish(&mut server.trial(listening.url(), transport)?)?;
+    finish(&mut server.trial(listening.url(), transport)?, CHAT)?;
     listening.end()
 }
 

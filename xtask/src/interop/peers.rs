@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
-use crate::interop::process::Listening;
+use crate::interop::process::{Listening, finish};
 use crate::root;
 
 /// The Chat V2 service that all servers offer.
@@ -39,6 +40,9 @@ pub(crate) enum Kit {
     Aiocometd,
     CometdJava,
 }
+
+/// How long each command may take that installs peers, with nothing fetched yet.
+const INSTALL: Duration = Duration::from_secs(600);
 
 /// A program that has to be on the machine, in at least this version.
 struct Tool {
@@ -80,33 +84,29 @@ impl Kit {
         }
     }
 
-    /// Installs the kit; else says why its peers cannot run on this machine.
-    pub(crate) fn prepare(self, shell: &Shell) -> Result<(), String> {
-        let missing: Vec<String> =
-            self.tools().iter().filter(|tool| !tool.is_there(shell)).map(Tool::to_string).collect();
-        if !missing.is_empty() {
-            return Err(format!("for want of {}", missing.join(" and ")));
-        }
-        self.install(shell).map_err(|error| format!("it cannot be installed: {error:#}"))
-    }
-
-    fn install(self, shell: &Shell) -> Result<()> {
-        let _folder = shell.push_dir(self.folder());
+    /// The commands that install the kit. What they find already there they do not fetch again.
+    const fn installation(self) -> &'static [&'static [&'static str]] {
         match self {
             Self::CometdJs | Self::Faye | Self::CometdNodejsServer => {
-                cmd!(shell, "npm ci --prefer-offline --no-fund --no-audit").quiet().ignore_stdout().run()?;
+                &[&["npm", "ci", "--prefer-offline", "--no-fund", "--no-audit"]]
             }
-            Self::Aiocometd => {
-                cmd!(shell, "python3 -m venv .venv").quiet().run()?;
-                cmd!(shell, ".venv/bin/python -m pip install --quiet --requirement requirements.txt").quiet().run()?;
-            }
-            Self::CometdJava => {
-                cmd!(shell, "mvn --batch-mode --no-transfer-progress --quiet -Dstyle.color=never package")
-                    .quiet()
-                    .run()?;
-            }
+            Self::Aiocometd => &[
+                &["python3", "-m", "venv", ".venv"],
+                &[".venv/bin/python", "-m", "pip", "install", "--quiet", "--requirement", "requirements.txt"],
+            ],
+            Self::CometdJava => &[&["mvn", "--batch-mode", "--no-transfer-progress", "--quiet", "package"]],
         }
-        Ok(())
+    }
+
+    /// What the kit's peers need and the machine lacks.
+    pub(crate) fn missing(self, shell: &Shell) -> Option<String> {
+        let tools = self.tools().iter().filter(|tool| !tool.is_there(shell));
+        let missing: Vec<String> = tools.map(Tool::to_string).collect();
+        (!missing.is_empty()).then(|| missing.join(" and "))
+    }
+
+    pub(crate) fn install(self) -> Result<()> {
+        self.installation().iter().try_for_each(|words| finish(&mut self.command(words)?, INSTALL))
     }
 
     /// A command of words, of which the first may be a path in the kit's folder.
@@ -133,10 +133,10 @@ impl std::fmt::Display for Tool {
     }
 }
 
-/// The first version number in a text, such as `Python 3.11.7` or `v20.20.2`.
+/// The first word in a text that is a version, such as in `Python 3.11.7` or `v20.20.2`.
 fn version(text: &str) -> Option<(u32, u32)> {
-    let start = text.find(|character: char| character.is_ascii_digit())?;
-    let number = text[start..].split(|character: char| !character.is_ascii_digit() && character != '.').next()?;
+    let mut words = text.split_whitespace().map(|word| word.trim_start_matches('v'));
+    let number = words.find(|word| word.starts_with(|first: char| first.is_ascii_digit()))?;
     let mut parts = number.split('.');
     let major = parts.next()?.parse().ok()?;
     let minor = parts.next().and_then(|part| part.parse().ok()).unwrap_or(0);
@@ -291,6 +291,7 @@ mod tests {
         assert_eq!(version("v20.20.2\n"), Some((20, 20)));
         assert_eq!(version("Python 3.11.7"), Some((3, 11)));
         assert_eq!(version("openjdk 17 2021-09-14"), Some((17, 0)));
+        assert_eq!(version("\u{1b}[1mApache Maven 3.8.7\u{1b}[m"), Some((3, 8)));
         assert_eq!(version("none"), None);
     }
 }

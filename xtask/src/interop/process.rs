@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 
 /// How long a server may take until it listens.
 const START: Duration = Duration::from_secs(30);
-/// How long a whole chat may take.
-const CHAT: Duration = Duration::from_secs(60);
+/// How long a whole chat, or judging its tape, may take.
+pub(crate) const CHAT: Duration = Duration::from_secs(60);
 
 /// A program that listens and says so in its first line.
 pub(crate) struct Listening {
@@ -69,8 +69,8 @@ impl Drop for Listening {
     }
 }
 
-/// Runs a program to its end and demands success; what it printed is in the error.
-pub(crate) fn finish(command: &mut Command) -> Result<()> {
+/// Runs a program to its end and demands success in time; what it printed is in the error.
+pub(crate) fn finish(command: &mut Command, limit: Duration) -> Result<()> {
     let name = shown(command);
     let child = command
         .stdin(Stdio::null())
@@ -79,9 +79,9 @@ pub(crate) fn finish(command: &mut Command) -> Result<()> {
         .spawn()
         .with_context(|| format!("failed to start {name}"))?;
     let id = child.id();
-    let Some(output) = within(CHAT, move || child.wait_with_output()) else {
+    let Some(output) = within(limit, move || child.wait_with_output()) else {
         signal("KILL", id)?;
-        bail!("{name} did not end within {} s", CHAT.as_secs());
+        bail!("{name} did not end within {} s", limit.as_secs());
     };
     let output = output?;
     if !output.status.success() {
@@ -120,8 +120,14 @@ mod tests {
 
     #[test]
     fn what_a_failing_program_printed_is_in_the_error() {
-        let error = finish(Command::new("sh").args(["-c", "echo said; exit 3"])).unwrap_err().to_string();
+        let error = finish(Command::new("sh").args(["-c", "echo said; exit 3"]), CHAT).unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.contains("said"), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_killed() {
+        let error = finish(Command::new("sh").args(["-c", "while :; do :; done"]), Duration::ZERO).unwrap_err();
+        assert!(error.to_string().ends_with("did not end within 0 s"), "{error}");
     }
 
     #[test]

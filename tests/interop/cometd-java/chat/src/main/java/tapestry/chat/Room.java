@@ -8,7 +8,7 @@ import java.util.Map;
 /** One chat: its participants, its transcript, and how both read on the wire. */
 final class Room {
     private static final SecureRandom RANDOM = new SecureRandom();
-    private static final String HEX = "0123456789abcdef";
+    private static final String HEX = "0123456789ABCDEF";
     private static final String ALPHANUMERIC = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
     final String channel;
