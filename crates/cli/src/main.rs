@@ -1,12 +1,15 @@
 //! The `tapestry` command: arguments in, one exit code out. Each subcommand is a file of its own.
 
+mod compare;
 mod conformance;
 mod exit;
 mod files;
 mod input;
 mod live;
 mod record;
+mod replay;
 mod serve;
+mod tapes;
 
 use std::io::Write;
 use std::panic::catch_unwind;
@@ -32,6 +35,8 @@ struct Cli {
 enum Command {
     Serve(serve::Args),
     Record(record::Args),
+    Replay(replay::Args),
+    Compare(compare::Args),
     Conformance(conformance::Args),
 }
 
@@ -40,6 +45,8 @@ impl Command {
         match self {
             Self::Serve(args) => serve::run(&args),
             Self::Record(args) => record::run(&args),
+            Self::Replay(args) => replay::run(&args),
+            Self::Compare(args) => compare::run(&args),
             Self::Conformance(args) => conformance::run(&args),
         }
     }
