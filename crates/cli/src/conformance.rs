@@ -22,6 +22,7 @@ use transport::endpoint::Endpoint;
 use self::live_run::Done;
 use self::progress::Progress;
 use crate::exit::{Exit, Failure};
+use crate::live::Stop;
 use crate::serve::Embedded;
 use crate::{files, input, live};
 
@@ -104,6 +105,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let clock = Clock::start();
     let runtime = live::runtime()?;
     let (target, done, cut) = tokio::task::LocalSet::new().block_on(&runtime, async {
+        let stop = Stop::listen()?;
         let target = aim(args, given, seed).await?;
         let plan = select::plan(&target.settings, &args.cases, &transports)?;
         if let Err(says) = reach(&target.endpoint).await {
@@ -111,7 +113,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         }
         let jobs = args.jobs.map_or_else(|| default_jobs(&target.endpoint), usize::from);
         let progress = Progress::new(plan.len());
-        let (done, finished) = live_run::run(&plan, &target.settings, &target.endpoint, seed, jobs, &progress).await;
+        let (done, finished) =
+            live_run::run(&plan, &target.settings, &target.endpoint, seed, jobs, &progress, stop).await;
         progress.end();
         Ok((target, done, (!finished).then_some(Cut::Interrupted)))
     })?;

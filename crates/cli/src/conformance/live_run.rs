@@ -23,7 +23,7 @@ use transport::tap::Tap;
 
 use super::progress::Progress;
 use super::select::Planned;
-use crate::live;
+use crate::live::{self, Stop};
 
 /// What one entry came to, and its tape if it ran.
 pub(super) struct Done {
@@ -39,6 +39,7 @@ pub(super) async fn run(
     seed: u64,
     jobs: usize,
     progress: &Progress,
+    stop: Stop,
 ) -> (Vec<Done>, bool) {
     let permits = Rc::new(Semaphore::new(jobs));
     let mut running = JoinSet::new();
@@ -50,7 +51,7 @@ pub(super) async fn run(
             (place, judge(planned, &settings, &endpoint, seed.wrapping_add(planned.number)).await)
         });
     }
-    let mut stop = std::pin::pin!(live::asked_to_end());
+    let mut stop = std::pin::pin!(stop.asked());
     let mut done = BTreeMap::new();
     let finished = loop {
         tokio::select! {
