@@ -1,6 +1,5 @@
 //! `cargo xtask interop`: peers that nobody here wrote. Clients hold a whole chat with the simulator; the official one also
-//! does so through the recorder, and its tapes must be right; servers that the suite is to judge are tried with the
-//! official client.
+//! does so through the recorder, and its tapes must be right; the suite judges servers that others wrote.
 
 mod peers;
 mod process;
@@ -13,7 +12,7 @@ use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
 use self::peers::{CLIENTS, Kit, OFFICIAL, SERVERS, SERVICE, Server, Transport};
-use self::process::{CHAT, Listening, finish};
+use self::process::{CHAT, Listening, SUITE, finish};
 use crate::{Outcome, root};
 
 /// Why peers of a kit cannot run on this machine.
@@ -48,11 +47,11 @@ pub(crate) fn run(shell: &Shell, record: bool) -> Outcome {
         )
     });
     serving.end()?;
-    table.head("servers, the official client: a whole chat, or a handshake where there is no Chat V2");
+    table.head("servers, tried with the official client, then judged by the suite");
     for server in SERVERS {
         let obstacle = obstacles.get(&server.kit).or_else(|| obstacles.get(&OFFICIAL.kit));
         table.row(server.name, server.version, obstacle, |transport| {
-            server.transports.contains(&transport).then(|| try_server(server, transport))
+            server.transports.contains(&transport).then(|| try_server(&tapestry, server, transport))
         });
     }
     Ok(table.code())
@@ -97,9 +96,18 @@ fn keep(shell: &Shell, tape: &Path) -> Result<()> {
     Ok(())
 }
 
-fn try_server(server: &Server, transport: Transport) -> Result<()> {
+/// The official client holds a chat, or shakes hands where there is no Chat V2; then the suite finds nothing that is not
+/// known of the server.
+fn try_server(tapestry: &Path, server: &Server, transport: Transport) -> Result<()> {
     let listening = server.start()?;
     finish(&mut server.trial(listening.url(), transport)?, CHAT)?;
+    let mut suite = Command::new(tapestry);
+    suite.args(["conformance", "--target", listening.url(), "--transport", transport.name(), "--seed", "1"]);
+    suite.arg("--expect").arg(root().join("tests/interop/expectations").join(server.known));
+    if server.chats {
+        suite.args(["--service", SERVICE, "--agent", "simulated"]);
+    }
+    finish(&mut suite, SUITE)?;
     listening.end()
 }
 

@@ -204,6 +204,8 @@ pub(crate) struct Server {
     pub(crate) transports: &'static [Transport],
     /// Whether it offers the Chat V2 service, or Bayeux alone.
     pub(crate) chats: bool,
+    /// The file of its known departures, in `tests/interop/expectations`.
+    pub(crate) known: &'static str,
 }
 
 const fn cometd_java(version: &'static str, words: &'static [&'static str]) -> Server {
@@ -214,6 +216,7 @@ const fn cometd_java(version: &'static str, words: &'static [&'static str]) -> S
         words,
         transports: &Transport::ALL,
         chats: true,
+        known: "cometd-java.toml",
     }
 }
 
@@ -231,6 +234,7 @@ pub(crate) const SERVERS: &[Server] = &[
         words: &["node", "server.mjs"],
         transports: &[Transport::LongPolling],
         chats: false,
+        known: "cometd-nodejs-server.toml",
     },
     Server {
         name: "npm faye",
@@ -239,6 +243,7 @@ pub(crate) const SERVERS: &[Server] = &[
         words: &["node", "server.mjs"],
         transports: &Transport::ALL,
         chats: false,
+        known: "faye.toml",
     },
 ];
 

@@ -13,6 +13,8 @@ use anyhow::{Context, Result, bail};
 const START: Duration = Duration::from_secs(30);
 /// How long a whole chat, or judging its tape, may take.
 pub(crate) const CHAT: Duration = Duration::from_secs(60);
+/// How long the suite may take, with all its waits.
+pub(crate) const SUITE: Duration = Duration::from_secs(180);
 
 /// A program that listens and says so in its first line.
 pub(crate) struct Listening {

@@ -22,7 +22,7 @@ const AT_ONCE: Duration = Duration::from_millis(1_000);
 pub(super) async fn first_answered_at_once(peer: Peer) -> Verdict {
     let session = peer.browser().handshake().await?;
     let sent = session.connect(None).await?;
-    let reply = session.reply_to(&sent, "BX-CN-06").within(Duration::from_secs(15)).await?;
+    let reply = session.reply_to(&sent, "BX-CN-50").within(Duration::from_secs(15)).await?;
     reply.must("BX-CN-06", reply.came_on_carrier_of(&sent), "the reply on the carrier of the connect")?;
     reply.must("BX-CN-08", reply.message().successful() == Some(true), "`successful` true")?;
     let took = reply.at() - sent.at;

@@ -48,6 +48,8 @@ pub(super) async fn ends_session(peer: Peer) -> Verdict {
     let session = peer.session().await?;
     let sent = session.disconnect().await?;
     session.reply_to(&sent, "BX-DC-05").by_any_sign().await?;
+    // A server may close the socket of a session that is over.
+    session.browser.cut();
     let sent = session.connect(Some(Duration::ZERO)).await?;
     let reply = session.reply_to(&sent, "BX-CN-11").by_any_sign().await?;
     let pass = reply.must("BX-DC-07", reply.message().successful() == Some(false), "`successful` false")?;
