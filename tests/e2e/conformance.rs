@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use tempfile::TempDir;
 
-use crate::harness::{Listening, run, shown};
+use crate::harness::{Listening, root, run, shown};
 
 /// The last two lines of stdout.
 fn end(text: &str) -> Vec<&str> {
@@ -24,6 +24,8 @@ fn passes_on_the_embedded_simulator_and_reports() {
     let [summary, last] = end(&stdout)[..] else { panic!("{text}") };
     assert!(summary.contains(" cases: ") && summary.contains(" 0 fail, "), "{summary}");
     assert_eq!(last, "PASS: complete and as expected (exit 0)");
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.contains(&format!("\n{summary}\n{last}\n")), "the README shows another end than\n{summary}\n{last}");
 
     let result: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(report.join("result.json")).unwrap()).unwrap();
@@ -37,6 +39,16 @@ fn passes_on_the_embedded_simulator_and_reports() {
         assert!(tape.exists(), "{}", tape.display());
     }
     assert!(fs::read_to_string(report.join("junit.xml")).unwrap().contains("<testsuite"));
+}
+
+#[test]
+fn the_readme_counts_what_there_is() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let cases = conformance::cases::cases().len();
+    let rules = conformance::rules::rules().len();
+    let requirements = conformance::requirements::Catalogue::get().requirements().len();
+    let counts = format!("{cases} cases and {rules} rules judge {requirements} requirements");
+    assert!(readme.contains(&counts), "the README does not say `{counts}`");
 }
 
 #[test]
