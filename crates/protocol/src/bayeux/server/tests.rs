@@ -1,5 +1,7 @@
 //! The server machine against wire inputs written by hand.
 
+use std::time::Duration;
+
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
 use rstest::rstest;
@@ -91,7 +93,7 @@ impl Bench {
         let (_, wires) = self.request("POST", &format!("{BASE}/handshake"), HANDSHAKE);
         let [Wire::Response(_, response)] = wires.as_slice() else { panic!("one response") };
         if let Some(set) = response.headers.get("Set-Cookie") {
-            let value = set.strip_prefix("BAYEUX_BROWSER=").unwrap().strip_suffix(";Path=/;HttpOnly").unwrap();
+            let value = set.strip_prefix("BAYEUX_BROWSER=").unwrap().strip_suffix("; Path=/; HttpOnly").unwrap();
             self.cookie = Some(value.to_owned());
         }
         client_id(&response.body)
@@ -224,7 +226,7 @@ fn handshake_gives_a_client_id_the_types_and_advice() {
         reply,
         json!([{
             "channel": "/meta/handshake", "id": "1", "version": "1.0", "minimumVersion": "1.0", "successful": true,
-            "clientId": client, "supportedConnectionTypes": ["websocket", "long-polling"],
+            "clientId": client, "supportedConnectionTypes": ["websocket", "long-polling", "callback-polling"],
             "advice": {"interval": 0, "timeout": 30000, "reconnect": "retry"},
         }])
     );
@@ -240,7 +242,7 @@ fn handshake_over_http_sets_the_browser_cookie_unless_the_request_has_one() {
     };
     let (_, wires) = bench.request("POST", BASE, HANDSHAKE);
     let cookie = set(&wires).unwrap();
-    assert!(cookie.starts_with("BAYEUX_BROWSER=") && cookie.ends_with(";Path=/;HttpOnly"), "{cookie}");
+    assert!(cookie.starts_with("BAYEUX_BROWSER=") && cookie.ends_with("; Path=/; HttpOnly"), "{cookie}");
     bench.cookie = Some("mine".to_owned());
     let (_, wires) = bench.request("POST", BASE, HANDSHAKE);
     assert_eq!(set(&wires), None);
@@ -542,11 +544,13 @@ fn a_publish_to_a_meta_channel_is_refused_and_to_any_other_acknowledged() {
 #[rstest]
 #[case(json!(SERVICE), None)]
 #[case(json!([SERVICE, "/service/other"]), None)]
-#[case(json!("/foo"), Some("403:denied_by_security_policy:subscribe_denied"))]
+#[case(json!("/foo"), None)]
+#[case(json!(["/foo/*", "/foo/**", SERVICE]), None)]
 #[case(json!("/meta/connect"), Some("403:denied_by_security_policy:subscribe_denied"))]
-#[case(json!([SERVICE, "/foo"]), Some("403:denied_by_security_policy:subscribe_denied"))]
+#[case(json!("/meta/foo"), Some("403:denied_by_security_policy:create_denied"))]
+#[case(json!(["/foo", "/meta/connect"]), Some("403:denied_by_security_policy:subscribe_denied"))]
 #[case(json!(5), Some("403::subscription_invalid"))]
-fn subscribe_to_services_succeeds_and_to_anything_else_is_denied(#[case] to: Value, #[case] error: Option<&str>) {
+fn subscribe_to_all_but_meta_channels_succeeds(#[case] to: Value, #[case] error: Option<&str>) {
     let mut bench = Bench::new();
     let client = bench.connected();
     let reply = bench.post(json!([
@@ -874,11 +878,10 @@ fn debug_shows_neither_client_ids_nor_cookies_nor_data() {
     let mut bench = Bench::new();
     let client = bench.connected();
     bench.hold(&client, "3");
-    bench
-        .server
-        .sessions
-        .values_mut()
-        .for_each(|session| session.queue.push(Message::parse(r#"{"channel":"/a","data":"pssst"}"#).unwrap()));
+    bench.server.sessions.values_mut().for_each(|session| {
+        let event = Message::parse(r#"{"channel":"/a","data":"pssst"}"#).unwrap();
+        session.queue.push(event, &Bounds::default());
+    });
     let shown = format!("{:?} {:?}", bench.server, bench.events);
     for secret in [client.as_str(), bench.cookie.as_deref().unwrap(), "pssst"] {
         assert!(!shown.contains(secret), "{shown}");
