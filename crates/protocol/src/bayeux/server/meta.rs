@@ -92,8 +92,8 @@ impl Server {
         if self.settings.dialect.options.extensions.ack && asks_for_ack(message) {
             queue.begin_ack();
             if self.settings.dialect.options.deliver_during_handshake {
-                work.closed_batch = queue.close_batch();
-                ext.set("ack", serde_json::json!({"enabled": true, "batch": work.closed_batch}));
+                // The first batch is closed when the response is put together.
+                ext.set("ack", serde_json::json!({"enabled": true, "batch": 1}));
             } else {
                 ext.set("ack", true);
             }

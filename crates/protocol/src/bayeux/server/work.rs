@@ -286,7 +286,8 @@ impl Server {
     /// The queued events that go out with the replies of a request.
     fn events_for(&mut self, work: &Work) -> Vec<Message> {
         let dialect = &self.settings.dialect;
-        let in_handshake = dialect.options.deliver_during_handshake
+        let rides = dialect.options.deliver_during_handshake;
+        let in_handshake = rides
             || (work.socket().is_some() && dialect.events.before_connect && !dialect.options.meta_connect_deliver_only);
         let puts_off = work.opened || work.connected || dialect.disconnects.messages_put_expiry_off;
         let Some(session) = work.session.and_then(|id| self.sessions.get(&id)) else { return Vec::new() };
@@ -295,7 +296,8 @@ impl Server {
         if puts_off {
             session.touch(work.now);
         }
-        if due { session.queue.export(work.closed_batch) } else { Vec::new() }
+        let closed = if work.opened && rides { session.queue.close_batch() } else { work.closed_batch };
+        if due { session.queue.export(closed) } else { Vec::new() }
     }
 
     /// The replies that a frame is sent with at once: where a connect of the same frame is held, the dialect says what
