@@ -4,6 +4,8 @@ use std::io::Write;
 use std::ops::ControlFlow;
 
 use anyhow::Context;
+use clap::builder::PossibleValuesParser;
+use protocol::bayeux::dialect::Dialect;
 use protocol::time::Time;
 use protocol::wire::{Entry, Side};
 use simulator::gms::{Event, Gms, Settings};
@@ -24,6 +26,14 @@ pub(crate) struct Args {
     /// Name of the chat service; its channel is `/service/chatV2/NAME`.
     #[arg(long, value_name = "NAME", default_value = "customer-support", value_parser = input::service)]
     service: String,
+    /// Generation of CometD servers to behave like.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "cometd-3.1",
+        value_parser = PossibleValuesParser::new(Dialect::names())
+    )]
+    profile: String,
     /// Seed of ids and keys; drawn at random unless given.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -34,11 +44,17 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     live::runtime()?.block_on(async {
         let listener = server::bind(&args.listen).await.map_err(live::cannot_listen)?;
         let clock = Clock::start();
-        let settings = Settings { start_utc: clock.start_utc(), ..Settings::new(&args.service) };
+        let dialect = Dialect::by_name(&args.profile).context("no such profile").map_err(Failure::usage)?;
+        let settings = Settings { start_utc: clock.start_utc(), dialect, ..Settings::new(&args.service) };
         let mut carrier =
             Server::start(listener, settings.limits.bytes).context("failed to listen").map_err(Failure::internal)?;
         live::announce(&format!("http://{}{}", carrier.address(), settings.base))?;
-        let _ = writeln!(anstream::stderr(), "service {}, seed {seed}; end with Ctrl-C", args.service);
+        let _ = writeln!(
+            anstream::stderr(),
+            "service {}, profile {}, seed {seed}; end with Ctrl-C",
+            args.service,
+            args.profile
+        );
         let mut gms = Gms::new(settings, seed);
         driver::run(&mut gms, Side::Server, &clock, &mut carrier, &mut Log, live::asked_to_end()).await;
         Ok(Exit::Success)
