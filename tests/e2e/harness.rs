@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The program with these arguments.
 pub(crate) fn tapestry(arguments: &[&str]) -> Command {
@@ -12,9 +13,27 @@ pub(crate) fn tapestry(arguments: &[&str]) -> Command {
     command
 }
 
+/// The root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).expect("the package lies two folders deep").to_path_buf()
+}
+
 /// Runs the program to its end.
 pub(crate) fn run(arguments: &[&str]) -> Output {
     tapestry(arguments).output().expect("the program starts")
+}
+
+/// Whether something comes true before so many seconds have passed.
+pub(crate) fn within_seconds(seconds: u64, mut is_true: impl FnMut() -> bool) -> bool {
+    let until = Instant::now() + Duration::from_secs(seconds);
+    while !is_true() {
+        if Instant::now() > until {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
 }
 
 /// Exit code, stdout and stderr as one text for a snapshot.

@@ -1,5 +1,7 @@
 //! The help of every subcommand, so that a change of the command line is seen in a review.
 
+use rstest::rstest;
+
 use crate::harness::{run, shown};
 
 #[test]
@@ -7,9 +9,9 @@ fn of_the_program() {
     insta::assert_snapshot!(shown(&run(&["--help"])));
 }
 
-#[test]
-fn of_serve() {
-    insta::assert_snapshot!(shown(&run(&["serve", "--help"])));
+#[rstest]
+fn of_each_command(#[values("serve", "record", "replay", "check", "compare", "conformance")] command: &str) {
+    insta::assert_snapshot!(format!("of_{command}"), shown(&run(&[command, "--help"])));
 }
 
 #[test]

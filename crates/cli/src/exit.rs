@@ -36,6 +36,24 @@ impl Exit {
         }
     }
 
+    /// The one that counts of two that apply.
+    pub(crate) const fn worse(self, other: Self) -> Self {
+        if self.rank() >= other.rank() { self } else { other }
+    }
+
+    const fn rank(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Incomplete => 1,
+            Self::Unexpected => 2,
+            Self::Unreachable => 3,
+            Self::Interrupted => 4,
+            Self::Internal => 5,
+            // It stops before anything runs.
+            Self::Usage => 6,
+        }
+    }
+
     /// The code behind a number that a library chose.
     pub(crate) const fn from_code(code: u8) -> Self {
         match code {
@@ -68,11 +86,6 @@ impl Failure {
     /// Something that the caller can mend in the command line or in a file.
     pub(crate) fn usage(error: impl Into<anyhow::Error>) -> Self {
         Self { exit: Exit::Usage, error: error.into(), hint: None }
-    }
-
-    /// The peer cannot be reached.
-    pub(crate) fn unreachable(error: impl Into<anyhow::Error>) -> Self {
-        Self { exit: Exit::Unreachable, error: error.into(), hint: None }
     }
 
     /// Something that should not happen.
@@ -116,6 +129,13 @@ mod tests {
         for exit in all {
             assert_eq!(Exit::from_code(exit.code()), exit);
         }
+    }
+
+    #[test]
+    fn a_broken_rule_outweighs_what_is_incomplete() {
+        assert_eq!(Exit::Success.worse(Exit::Incomplete), Exit::Incomplete);
+        assert_eq!(Exit::Unexpected.worse(Exit::Incomplete), Exit::Unexpected);
+        assert_eq!(Exit::Unexpected.worse(Exit::Unreachable), Exit::Unreachable);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use anyhow::Context;
 use transport::clock;
+use transport::listener::CannotListen;
 
 use crate::exit::Failure;
 
@@ -61,7 +62,12 @@ pub(crate) fn announce(url: &str) -> Result<(), Failure> {
         .map_err(Failure::internal)
 }
 
+/// A moment in milliseconds since the epoch as RFC 3339 text in UTC.
+pub(crate) fn rfc3339(utc: i64) -> String {
+    jiff::Timestamp::from_millisecond(utc).unwrap_or_default().to_string()
+}
+
 /// A listener could not be opened: a busy port, mostly.
-pub(crate) fn cannot_listen(error: transport::server::CannotListen) -> Failure {
+pub(crate) fn cannot_listen(error: CannotListen) -> Failure {
     Failure::usage(error).hint("choose another address with `--listen`; port 0 takes any free one")
 }

@@ -1,9 +1,16 @@
 //! The `tapestry` command: arguments in, one exit code out. Each subcommand is a file of its own.
 
+mod check;
+mod compare;
+mod conformance;
 mod exit;
+mod files;
 mod input;
 mod live;
+mod record;
+mod replay;
 mod serve;
+mod tapes;
 
 use std::io::Write;
 use std::panic::catch_unwind;
@@ -28,12 +35,22 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Record(record::Args),
+    Replay(replay::Args),
+    Check(check::Args),
+    Compare(compare::Args),
+    Conformance(conformance::Args),
 }
 
 impl Command {
     fn run(self) -> Result<Exit, Failure> {
         match self {
             Self::Serve(args) => serve::run(&args),
+            Self::Record(args) => record::run(&args),
+            Self::Replay(args) => replay::run(&args),
+            Self::Check(args) => check::run(&args),
+            Self::Compare(args) => compare::run(&args),
+            Self::Conformance(args) => conformance::run(&args),
         }
     }
 }

@@ -1,17 +1,20 @@
 //! `tapestry serve`: the simulator behind a real listener.
 
+use std::future::pending;
 use std::io::Write;
 use std::ops::ControlFlow;
 
-use anyhow::Context;
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use protocol::bayeux::dialect::Dialect;
 use protocol::time::Time;
 use protocol::wire::{Entry, Side};
 use simulator::gms::{Event, Gms, Settings};
+use tokio::task::JoinHandle;
 use transport::clock::Clock;
 use transport::driver;
-use transport::server::{self, Server};
+use transport::endpoint::{Endpoint, InvalidEndpoint};
+use transport::listener;
+use transport::server::Server;
 use transport::tap::Tap;
 
 use crate::exit::{Exit, Failure};
@@ -32,8 +35,9 @@ pub(crate) struct Args {
         value_name = "NAME",
         default_value = "cometd-3.1",
         value_parser = PossibleValuesParser::new(Dialect::names())
+            .try_map(|name| Dialect::by_name(&name).ok_or("no such profile"))
     )]
-    profile: String,
+    profile: Dialect,
     /// Seed of ids and keys; drawn at random unless given.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -42,23 +46,71 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let seed = live::seed(args.seed)?;
     live::runtime()?.block_on(async {
-        let listener = server::bind(&args.listen).await.map_err(live::cannot_listen)?;
-        let clock = Clock::start();
-        let dialect = Dialect::by_name(&args.profile).context("no such profile").map_err(Failure::usage)?;
-        let settings = Settings { start_utc: clock.start_utc(), dialect, ..Settings::new(&args.service) };
-        let mut carrier =
-            Server::start(listener, settings.limits.bytes).context("failed to listen").map_err(Failure::internal)?;
-        live::announce(&format!("http://{}{}", carrier.address(), settings.base))?;
-        let _ = writeln!(
-            anstream::stderr(),
-            "service {}, profile {}, seed {seed}; end with Ctrl-C",
-            args.service,
-            args.profile
-        );
-        let mut gms = Gms::new(settings, seed);
-        driver::run(&mut gms, Side::Server, &clock, &mut carrier, &mut Log, live::asked_to_end()).await;
+        let mut simulator = Simulator::listen(&args.listen, &args.service, args.profile.clone(), seed).await?;
+        live::announce(&simulator.url)?;
+        let profile = &args.profile.name;
+        let _ =
+            writeln!(anstream::stderr(), "service {}, profile {profile}, seed {seed}; end with Ctrl-C", args.service);
+        simulator.run(&mut Log, live::asked_to_end()).await;
         Ok(Exit::Success)
     })
+}
+
+/// The simulator on a listener.
+struct Simulator {
+    gms: Gms,
+    carrier: Server,
+    clock: Clock,
+    url: String,
+}
+
+impl Simulator {
+    async fn listen(address: &str, service: &str, dialect: Dialect, seed: u64) -> Result<Self, Failure> {
+        let listener = listener::bind(address).await.map_err(live::cannot_listen)?;
+        let clock = Clock::start();
+        let settings = Settings { start_utc: clock.start_utc(), dialect, ..Settings::new(service) };
+        let url = format!("http://{}{}", listener.local_addr(), settings.base);
+        let carrier = Server::start(listener, settings.limits.bytes);
+        Ok(Self { gms: Gms::new(settings, seed), carrier, clock, url })
+    }
+
+    async fn run(&mut self, tap: &mut impl Tap<Event>, stop: impl Future<Output = ()>) {
+        driver::run(&mut self.gms, Side::Server, &self.clock, &mut self.carrier, tap, stop).await;
+    }
+}
+
+/// A simulator in the background of another command. Dropping it ends it.
+pub(crate) struct Embedded {
+    /// Where it listens.
+    pub(crate) endpoint: Endpoint,
+    running: JoinHandle<()>,
+}
+
+impl Embedded {
+    /// Starts it on any free port of this machine. To be called on a local set.
+    pub(crate) async fn start(service: &str, seed: u64) -> Result<Self, Failure> {
+        let mut simulator = Simulator::listen("127.0.0.1:0", service, Dialect::cometd_3_1(), seed).await?;
+        let endpoint = simulator.url.parse().map_err(|error: InvalidEndpoint| Failure::internal(error))?;
+        let running = tokio::task::spawn_local(async move { simulator.run(&mut Unseen, pending()).await });
+        Ok(Self { endpoint, running })
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+/// Nobody looks on.
+struct Unseen;
+
+impl Tap<Event> for Unseen {
+    fn entry(&mut self, _: &Entry) {}
+
+    fn event(&mut self, _: Time, _: Event) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
 }
 
 /// One line on stderr for each thing that happens.

@@ -1,1 +1,22 @@
-//! Placeholder.
+//! The judge: requirements as data, rules for any conversation, cases that hold one, verdicts with witnesses, reports.
+//!
+//! Reading order: [`requirements`] is the catalogue and says how bad a broken requirement is; [`verdict`] says what a run
+//! can come to; [`cases`] is the table of cases and [`run`] the machine that runs one; [`rules`] judge what any peer did,
+//! with [`schema`] for the shapes of messages; [`conclude`] puts a run, its redacted entries and the rules together;
+//! [`check`] judges a tape by the rules alone; [`expectations`] says what is known to depart; [`report`] adds up and renders.
+//!
+//! The judge knows its peer by the wire alone: not the simulator, and no socket and no clock.
+
+#![warn(missing_docs)]
+
+pub mod requirements;
+pub mod verdict;
+mod peer;
+pub mod cases;
+pub mod run;
+pub mod schema;
+pub mod rules;
+pub mod conclude;
+pub mod check;
+pub mod expectations;
+pub mod report;

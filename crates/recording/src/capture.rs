@@ -184,6 +184,12 @@ impl Capture {
         self.line(at, &Kind::ConnClose { conn, by, error }).into_bytes()
     }
 
+    /// How many lines of a kind, such as `msg`, there are so far.
+    #[must_use]
+    pub fn count(&self, kind: &str) -> u64 {
+        self.counts.get(kind).copied().unwrap_or_default()
+    }
+
     /// A step of a scenario or a deed of an agent.
     pub fn mark(&mut self, at: Time, label: &str) -> Vec<u8> {
         let label = self.redactor.label(label).into_inner();

@@ -8,6 +8,7 @@
 mod align;
 mod canonical;
 mod conversation;
+pub mod render;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +19,6 @@ use serde_json::Value;
 use self::align::{align, couple};
 pub use self::canonical::Canonical;
 use self::canonical::{Item, Name, Names, Part, Tree};
-use crate::json::quoted;
 use crate::tape::Tape;
 
 /// A message of one tape in a difference. Names are numbered as in the first tape.
@@ -144,57 +144,26 @@ impl Binding {
     }
 }
 
-/// The text of a difference: where it is, and both messages with the differing members between `>>` and `<<`.
+/// Where it is, and both messages with the differing members between `>>` and `<<`, each on one line.
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.session {
-            0 => f.write_str("outside any session: ")?,
-            session => write!(f, "session {session}: ")?,
-        }
-        match (&self.before, &self.after) {
-            (Some(_), None) => writeln!(f, "a message is missing")?,
-            (None, _) => writeln!(f, "a message was added")?,
-            (Some(_), Some(_)) => writeln!(f, "{} differs", self.members.join(", "))?,
-        }
-        for (side, shown) in [("-", &self.before), ("+", &self.after)] {
-            if let Some(shown) = shown {
-                write!(f, "  {side} line {} {} ", shown.line, shown.from.arrow())?;
-                write_marked(f, &shown.value, "", &self.members)?;
-                f.write_str("\n")?;
-            }
-        }
-        Ok(())
+        f.write_str(&render::block(self, usize::MAX))
     }
 }
 
-/// Writes a value, with marks around what the pointers point to.
-fn write_marked(f: &mut fmt::Formatter<'_>, value: &Value, at: &str, members: &[String]) -> fmt::Result {
-    let enter = |f: &mut fmt::Formatter<'_>, position: usize| if position > 0 { f.write_str(",") } else { Ok(()) };
-    match value {
-        Value::Object(object) => {
-            f.write_str("{")?;
-            for (position, (name, value)) in object.iter().enumerate() {
-                enter(f, position)?;
-                let pointer = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
-                let marked = members.contains(&pointer);
-                write!(f, "{}{}:", if marked { ">>" } else { "" }, quoted(name))?;
-                write_marked(f, value, &pointer, members)?;
-                f.write_str(if marked { "<<" } else { "" })?;
-            }
-            f.write_str("}")
-        }
-        Value::Array(items) => {
-            f.write_str("[")?;
-            for (position, value) in items.iter().enumerate() {
-                enter(f, position)?;
-                let pointer = format!("{at}/{position}");
-                let marked = members.contains(&pointer);
-                f.write_str(if marked { ">>" } else { "" })?;
-                write_marked(f, value, &pointer, members)?;
-                f.write_str(if marked { "<<" } else { "" })?;
-            }
-            f.write_str("]")
-        }
-        plain => write!(f, "{plain}"),
+/// Shows single messages as the canonical form of a tape shows them, with the same numbers for the same names.
+#[derive(Clone, Debug)]
+pub struct Namer(Names);
+
+impl Namer {
+    /// Numbers the names of a tape.
+    #[must_use]
+    pub fn of(tape: &Tape) -> Self {
+        Self(Canonical::of(tape).names())
+    }
+
+    /// A message, or an event of the transcript, in canonical form. What is no JSON is shown as text.
+    pub fn show(&mut self, from: Side, text: &str) -> Value {
+        canonical::single(from, text).value(&mut |name| self.0.number(name))
     }
 }

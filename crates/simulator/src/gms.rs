@@ -191,6 +191,15 @@ impl Gms {
     /// [`Misuse::Agent`] if there is no such chat or the agent is not in a state to do so.
     pub fn agent(&mut self, now: Time, nickname: &str, step: &Step) -> Result<(), Misuse> {
         let chat = self.chats.chat_of(nickname).ok_or(chat::Misuse::NoChat)?;
+        self.agent_in(now, chat, step)
+    }
+
+    /// Makes the agent of a chat act.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Agent`] if the chat does not run or the agent is not in a state to do so.
+    pub fn agent_in(&mut self, now: Time, chat: ChatNumber, step: &Step) -> Result<(), Misuse> {
         self.act(now, chat, step)?;
         self.settle(now);
         Ok(())

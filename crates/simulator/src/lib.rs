@@ -4,6 +4,9 @@
 //! what its agent does by itself. [`link`] is the network in virtual time with its faults, [`pair`] joins two machines
 //! over it, and [`trace`] prints what was seen on the wire, without secrets.
 //!
+//! [`history`] is what may happen to a chat, faults included, as data and text. [`run`] makes it happen, [`judge`] says
+//! whether the client got through it unharmed, and [`minimise`] makes a history that it did not get through short.
+//!
 //! Nothing here reads a clock or a random source: the same seed gives the same bytes.
 
 pub mod gms;
@@ -11,3 +14,7 @@ pub mod script;
 pub mod link;
 pub mod pair;
 pub mod trace;
+pub mod history;
+pub mod judge;
+pub mod run;
+pub mod minimise;

@@ -82,6 +82,7 @@ pub struct Link {
     lines: BTreeMap<Connection, Line>,
     flights: BTreeMap<(Time, u64), Flight>,
     launched: u64,
+    strikes: u64,
 }
 
 /// Whether its connection is of no further use to whoever sends it.
@@ -108,6 +109,7 @@ impl Link {
             lines: BTreeMap::new(),
             flights: BTreeMap::new(),
             launched: 0,
+            strikes: 0,
         }
     }
 
@@ -136,6 +138,12 @@ impl Link {
         for connection in open {
             self.break_now(now, connection);
         }
+    }
+
+    /// How often a rule has struck.
+    #[must_use]
+    pub const fn strikes(&self) -> u64 {
+        self.strikes
     }
 
     /// When something arrives next.
@@ -169,10 +177,10 @@ impl Link {
                 let at = arrival(self, delay);
                 self.pass(at, from, connection, wire);
             }
-            Some(Fault::Duplicate) => {
+            Some(Fault::Duplicate { after }) => {
                 let at = arrival(self, Duration::ZERO);
-                self.launch(at, Flight::Wire(from.peer(), wire.clone()));
-                self.pass(at, from, connection, wire);
+                self.pass(at, from, connection, wire.clone());
+                self.launch(at + after, Flight::Wire(from.peer(), wire));
             }
             Some(Fault::Lose) => {
                 let at = arrival(self, Duration::ZERO);
@@ -298,6 +306,8 @@ impl Link {
 
     fn strike(&mut self, from: Side, wire: &Wire) -> Option<Fault> {
         let random = &mut self.random;
-        self.rules.iter_mut().find_map(|rule| rule.strike(from, wire, random))
+        let fault = self.rules.iter_mut().find_map(|rule| rule.strike(from, wire, random));
+        self.strikes += u64::from(fault.is_some());
+        fault
     }
 }

@@ -29,6 +29,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::driver::Carrier;
+use crate::listener::Listener;
 use crate::{http, socket};
 
 /// How many connections are served at once; more wait in the backlog of the operating system.
@@ -36,25 +37,6 @@ const CONNECTIONS: usize = 4_096;
 
 /// How long a client may take to send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(60);
-
-/// A listener could not be opened.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on `{address}`")]
-pub struct CannotListen {
-    /// The address that was asked for.
-    pub address: String,
-    /// What the operating system says.
-    pub source: std::io::Error,
-}
-
-/// Opens a listener on `HOST:PORT`; port 0 takes any free one.
-///
-/// # Errors
-///
-/// [`CannotListen`] if the port is busy or the address is not this machine's.
-pub async fn bind(address: &str) -> Result<TcpListener, CannotListen> {
-    TcpListener::bind(address).await.map_err(|source| CannotListen { address: address.to_owned(), source })
-}
 
 /// The answers that requests and upgrades wait for.
 type Waiting<T> = oneshot::Sender<T>;
@@ -88,18 +70,15 @@ impl fmt::Debug for Server {
 impl Server {
     /// Begins to accept. `limit` bounds a body and a WebSocket message, in bytes; of a longer body the machine gets the
     /// first `limit + 1` bytes, enough to see that it is too long.
-    ///
-    /// # Errors
-    ///
-    /// The operating system's, if the listener has no address.
-    pub fn start(listener: TcpListener, limit: usize) -> std::io::Result<Self> {
-        let address = listener.local_addr()?;
+    #[must_use]
+    pub fn start(listener: Listener, limit: usize) -> Self {
+        let address = listener.local_addr();
         let (arriving, arrivals) = mpsc::channel(socket::BACKLOG);
         let (socket_arriving, sockets_in) = mpsc::channel(socket::BACKLOG);
         let shared = Shared { limit, numbers: Arc::default(), arriving, socket_arriving };
         let mut accepting = JoinSet::new();
-        accepting.spawn(accept(listener, shared));
-        Ok(Self {
+        accepting.spawn(accept(listener.into_inner(), shared));
+        Self {
             address,
             arrivals,
             sockets_in,
@@ -108,7 +87,7 @@ impl Server {
             sockets: BTreeMap::new(),
             lost: Vec::new(),
             _accepting: accepting,
-        })
+        }
     }
 
     /// Where it listens.

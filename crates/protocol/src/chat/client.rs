@@ -4,11 +4,13 @@
 //!
 //! * It asks `requestNotifications` with the index shown last after every transport loss and every re-handshake, since a
 //!   server may lose an event whenever a connection breaks, and a new session gets none at all.
-//! * Events are shown by index, each once. While an answer may still be under way, later events wait for it ([`Order`]).
+//! * Events are shown by index, each once. While an answer may still be under way, later events wait for it.
 //! * A lost answer to `requestChat` is reported; a second chat is only started when the caller says so.
 //! * The key goes to the chat that issued it and nowhere else; notifications of another chat are put aside.
-//! * `chatEnded` counts whatever `statusCode` comes with it, and waiting for it has an end.
+//! * `chatEnded` counts whatever `statusCode` comes with it, and waiting for it has an end. Events that it overtook are
+//!   waited for, and each message gets an outcome before it.
 
+mod ending;
 mod order;
 mod state;
 
@@ -20,7 +22,7 @@ use self::state::{Chat, Ending, Restore, Sending, State};
 use crate::bayeux::client as bayeux;
 use crate::bayeux::message::{Message, MessageId};
 use crate::chat;
-use crate::chat::notification::{ChatError, Event as Transcript, Notification, ParticipantType, Status};
+use crate::chat::notification::{ChatError, Event as Transcript, Notification, Status};
 use crate::chat::operation::{Operation, Request, RequestChat};
 use crate::machine::{Input, Machine, Output};
 use crate::secret::Secret;
@@ -99,6 +101,10 @@ pub enum Sent {
     Failed(Vec<ChatError>),
     /// Its answer was lost and the transcript does not hold it. It was not repeated: that is the caller's choice.
     Missing,
+    /// The chat ended before the answer came. The server may have taken it or not.
+    Unknown,
+    /// The chat ended before it was sent.
+    Unsent,
 }
 
 /// Why the chat is over.
@@ -152,7 +158,7 @@ pub enum Timer {
     Answer,
     /// A request that met an unavailable Chat Server is due again.
     Unavailable,
-    /// A gap in the transcript has stayed open long enough.
+    /// A gap in the transcript has stayed open long enough, or nothing more is to come of a chat that is over.
     Gap,
 }
 
@@ -165,6 +171,7 @@ pub struct Client {
     state: State,
     sends: u64,
     chat_server_lost: bool,
+    connection_lost: bool,
     leaving: bool,
     outputs: VecDeque<Output<Event>>,
 }
@@ -180,9 +187,16 @@ impl Client {
             state: State::Idle,
             sends: 0,
             chat_server_lost: false,
+            connection_lost: false,
             leaving: false,
             outputs: VecDeque::new(),
         }
+    }
+
+    /// Connects without asking for a chat yet. Does nothing if that was done before.
+    pub fn connect(&mut self, now: Time) {
+        let _ = self.bayeux.start(now);
+        self.advance(now);
     }
 
     /// Starts a chat, connecting first if need be.
@@ -205,9 +219,12 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Misuse::NoChat`] unless a chat runs.
+    /// [`Misuse::NoChat`] unless a chat runs; one that is being ended does not.
     pub fn send(&mut self, now: Time, text: impl Into<String>) -> Result<SendId, Misuse> {
         let State::Chatting(chat) = &mut self.state else { return Err(Misuse::NoChat) };
+        if chat.ending.is_some() || chat.over_at.is_some() || self.leaving {
+            return Err(Misuse::NoChat);
+        }
         self.sends += 1;
         let id = SendId(self.sends);
         chat.outbox.push_back((id, Secret::new(text)));
@@ -314,11 +331,12 @@ impl Client {
                 self.state = State::Requesting { request, publish, deadline: now + timeout, lost: false };
                 true
             }
-            State::Chatting(chat) => {
+            State::Chatting(chat) if chat.over_at.is_none() => {
                 let key = chat.key.clone();
                 if matches!(chat.restore, Restore::Due(at) if at <= now) {
                     let from = chat.order.shown();
-                    let position = i64::try_from(from).unwrap_or(i64::MAX);
+                    let position = if chat.asks_for_repetition { from.saturating_sub(1) } else { from };
+                    let position = i64::try_from(position).unwrap_or(i64::MAX);
                     let operation = Operation::RequestNotifications { transcript_position: Some(position) };
                     let Some(publish) = self.publish(now, operation, Some(key)) else { return false };
                     if let State::Chatting(chat) = &mut self.state {
@@ -344,7 +362,9 @@ impl Client {
                     Some(_) | None => false,
                 }
             }
-            State::Idle | State::WantsChat { .. } | State::Requesting { .. } | State::Over => false,
+            State::Idle | State::WantsChat { .. } | State::Requesting { .. } | State::Chatting(_) | State::Over => {
+                false
+            }
         }
     }
 
@@ -372,23 +392,10 @@ impl Client {
         }
     }
 
-    fn send_end(&mut self, now: Time) -> bool {
-        let State::Chatting(chat) = &self.state else { return false };
-        let key = chat.key.clone();
-        let Some(publish) = self.publish(now, Operation::Disconnect, Some(key)) else { return false };
-        let deadline = now + self.config.answer_timeout;
-        if let State::Chatting(chat) = &mut self.state
-            && let Some(ending) = &mut chat.ending
-        {
-            *ending = Ending { publish: Some(publish), deadline, ..*ending };
-        }
-        true
-    }
-
     fn on_bayeux(&mut self, now: Time, event: bayeux::Event) {
         match event {
             bayeux::Event::Connected { new_session } => self.on_connected(now, new_session),
-            bayeux::Event::ConnectionLost | bayeux::Event::SessionLost => self.on_connection_lost(now, &event),
+            bayeux::Event::ConnectionLost | bayeux::Event::SessionLost => self.on_connection_lost(now),
             bayeux::Event::HandshakeFailed => {}
             bayeux::Event::Delivered(message) => self.on_delivery(now, &message),
             bayeux::Event::Published(id, outcome) => self.on_published(now, &id, &outcome),
@@ -398,6 +405,7 @@ impl Client {
                 if matches!(self.state, State::Requesting { .. }) {
                     self.emit(Event::StartOutcomeUnknown);
                 }
+                self.settle_sends();
                 self.state = State::Over;
                 if !known {
                     self.emit(Event::Ended(Ended::ConnectionClosed(why)));
@@ -407,6 +415,7 @@ impl Client {
     }
 
     fn on_connected(&mut self, now: Time, new_session: bool) {
+        self.connection_lost = false;
         let restores = !new_session || self.config.safeguards.restore_after_handshake;
         match &mut self.state {
             State::Chatting(chat) => {
@@ -428,21 +437,19 @@ impl Client {
         }
     }
 
-    fn on_connection_lost(&mut self, now: Time, event: &bayeux::Event) {
-        let fresh = match &mut self.state {
+    fn on_connection_lost(&mut self, now: Time) {
+        match &mut self.state {
             State::Chatting(chat) => {
-                let fresh = chat.restore == Restore::Complete;
                 // Nothing is sent until the connection stands again; then the transcript is asked for.
                 chat.restore = Restore::Due(now);
                 if let Some(sending) = &mut chat.sending {
                     sending.in_doubt = true;
                 }
-                fresh
             }
-            State::Requesting { lost, .. } => !std::mem::replace(lost, true),
-            State::Idle | State::WantsChat { .. } | State::Over => false,
-        };
-        if fresh && matches!(event, bayeux::Event::ConnectionLost | bayeux::Event::SessionLost) {
+            State::Requesting { lost, .. } => *lost = true,
+            State::Idle | State::WantsChat { .. } | State::Over => return,
+        }
+        if !std::mem::replace(&mut self.connection_lost, true) {
             self.emit(Event::ConnectionLost);
         }
     }
@@ -468,10 +475,7 @@ impl Client {
                         chat.restore = Restore::Due(retry_at);
                     } else {
                         *acknowledged = true;
-                        let settled = now + self.config.reorder_window;
-                        if let Restore::Asked { deadline, answered: true, .. } = &mut chat.restore {
-                            *deadline = settled;
-                        }
+                        chat.hasten_restore(now + self.config.reorder_window);
                     }
                 } else if let Some(sending) = &mut chat.sending
                     && sending.publish == *id
@@ -550,7 +554,8 @@ impl Client {
                     return;
                 }
                 if ended {
-                    self.finish(now, Ended::ByServer);
+                    let one_order = self.bayeux.transport() == Transport::WebSocket;
+                    self.on_ended(now, one_order);
                 } else if matches!(chat.restore, Restore::Asked { .. }) {
                     chat.restore = Restore::Due(now + self.config.unavailable_retry);
                     self.emit(Event::RequestFailed(errors));
@@ -574,9 +579,11 @@ impl Client {
                 chat_id: notification.chat_id.clone(),
                 order: Order::new(self.config.safeguards.deduplicate),
                 restore,
+                asks_for_repetition: false,
                 outbox: VecDeque::new(),
                 sending: None,
                 ending: None,
+                over_at: None,
             }));
             self.emit(Event::Started);
         }
@@ -593,15 +600,13 @@ impl Client {
         let events = notification.messages.unwrap_or_default();
         let highest = events.iter().filter_map(|event| event.index).max().unwrap_or(0).max(next.saturating_sub(1));
         let mut restored = false;
-        if let Restore::Asked { from, acknowledged, answered, deadline, .. } = &mut chat.restore {
+        if let Restore::Asked { from, answered, .. } = &mut chat.restore {
             // The answer carries no id. It is the answer if it repeats what we have, or begins at the very beginning, or
-            // says that there is nothing further; any other notification counts once the server had time for the answer.
+            // says that there is nothing further.
             let repeats = events.iter().filter_map(|event| event.index).any(|index| index <= (*from).max(1));
             restored = repeats || (events.is_empty() && next > 0 && next <= *from + 1);
             *answered = true;
-            if *acknowledged {
-                *deadline = now + window;
-            }
+            chat.hasten_restore(now + window);
         }
         let mut passing = Vec::new();
         for event in events {
@@ -612,6 +617,7 @@ impl Client {
         }
         if restored {
             chat.restore = Restore::Complete;
+            chat.asks_for_repetition = false;
             chat.order.complete_to(highest);
         } else if one_order && chat.restore == Restore::Complete {
             chat.order.complete();
@@ -624,7 +630,9 @@ impl Client {
             self.emit(Event::Restored);
         }
         if notification.chat_ended == Some(true) {
-            self.finish(now, Ended::ByServer);
+            let complete = matches!(&self.state, State::Chatting(chat)
+                if chat.order.is_empty() && highest > 0 && chat.order.shown() >= highest);
+            self.on_ended(now, complete);
         }
     }
 
@@ -635,39 +643,19 @@ impl Client {
             // The answer may begin before anything that waits.
             return;
         }
-        let mut events = Vec::new();
-        for event in chat.order.take() {
-            let echo = chat.sending.take_if(|sending| {
-                event.index.is_some_and(|index| index > sending.after)
-                    && event.text.as_deref() == Some(sending.text.expose())
-                    && event.from.as_ref().is_some_and(|from| from.kind == ParticipantType::Client)
-            });
-            events.push(Event::Shown(event));
-            events.extend(echo.map(|sending| Event::Sent(sending.id, Sent::Delivered)));
-        }
+        let events = chat.take_events();
         chat.order.open_gap(now + self.config.reorder_window);
-        if let Some(sending) = chat.sending.take_if(|sending| sending.in_doubt && chat.order.is_empty()) {
-            match sending.retry_at {
-                Some(_) => chat.sending = Some(Sending { in_doubt: false, ..sending }),
-                None => events.push(Event::Sent(sending.id, Sent::Missing)),
-            }
-        }
+        let doubtful = chat.sending.take_if(|sending| sending.in_doubt && chat.order.is_empty());
         for event in events {
             self.emit(event);
         }
-    }
-
-    fn finish(&mut self, now: Time, why: Ended) {
-        let State::Chatting(chat) = &mut self.state else { return };
-        chat.order.complete();
-        let rest = chat.order.take();
-        for event in rest {
-            self.emit(Event::Shown(event));
+        if let Some(sending) = doubtful {
+            if sending.retry_at.is_none() {
+                self.emit(Event::Sent(sending.id, Sent::Missing));
+            } else if let State::Chatting(chat) = &mut self.state {
+                chat.sending = Some(Sending { in_doubt: false, ..sending });
+            }
         }
-        self.state = State::Over;
-        self.emit(Event::Ended(why));
-        self.leaving = true;
-        self.bayeux.disconnect(now);
     }
 
     fn on_timeout(&mut self, now: Time) {
@@ -676,16 +664,25 @@ impl Client {
                 self.state = State::Idle;
                 self.emit(Event::StartOutcomeUnknown);
             }
+            State::Chatting(chat) if chat.over_at.is_some() => {
+                if chat.over_at.is_some_and(|at| at <= now) {
+                    self.finish(now, Ended::ByServer);
+                }
+            }
             State::Chatting(chat) => {
                 if let Restore::Asked { deadline, answered, acknowledged, .. } = &chat.restore
                     && *deadline <= now
                 {
-                    if *answered && *acknowledged {
+                    let answered = *answered && *acknowledged;
+                    if answered && chat.asks_for_repetition {
+                        // Whatever the server makes of a position, it had all the time there is.
                         chat.restore = Restore::Complete;
+                        chat.asks_for_repetition = false;
                         chat.order.complete();
                         self.outputs.push_back(Output::Event(Event::Restored));
                     } else {
                         chat.restore = Restore::Due(now);
+                        chat.asks_for_repetition |= answered;
                     }
                 }
                 if chat.restore == Restore::Complete && chat.order.gap().is_some_and(|at| at <= now) {
@@ -709,23 +706,13 @@ impl Client {
         }
     }
 
-    fn on_end_overdue(&mut self, now: Time) {
-        let deadline = now + self.config.answer_timeout;
-        let State::Chatting(chat) = &mut self.state else { return };
-        let Some(ending) = &mut chat.ending else { return };
-        if ending.attempts < 3 {
-            *ending = Ending { publish: None, attempts: ending.attempts + 1, deadline };
-        } else {
-            self.finish(now, Ended::Unconfirmed);
-        }
-    }
-
     fn own_deadline(&self) -> Option<(Time, Timer)> {
         match &self.state {
             State::WantsChat { not_before, .. } if self.bayeux.is_connected() => {
                 Some((*not_before, Timer::Unavailable))
             }
             State::Requesting { deadline, .. } => Some((*deadline, Timer::Answer)),
+            State::Chatting(chat) if chat.over_at.is_some() => chat.over_at.map(|at| (at, Timer::Gap)),
             State::Chatting(chat) => {
                 let restore = match &chat.restore {
                     Restore::Complete => chat.order.gap().map(|at| (at, Timer::Gap)),

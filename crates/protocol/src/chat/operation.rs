@@ -25,6 +25,24 @@ pub struct RequestChat {
     pub user_data: Option<Map<String, Value>>,
 }
 
+impl RequestChat {
+    /// Reads the parameters from the `data` of a publish, whether or not they suffice. An empty name counts as absent.
+    #[must_use]
+    pub fn read(data: &Map<String, Value>) -> Self {
+        let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
+        let filled = |name: &str| text(name).filter(|value| !value.is_empty());
+        Self {
+            nickname: filled("nickname"),
+            first_name: filled("firstName"),
+            last_name: filled("lastName"),
+            subject: text("subject"),
+            email_address: text("emailAddress"),
+            text: text("text"),
+            user_data: data.get("userData").and_then(Value::as_object).cloned(),
+        }
+    }
+}
+
 /// Shows nothing, since all of it is personal.
 impl fmt::Debug for RequestChat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -119,15 +137,7 @@ impl Request {
         let word = text("operation").ok_or(Invalid::OperationMissing)?;
         let operation = match word.as_str() {
             "requestChat" => {
-                let request = RequestChat {
-                    nickname: filled("nickname"),
-                    first_name: filled("firstName"),
-                    last_name: filled("lastName"),
-                    subject: text("subject"),
-                    email_address: text("emailAddress"),
-                    text: text("text"),
-                    user_data: data.get("userData").and_then(Value::as_object).cloned(),
-                };
+                let request = RequestChat::read(&data);
                 if request.nickname.is_none() && (request.first_name.is_none() || request.last_name.is_none()) {
                     return Err(Invalid::NameMissing);
                 }

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use self::room::{Party, QuitReason, Room, Stored, What};
@@ -216,6 +217,23 @@ impl ChatServer {
     pub fn chat_of(&self, nickname: &str) -> Option<ChatNumber> {
         let is_hers = |room: &Room| !room.ended && room.client.nickname.expose() == nickname;
         self.rooms.iter().rev().find(|(_, room)| is_hers(room)).map(|(number, _)| *number)
+    }
+
+    /// The chat that a key belongs to, running or ended.
+    #[must_use]
+    pub fn chat_of_key(&self, secure_key: &Secret) -> Option<ChatNumber> {
+        self.by_key.get(secure_key).copied()
+    }
+
+    /// The session that gets the chat's notifications.
+    #[must_use]
+    pub fn attached_to(&self, chat: ChatNumber) -> Option<SessionId> {
+        self.rooms.get(&chat).and_then(|room| room.attached)
+    }
+
+    /// The events of a running chat as they read on the wire, with their indexes.
+    pub fn transcript(&self, chat: ChatNumber) -> impl Iterator<Item = (u64, &Value)> {
+        self.rooms.get(&chat).into_iter().flat_map(Room::events)
     }
 
     /// Whether the chat runs.

@@ -303,6 +303,12 @@ fn item(seen: &Seen) -> Item {
     }
 }
 
+/// The text of one message or event, apart from any conversation.
+pub(super) fn single(from: Side, text: &str) -> Tree {
+    let node = Node::parse(text).unwrap_or_else(|| Node::Text(text.to_owned()));
+    message_tree(&Seen { line: 0, from, channel: String::new(), node })
+}
+
 fn message_tree(seen: &Seen) -> Tree {
     let last = indexes(&seen.node).into_iter().max();
     let Node::Object(members) = &seen.node else { return tree("", &seen.node, last) };

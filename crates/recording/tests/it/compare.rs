@@ -3,7 +3,7 @@
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
 use protocol::wire::{Entry, Exchange, Response, Side, Transport, Wire};
-use recording::compare::{Canonical, Difference, compare};
+use recording::compare::{Canonical, Difference, compare, render};
 use recording::tape::Tape;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -323,6 +323,42 @@ fn a_difference_is_shown_with_its_member_marked() {
       - line 39 <- {"channel":"/meta/disconnect","id":"id#5",>>"successful":true<<}
       + line 43 <- {"channel":"/meta/disconnect","id":"id#5",>>"successful":false<<}
     "#);
+}
+
+#[test]
+fn differences_are_printed_for_a_terminal_and_for_a_program() {
+    let changed = change(OTHER, |mut message| {
+        if brings(&message, 4) {
+            message["data"]["statusCode"] = json!(2);
+            message["data"]["messages"][0]["type"] = json!("Notice");
+        }
+        if brings(&message, 3) || message["channel"] == "/meta/disconnect" { vec![] } else { vec![message] }
+    });
+    let differences = compare(&base(), &changed);
+    insta::assert_snapshot!(render::text(&differences, 100));
+    insta::assert_json_snapshot!(render::json(&differences));
+}
+
+#[test]
+fn nothing_is_printed_for_equal_tapes() {
+    let differences = compare(&base(), &tape(OTHER, &chat(OTHER)));
+    assert_eq!(render::text(&differences, 100), "");
+    assert_eq!(render::json(&differences), json!({"differences": []}));
+}
+
+#[rstest]
+#[case(20)]
+#[case(100)]
+#[case(usize::MAX)]
+fn lines_are_broken_between_members_only(#[case] width: usize) {
+    let changed = change(OTHER, |message| if brings(&message, 4) { vec![] } else { vec![message] });
+    let differences = compare(&base(), &changed);
+    let text = render::text(&differences, width);
+    let longest = text.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    assert!(width < 100 || longest <= width, "{text}");
+    let whole: String = text.lines().skip(1).map(str::trim_start).collect();
+    let shown = differences[0].before.as_ref().expect("a message is missing");
+    assert_eq!(whole, format!("- line {} <- {}1 difference", shown.line, shown.value));
 }
 
 #[test]

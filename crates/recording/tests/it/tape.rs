@@ -3,6 +3,7 @@
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
 use protocol::wire::{Entry, Transport};
+use recording::capture::Capture;
 use recording::redaction::Redactor;
 use recording::tape::{Finish, ReadError, Status, Tape};
 use recording::token::Key;
@@ -39,7 +40,7 @@ fn what_is_read_is_what_was_written_redacted() {
 
 #[test]
 fn a_live_judge_sees_what_the_tape_says() {
-    let (mut capture, mut bytes) = recording::capture::Capture::new(config(RUN));
+    let (mut capture, mut bytes) = Capture::new(config(RUN));
     let mut judged = Vec::new();
     for entry in zoo() {
         let redacted = capture.redact(&entry);
@@ -113,6 +114,17 @@ fn time_stands_still_on_the_tape_when_it_runs_backwards_outside() {
     let mut entries = zoo();
     entries.reverse();
     assert_eq!(tape(RUN, &entries).entries().len(), entries.len());
+}
+
+#[test]
+fn a_capture_knows_what_it_has_written() {
+    let (mut capture, _) = Capture::new(config(RUN));
+    for entry in chat(RUN) {
+        let _ = capture.entry(None, &entry);
+    }
+    let tape = tape(RUN, &chat(RUN));
+    let messages = tape.records().iter().filter(|record| record.kind.word() == "msg").count();
+    assert_eq!((capture.count("msg"), capture.count("end")), (messages as u64, 0));
 }
 
 #[test]

@@ -21,8 +21,12 @@ pub enum Fault {
     },
     /// Neither it nor anything after it arrives, and nobody is told.
     Silence,
-    /// It arrives twice. Only a text on a WebSocket can.
-    Duplicate,
+    /// It arrives twice, the second time this much later, as from a relay that repeats itself. Only a text on a WebSocket
+    /// can. The copy is lost with its socket.
+    Duplicate {
+        /// How long after the first.
+        after: Duration,
+    },
     /// No connection can be made for it. Strikes requests and upgrades.
     Unreachable,
     /// Something in between answers it with this HTTP status. Strikes requests and upgrades.
@@ -34,7 +38,7 @@ impl Fault {
     const fn can_strike(self, wire: &Wire) -> bool {
         match self {
             Self::Delay(_) | Self::Lose | Self::Break { .. } | Self::Silence => true,
-            Self::Duplicate => matches!(wire, Wire::Text(..)),
+            Self::Duplicate { .. } => matches!(wire, Wire::Text(..)),
             Self::Unreachable | Self::Refuse(_) => matches!(wire, Wire::Request(..) | Wire::Upgrade(..)),
         }
     }

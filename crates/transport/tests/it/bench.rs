@@ -1,70 +1,123 @@
-//! A Bayeux server machine behind a listener, and what it takes to run a client machine against it.
+//! A proxy under test, and raw sockets on both sides of it, so that a test sees every byte.
 
-use std::future::pending;
-use std::ops::ControlFlow;
+use std::time::Duration;
 
-use protocol::bayeux::server::{self, Server};
-use protocol::machine::Machine;
-use protocol::time::Time;
-use protocol::wire::{Entry, Side};
-use tokio::task::LocalSet;
-use transport::client::Connections;
+use protocol::wire::{Side, Wire};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use transport::clock::Clock;
-use transport::driver;
 use transport::endpoint::Endpoint;
-use transport::tap::Tap;
+use transport::listener::bind;
+use transport::proxy::{Events, Limits, Next, Proxy, What};
 
-/// Calls closures for entries and events.
-pub(crate) struct Look<F, G>(pub(crate) F, pub(crate) G);
+/// Nothing here takes this long; a test that waits longer has failed.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-impl<E, F: FnMut(&Entry), G: FnMut(E) -> ControlFlow<()>> Tap<E> for Look<F, G> {
-    fn entry(&mut self, entry: &Entry) {
-        (self.0)(entry);
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("in time")
+}
+
+pub(crate) struct Bench {
+    pub(crate) server: TcpListener,
+    pub(crate) address: String,
+    events: Events,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<()>,
+}
+
+impl Bench {
+    pub(crate) async fn start() -> Self {
+        Self::with(Limits::default()).await
     }
 
-    fn event(&mut self, _: Time, event: E) -> ControlFlow<()> {
-        (self.1)(event)
+    pub(crate) async fn with(limits: Limits) -> Self {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let upstream: Endpoint = format!("http://{}/genesys/cometd", server.local_addr().unwrap()).parse().unwrap();
+        let listener = bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().to_string();
+        let (proxy, events) = Proxy::new(listener, upstream, Clock::start(), limits);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(proxy.run(async { drop(stopped.await) }));
+        Self { server, address, events, stop, running }
+    }
+
+    pub(crate) fn authority(&self) -> String {
+        self.server.local_addr().unwrap().to_string()
+    }
+
+    /// Leaves nobody at the address of the upstream.
+    pub(crate) async fn close_server(&mut self) {
+        self.server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    }
+
+    pub(crate) async fn client(&self) -> Peer {
+        Peer(within(TcpStream::connect(&self.address)).await.unwrap())
+    }
+
+    /// The connection that the proxy makes.
+    pub(crate) async fn server(&self) -> Peer {
+        Peer(within(self.server.accept()).await.unwrap().0)
+    }
+
+    /// The next thing that the proxy saw.
+    pub(crate) fn seen(&self) -> What {
+        match tokio::task::block_in_place(|| self.events.next(PATIENCE)) {
+            Next::Event(event) => event.what,
+            nothing => panic!("an event, not {nothing:?}"),
+        }
+    }
+
+    /// The next thing that crossed the wire.
+    pub(crate) fn wire(&self) -> (Side, Wire) {
+        loop {
+            if let What::Wire { from, wire, .. } = self.seen() {
+                return (from, wire);
+            }
+        }
+    }
+
+    /// Stops the proxy and gives what was seen and not taken yet.
+    pub(crate) async fn stop(self) -> Vec<What> {
+        self.stop.send(()).unwrap();
+        within(self.running).await.unwrap();
+        let mut rest = Vec::new();
+        while let Next::Event(event) = self.events.next(Duration::ZERO) {
+            rest.push(event.what);
+        }
+        rest
     }
 }
 
-/// The path of the servlet.
-pub(crate) const BASE: &str = "/genesys/cometd";
+pub(crate) struct Peer(pub(crate) TcpStream);
 
-/// Runs a test on one thread, with tasks that need not be sent.
-pub(crate) fn on_one_thread(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(LocalSet::new().run_until(test));
-}
+impl Peer {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        within(self.0.write_all(bytes.as_ref())).await.unwrap();
+    }
 
-/// Serves a Bayeux server machine in the background and gives its endpoint. `look` sees its events.
-pub(crate) async fn serve(limit: usize, mut look: impl FnMut(&server::Event) + 'static) -> Endpoint {
-    let listener = transport::server::bind("127.0.0.1:0").await.expect("a free port");
-    let mut carrier = transport::server::Server::start(listener, limit).expect("an address");
-    let endpoint = format!("http://{}{BASE}", carrier.address()).parse().expect("a URL");
-    tokio::task::spawn_local(async move {
-        let mut machine = Server::new(server::Settings::new(BASE), 7);
-        let mut tap = Look(
-            |_: &Entry| {},
-            |event| {
-                look(&event);
-                ControlFlow::Continue(())
-            },
-        );
-        driver::run(&mut machine, Side::Server, &Clock::start(), &mut carrier, &mut tap, pending()).await
-    });
-    endpoint
-}
+    /// Reads up to and with the given text.
+    pub(crate) async fn receive(&mut self, end: &str) -> String {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(end.as_bytes()) {
+            let byte = within(self.0.read_u8()).await;
+            bytes.push(byte.unwrap_or_else(|_| panic!("end before {end:?}: {:?}", String::from_utf8_lossy(&bytes))));
+        }
+        String::from_utf8(bytes).unwrap()
+    }
 
-/// Runs a client-side machine until `look` breaks off.
-pub(crate) async fn run<M: Machine>(
-    machine: &mut M,
-    endpoint: &Endpoint,
-    look: impl FnMut(M::Event) -> ControlFlow<()>,
-) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    let mut connections = Connections::new(endpoint.clone());
-    let mut tap = Look(|entry: &Entry| entries.push(entry.clone()), look);
-    let clock = Clock::start();
-    driver::run(machine, Side::Client, &clock, &mut connections, &mut tap, pending()).await;
-    entries
+    pub(crate) async fn receive_exact(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        within(self.0.read_exact(&mut bytes)).await.unwrap();
+        bytes
+    }
+
+    /// Reads what is left until the connection ends, in order or not.
+    pub(crate) async fn rest(&mut self) -> String {
+        let mut bytes = Vec::new();
+        // A reset is an end like any other.
+        let _ = within(self.0.read_to_end(&mut bytes)).await;
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
 }

@@ -15,7 +15,7 @@ use transport::client::Connections;
 use transport::driver::Carrier;
 use transport::server::Server;
 
-use super::bench::{BASE, on_one_thread, run, serve};
+use super::machines::{BASE, on_one_thread, run, serve};
 
 /// A client that was started, on its way to a session.
 fn started(transports: &[Transport]) -> Client {
@@ -149,8 +149,8 @@ fn kept_connections_serve_one_exchange_after_the_other() {
 #[rstest]
 fn nobody_listening_is_unreachable(#[values(Transport::WebSocket, Transport::LongPolling)] transport: Transport) {
     on_one_thread(async {
-        let listener = transport::server::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}{BASE}", listener.local_addr().unwrap()).parse().unwrap();
+        let listener = transport::listener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}{BASE}", listener.local_addr()).parse().unwrap();
         drop(listener);
         let mut client = started(&[transport]);
         let entries = run(&mut client, &endpoint, |event| match event {
@@ -168,9 +168,9 @@ fn nobody_listening_is_unreachable(#[values(Transport::WebSocket, Transport::Lon
 #[test]
 fn a_busy_port_is_named() {
     on_one_thread(async {
-        let first = transport::server::bind("127.0.0.1:0").await.unwrap();
-        let address = first.local_addr().unwrap().to_string();
-        let error = transport::server::bind(&address).await.unwrap_err();
+        let first = transport::listener::bind("127.0.0.1:0").await.unwrap();
+        let address = first.local_addr().to_string();
+        let error = transport::listener::bind(&address).await.unwrap_err();
         assert_eq!(error.to_string(), format!("cannot listen on `{address}`"));
     });
 }
@@ -190,8 +190,8 @@ fn a_body_over_the_limit_is_answered_and_not_kept() {
 
 /// A client's end and a server's end that takes bodies of so many bytes.
 async fn ends(limit: usize) -> (Connections, Server) {
-    let listener = transport::server::bind("127.0.0.1:0").await.expect("a free port");
-    let server = Server::start(listener, limit).expect("an address");
+    let listener = transport::listener::bind("127.0.0.1:0").await.expect("a free port");
+    let server = Server::start(listener, limit);
     let endpoint = format!("http://{}/", server.address()).parse().expect("a URL");
     (Connections::new(endpoint), server)
 }

@@ -6,13 +6,13 @@ use transport::client::Connections;
 use transport::driver::Carrier;
 use transport::server::Server;
 
-use super::bench::on_one_thread;
+use super::machines::on_one_thread;
 
 const LIMIT: usize = 1_000;
 
 async fn ends() -> (Connections, Server) {
-    let listener = transport::server::bind("127.0.0.1:0").await.expect("a free port");
-    let server = Server::start(listener, LIMIT).expect("an address");
+    let listener = transport::listener::bind("127.0.0.1:0").await.expect("a free port");
+    let server = Server::start(listener, LIMIT);
     let endpoint = format!("http://{}/", server.address()).parse().expect("a URL");
     (Connections::new(endpoint), server)
 }

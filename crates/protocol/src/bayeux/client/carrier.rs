@@ -34,6 +34,8 @@ pub(super) enum Arrival {
     Messages(Vec<Message>),
     /// These messages will not be answered.
     Lost(Vec<MessageId>, Loss),
+    /// The open WebSocket is gone, whether or not a message waited on it. What waited was told before.
+    SocketGone,
     /// A WebSocket could not be opened.
     Refused(Vec<MessageId>),
 }
@@ -234,7 +236,7 @@ impl Carrier {
                 let ids = std::mem::take(ids);
                 self.socket = SocketState::Closed;
                 out.push_back(Wire::Close(socket, Close { code: 1002, reason: "not a Bayeux batch".to_owned() }));
-                vec![Arrival::Lost(ids, Loss::Malformed)]
+                vec![Arrival::Lost(ids, Loss::Malformed), Arrival::SocketGone]
             }
         }
     }
@@ -256,7 +258,9 @@ impl Carrier {
                 let ids = self.queue.drain(..).filter_map(|message| message.id().cloned()).collect();
                 vec![Arrival::Refused(ids)]
             }
-            SocketState::Open(_, ids) => vec![Arrival::Lost(ids, Loss::Connection(failure.clone()))],
+            SocketState::Open(_, ids) => {
+                vec![Arrival::Lost(ids, Loss::Connection(failure.clone())), Arrival::SocketGone]
+            }
         }
     }
 
@@ -276,7 +280,7 @@ impl Carrier {
         match std::mem::replace(&mut self.socket, SocketState::Closed) {
             SocketState::Open(socket, ids) if ids.contains(id) => {
                 out.push_back(Wire::Close(socket, Close { code: 1000, reason: "Message Timeout".to_owned() }));
-                vec![Arrival::Lost(ids, Loss::Connection(Failure::TimedOut))]
+                vec![Arrival::Lost(ids, Loss::Connection(Failure::TimedOut)), Arrival::SocketGone]
             }
             SocketState::Opening(socket) if queued.is_some() => {
                 out.push_back(Wire::Lost(socket, Failure::TimedOut));
@@ -291,6 +295,19 @@ impl Carrier {
                 }
             }
         }
+    }
+
+    /// Takes messages back that have not left yet, and gives the ids of those that it could.
+    pub(super) fn withdraw(&mut self, mut wanted: impl FnMut(&MessageId) -> bool) -> Vec<MessageId> {
+        let mut withdrawn = Vec::new();
+        self.queue.retain(|message| match message.id().filter(|id| wanted(id)) {
+            Some(id) => {
+                withdrawn.push(id.clone());
+                false
+            }
+            None => true,
+        });
+        withdrawn
     }
 
     /// Drops everything under way: aborts the exchanges and closes the socket.

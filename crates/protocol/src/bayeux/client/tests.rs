@@ -338,6 +338,32 @@ fn leaves_once_disconnect_and_connect_are_answered_in_either_order(#[values(true
 }
 
 #[test]
+fn notices_that_the_socket_is_lost_between_two_connects() {
+    let mut talk = Talk::connected(Transport::WebSocket);
+    let connect = talk.sent("/meta/connect");
+    talk.answer(&connect, &[ok("/meta/connect", &connect.1)]);
+    talk.feed(Wire::Lost(connect.0.socket().unwrap(), Failure::Reset));
+    assert_eq!(talk.take_events(), [Event::ConnectionLost]);
+    assert_eq!(talk.sleep(), Timer::Connect);
+    talk.accept_upgrade();
+    assert_eq!(talk.sent("/meta/connect").1.value("advice"), Some(json!({"timeout": 0})));
+}
+
+#[test]
+fn takes_back_what_has_not_left_when_it_leaves() {
+    let mut talk = Talk::connected(Transport::LongPolling);
+    talk.client.publish(talk.now, "/service/x", json!({})).unwrap();
+    let queued = talk.client.publish(talk.now, "/service/x", json!({})).unwrap();
+    talk.client.disconnect(talk.now);
+    talk.drain();
+    assert_eq!(talk.take_events(), [Event::Published(queued, Outcome::Unknown(Loss::NotSent))]);
+    let sent = talk.sent("/service/x");
+    talk.answer(&sent, &[ok("/service/x", &sent.1)]);
+    let (carrier, _) = talk.sent("/meta/disconnect");
+    assert_eq!(messages(&carrier).len(), 1);
+}
+
+#[test]
 fn drops_a_response_that_comes_after_it_gave_up_waiting() {
     let mut talk = Talk::connected(Transport::LongPolling);
     let connect = talk.sent("/meta/connect");

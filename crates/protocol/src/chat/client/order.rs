@@ -48,9 +48,10 @@ impl Order {
         self.waiting.entry(index).or_default().push(event);
     }
 
-    /// What arrived so far is all there is up to this index.
+    /// What arrived so far is all there is up to this index. That closes the gap; one that lies behind it opens anew.
     pub(super) fn complete_to(&mut self, index: u64) {
         self.complete_to = self.complete_to.max(index);
+        self.gap = None;
     }
 
     /// What arrived so far is all there is up to the highest index seen.
@@ -80,5 +81,44 @@ impl Order {
     /// Until when the gap stays open, if there is one.
     pub(super) const fn gap(&self) -> Option<Time> {
         self.gap
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+    use crate::chat::notification::Notification;
+
+    fn event(index: u64) -> Event {
+        let data = format!(r#"{{"statusCode":0,"chatEnded":false,"messages":[{{"type":"Message","index":{index}}}]}}"#);
+        Notification::parse(&data).messages.unwrap().remove(0)
+    }
+
+    fn insert(order: &mut Order, index: u64) -> Vec<Option<u64>> {
+        order.insert(index, event(index));
+        order.take().into_iter().map(|event| event.index).collect()
+    }
+
+    #[test]
+    fn shows_each_index_once_and_in_order() {
+        let mut order = Order::new(true);
+        assert_eq!(insert(&mut order, 1), [Some(1)]);
+        assert_eq!(insert(&mut order, 3), []);
+        assert_eq!(insert(&mut order, 3), []);
+        assert_eq!(insert(&mut order, 2), [Some(2), Some(3)]);
+        assert_eq!(insert(&mut order, 2), []);
+    }
+
+    #[test]
+    fn lets_go_of_a_gap_that_is_settled() {
+        let mut order = Order::new(true);
+        insert(&mut order, 3);
+        order.open_gap(Time::from_millis(500));
+        assert_eq!(order.gap(), Some(Time::from_millis(500)));
+        order.complete();
+        assert_eq!(order.gap(), None);
+        assert_eq!(order.take().len(), 1);
     }
 }

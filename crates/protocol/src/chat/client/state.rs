@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::{Order, SendId};
+use super::{Event, Order, SendId, Sent};
 use crate::bayeux::message::MessageId;
+use crate::chat::notification::ParticipantType;
 use crate::chat::operation::RequestChat;
 use crate::secret::Secret;
 use crate::time::Time;
@@ -29,9 +30,41 @@ pub(super) struct Chat {
     pub(super) chat_id: Option<Secret>,
     pub(super) order: Order,
     pub(super) restore: Restore,
+    /// Whether the next answer is asked for from before the index shown last. A server that takes the position as
+    /// exclusive gives nothing that we have otherwise, and its answer looks like any other notification.
+    pub(super) asks_for_repetition: bool,
     pub(super) outbox: VecDeque<(SendId, Secret)>,
     pub(super) sending: Option<Sending>,
     pub(super) ending: Option<Ending>,
+    /// The server said that the chat is over; until then its last events may still arrive.
+    pub(super) over_at: Option<Time>,
+}
+
+impl Chat {
+    /// Waits no longer than until then for a better answer, once the request for the transcript is acknowledged and
+    /// something came that may be its answer.
+    pub(super) fn hasten_restore(&mut self, until: Time) {
+        if let Restore::Asked { acknowledged: true, answered: true, deadline, .. } = &mut self.restore
+            && !self.asks_for_repetition
+        {
+            *deadline = until;
+        }
+    }
+
+    /// Takes the events that nothing can precede any more, with the news of the message whose echo is among them.
+    pub(super) fn take_events(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for event in self.order.take() {
+            let echo = self.sending.take_if(|sending| {
+                event.index.is_some_and(|index| index > sending.after)
+                    && event.text.as_deref() == Some(sending.text.expose())
+                    && event.from.as_ref().is_some_and(|from| from.kind == ParticipantType::Client)
+            });
+            events.push(Event::Shown(event));
+            events.extend(echo.map(|sending| Event::Sent(sending.id, Sent::Delivered)));
+        }
+        events
+    }
 }
 
 /// Whether the transcript is known to be complete.

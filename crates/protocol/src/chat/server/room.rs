@@ -152,6 +152,11 @@ impl Room {
         self.transcript.iter().filter(|stored| stored.index >= first).cloned().collect()
     }
 
+    /// All events with their indexes.
+    pub(super) fn events(&self) -> impl Iterator<Item = (u64, &Value)> {
+        self.transcript.iter().map(|stored| (stored.index, &stored.event))
+    }
+
     /// How many events there are.
     pub(super) const fn length(&self) -> usize {
         self.transcript.len()

@@ -1,0 +1,227 @@
+//! `tapestry conformance`: the suite against a server, or against the embedded simulator.
+
+mod live_run;
+mod progress;
+mod select;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ::conformance::expectations::{Expectations, SIMULATOR};
+use ::conformance::report::{About, Cut, Report, json, junit, text};
+use ::conformance::run::{Agent, Settings};
+use anyhow::Context;
+use clap::ValueEnum;
+use protocol::wire::Transport;
+use transport::client;
+use transport::clock::Clock;
+use transport::endpoint::Endpoint;
+
+use self::live_run::Done;
+use self::progress::Progress;
+use crate::exit::{Exit, Failure};
+use crate::serve::Embedded;
+use crate::{files, input, live};
+
+/// How many cases run at once against a server on this machine.
+const JOBS_ON_LOOPBACK: usize = 8;
+
+/// How long a server may take to accept the first connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Check a server against the requirements of Bayeux and Chat V2. Without a target it checks the embedded simulator.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// URL of the server's CometD servlet.
+    #[arg(long, value_name = "URL", value_parser = input::url)]
+    target: Option<Endpoint>,
+    /// Name of a chat service to open chats on; without one only Bayeux is checked.
+    #[arg(long, value_name = "NAME", value_parser = input::service)]
+    service: Option<String>,
+    /// Who plays the agent on the target.
+    #[arg(long, value_enum, default_value_t = AgentKind::None, requires = "target")]
+    agent: AgentKind,
+    /// Only cases whose `ID@TRANSPORT` matches; `*` stands for anything. May be repeated.
+    #[arg(long = "case", value_name = "GLOB")]
+    cases: Vec<String>,
+    /// Only over this transport. May be repeated.
+    #[arg(long = "transport", value_enum, value_name = "TRANSPORT")]
+    transports: Vec<TransportKind>,
+    /// How many cases run at once: 8 on this machine, 1 elsewhere.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: Option<u16>,
+    /// Known departures of the target, a TOML file.
+    #[arg(long, value_name = "FILE")]
+    expect: Option<PathBuf>,
+    /// Directory for `result.json`, `junit.xml` and a tape of each case.
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// Seed of names and texts; drawn at random unless given.
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum AgentKind {
+    /// Nobody: cases that need an agent do not apply.
+    None,
+    /// The target is a simulator whose agent follows the default script.
+    Simulated,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TransportKind {
+    Websocket,
+    LongPolling,
+}
+
+impl TransportKind {
+    const fn transport(self) -> Transport {
+        match self {
+            Self::Websocket => Transport::WebSocket,
+            Self::LongPolling => Transport::LongPolling,
+        }
+    }
+}
+
+/// What is to be judged.
+struct Target {
+    endpoint: Endpoint,
+    name: String,
+    settings: Settings,
+    expectations: Expectations,
+    /// Kept alive for as long as the run lasts.
+    _embedded: Option<Embedded>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    let seed = live::seed(args.seed)?;
+    let given = expectations(args.expect.as_deref())?;
+    let plan = select::plan(&args.cases, &args.transports.iter().map(|t| t.transport()).collect::<Vec<_>>())?;
+    let folder = args.report.as_deref().map(Folder::create).transpose()?;
+    let clock = Clock::start();
+    let runtime = live::runtime()?;
+    let (target, done, cut) = tokio::task::LocalSet::new().block_on(&runtime, async {
+        let target = aim(args, given, seed).await?;
+        if let Err(says) = reach(&target.endpoint).await {
+            return Ok((target, Vec::new(), Some(Cut::Unreachable(says))));
+        }
+        let jobs = args.jobs.map_or_else(|| default_jobs(&target.endpoint), usize::from);
+        let progress = Progress::new(plan.len());
+        let (done, finished) = live_run::run(&plan, &target.settings, &target.endpoint, seed, jobs, &progress).await;
+        progress.end();
+        Ok((target, done, (!finished).then_some(Cut::Interrupted)))
+    })?;
+    let started = live::rfc3339(clock.start_utc());
+    let today = started.get(..10).unwrap_or_default().to_owned();
+    let about = About {
+        version: live::VERSION.to_owned(),
+        target: target.name.clone(),
+        service: target.settings.service.clone(),
+        agent: target.settings.agent,
+        seed,
+        started: Some(started),
+        took: clock.now().since(protocol::time::Time::ZERO),
+        command: command(args),
+    };
+    if let Some(folder) = &folder {
+        folder.keep_tapes(&done)?;
+    }
+    let report =
+        Report::new(about, done.into_iter().map(|done| done.result).collect(), cut, &target.expectations, &today);
+    if let Some(folder) = &folder {
+        folder.keep_report(&report)?;
+    }
+    let mut out = anstream::stdout();
+    write!(out, "{}", text::render(&report)).context("failed to write to stdout").map_err(Failure::internal)?;
+    Ok(Exit::from_code(report.exit().0.code()))
+}
+
+async fn aim(args: &Args, given: Expectations, seed: u64) -> Result<Target, Failure> {
+    let Some(endpoint) = &args.target else {
+        let service = args.service.as_deref().unwrap_or("customer-support");
+        let embedded = Embedded::start(service, seed).await?;
+        let endpoint = embedded.endpoint.clone();
+        let settings =
+            Settings { base: endpoint.path.clone(), service: Some(service.to_owned()), agent: Agent::Simulated };
+        let known = Expectations::parse(SIMULATOR).map_err(Failure::internal)?;
+        // What does not run cannot be met: an expectation for another case would count as unused.
+        let expectations = if args.cases.is_empty() && args.transports.is_empty() { known.and(given) } else { given };
+        let name = "embedded simulator".to_owned();
+        return Ok(Target { endpoint, name, settings, expectations, _embedded: Some(embedded) });
+    };
+    let agent = match args.agent {
+        AgentKind::None => Agent::None,
+        AgentKind::Simulated => Agent::Simulated,
+    };
+    let settings = Settings { base: endpoint.path.clone(), service: args.service.clone(), agent };
+    let name = endpoint.to_string();
+    Ok(Target { endpoint: endpoint.clone(), name, settings, expectations: given, _embedded: None })
+}
+
+/// Whether anything accepts a connection; else what to say.
+async fn reach(endpoint: &Endpoint) -> Result<(), String> {
+    match tokio::time::timeout(PATIENCE, client::probe(endpoint)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(format!("cannot reach {endpoint}: {error}")),
+        Err(_) => Err(format!("cannot reach {endpoint}: no connection within {} s", PATIENCE.as_secs())),
+    }
+}
+
+fn default_jobs(endpoint: &Endpoint) -> usize {
+    if endpoint.is_loopback() { JOBS_ON_LOOPBACK } else { 1 }
+}
+
+fn expectations(file: Option<&Path>) -> Result<Expectations, Failure> {
+    let Some(file) = file else { return Ok(Expectations::default()) };
+    let text = files::read_text(file)?;
+    Expectations::parse(&text).with_context(|| format!("`{}`", file.display())).map_err(Failure::usage)
+}
+
+/// The command that runs the same again, without a choice of cases.
+fn command(args: &Args) -> String {
+    let mut command = "tapestry conformance".to_owned();
+    if let Some(target) = &args.target {
+        command.push_str(&format!(" --target {target}"));
+    }
+    if let Some(service) = &args.service {
+        command.push_str(&format!(" --service {service}"));
+    }
+    if args.agent == AgentKind::Simulated {
+        command.push_str(" --agent simulated");
+    }
+    command
+}
+
+/// Where the report goes.
+struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes the directory before anything runs, so that a wrong path costs nothing.
+    fn create(path: &Path) -> Result<Self, Failure> {
+        fs::create_dir_all(path.join("tapes"))
+            .with_context(|| format!("failed to create directory `{}`", path.display()))
+            .map_err(|error| Failure::usage(error).hint("give another directory with `--report`"))?;
+        Ok(Self(path.to_path_buf()))
+    }
+
+    fn keep_tapes(&self, done: &[Done]) -> Result<(), Failure> {
+        for done in done {
+            if let Some(tape) = &done.tape {
+                let name = done.result.name().replace('@', ".");
+                files::write(&self.0.join("tapes").join(format!("{name}.tape.jsonl")), tape)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_report(&self, report: &Report) -> Result<(), Failure> {
+        files::write(&self.0.join("result.json"), json::render(report).as_bytes())?;
+        let junit = junit::render(report).context("failed to render junit.xml").map_err(Failure::internal)?;
+        files::write(&self.0.join("junit.xml"), junit.as_bytes())?;
+        let _ = writeln!(anstream::stderr(), "report in {}", self.0.display());
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! `tapestry record`: the capturing proxy in front of any Bayeux server.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+use recorder::{Config, Error, Recorder, Summary};
+use transport::clock::Clock;
+use transport::endpoint::Endpoint;
+use transport::listener;
+use transport::proxy::Limits;
+
+use crate::exit::{Exit, Failure};
+use crate::{input, live};
+
+/// Record what passes between clients and a server. Point the client at the printed address instead of the server's.
+///
+/// Secrets, names and texts are replaced by tokens before anything reaches the disk. The tape grows while traffic flows and is
+/// readable at any time; Ctrl-C ends it properly.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Address to listen on; port 0 takes any free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8081")]
+    listen: String,
+    /// URL of the server's CometD servlet; every path of its origin is forwarded.
+    #[arg(long, value_name = "URL", value_parser = input::url)]
+    upstream: Endpoint,
+    /// Tape to write, NAME.tape.jsonl by custom; must not exist yet.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    live::runtime()?.block_on(async {
+        let listener = listener::bind(&args.listen).await.map_err(live::cannot_listen)?;
+        let clock = Clock::start();
+        let config = Config {
+            output: args.output.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            git: env!("TAPESTRY_COMMIT").to_owned(),
+            clock,
+            start: live::rfc3339(clock.start_utc()),
+            env: BTreeMap::new(),
+            limits: Limits::default(),
+        };
+        let recorder = Recorder::create(config).map_err(cannot_record)?;
+        live::announce(&format!("http://{}{}", listener.local_addr(), args.upstream.path))?;
+        let _ =
+            writeln!(anstream::stderr(), "recording {} to {}; end with Ctrl-C", args.upstream, args.output.display());
+        let summary =
+            recorder.run(listener, args.upstream.clone(), live::asked_to_end()).await.map_err(cannot_record)?;
+        tell(args, &summary);
+        Ok(if summary.is_complete() { Exit::Success } else { Exit::Incomplete })
+    })
+}
+
+fn cannot_record(error: Error) -> Failure {
+    let hint = error.hint();
+    let failure = match error {
+        Error::Exists { .. } | Error::NoDirectory { .. } | Error::Create { .. } => Failure::usage(error),
+        Error::NoRandomness(_) | Error::Writer(_) => Failure::internal(error),
+    };
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn tell(args: &Args, summary: &Summary) {
+    let file = args.output.display();
+    let Summary { connections, exchanges, sockets, messages, bytes, gaps, lost, failed } = summary;
+    // With stderr gone nobody reads it; the exit code says the same.
+    let mut err = anstream::stderr();
+    let _ = writeln!(
+        err,
+        "{file}: {messages} messages in {exchanges} requests and {sockets} WebSockets on {connections} connections, {bytes} \
+         bytes"
+    );
+    if *gaps > 0 {
+        let _ = writeln!(err, "warning: {gaps} bodies or streams could not be kept whole; the tape marks where");
+    }
+    if *lost > 0 {
+        let _ = writeln!(err, "warning: {lost} units passed and are not on the tape");
+    }
+    if let Some(failed) = failed {
+        let _ = writeln!(err, "warning: the tape ends early: {failed}");
+    }
+}

@@ -1,0 +1,43 @@
+//! Tapes from files, and how the commands that judge them print.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Error};
+use clap::ValueEnum;
+use recording::tape::{ReadError, Tape};
+use serde_json::Value;
+
+use crate::exit::Failure;
+use crate::files;
+
+/// How wide the lines of a text are, in columns.
+pub(crate) const WIDTH: usize = 100;
+
+/// How a command prints what it found.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Reads a tape from a file, or from stdin for `-`. A torn end is cut off.
+pub(crate) fn read(path: &Path) -> Result<Tape, Failure> {
+    let bytes = files::read(path)?;
+    Tape::read(&bytes).map_err(|error: ReadError| {
+        let hint = error.hint();
+        Failure::usage(Error::new(error).context(format!("`{}`", path.display()))).hint(hint)
+    })
+}
+
+/// Prints a result on stdout.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    write!(anstream::stdout(), "{text}").context("failed to write to stdout").map_err(Failure::internal)
+}
+
+/// Prints a result for a program on stdout.
+pub(crate) fn print_json(value: &Value) -> Result<(), Failure> {
+    print(&format!("{value:#}\n"))
+}

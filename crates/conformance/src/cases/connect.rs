@@ -1,0 +1,145 @@
+//! Connects: answered, held, released (Bayeux 4.2, 6.1).
+
+use std::time::Duration;
+
+use protocol::bayeux::advice::Reconnect;
+use protocol::bayeux::channel;
+use protocol::bayeux::message::Message;
+use protocol::chat::notification::ParticipantType;
+use protocol::wire::Transport;
+use serde_json::json;
+
+use crate::peer::{Peer, Seen};
+use crate::verdict::Verdict;
+
+/// How long a connect asks to be held.
+const HOLD: Duration = Duration::from_millis(1_500);
+
+/// How much an answer at once may take.
+const AT_ONCE: Duration = Duration::from_millis(1_000);
+
+/// The first connect of a session is answered at once, on the carrier by which it came.
+pub(super) async fn first_answered_at_once(peer: Peer) -> Verdict {
+    let session = peer.browser().handshake().await?;
+    let sent = session.connect(None).await?;
+    let reply = session.reply_to(&sent, "BX-CN-06").within(Duration::from_secs(15)).await?;
+    reply.must("BX-CN-06", reply.came_on_carrier_of(&sent), "the reply on the carrier of the connect")?;
+    reply.must("BX-CN-08", reply.message().successful() == Some(true), "`successful` true")?;
+    let took = reply.at() - sent.at;
+    let observed = format!("answered after {} ms", took.as_millis());
+    let pass = reply.must_show("BX-CN-50", took < AT_ONCE, "an answer at once", observed)?;
+    session.sane("BX-SB-03").await?;
+    Ok(pass)
+}
+
+/// A connect is held as long as it asks, and other messages are answered meanwhile.
+pub(super) async fn held_as_long_as_asked(peer: Peer) -> Verdict {
+    let session = peer.session().await?;
+    let sent = session.connect(Some(HOLD)).await?;
+    let meanwhile = session.sane("BX-GEN-02").await?;
+    let reply = session.reply_to(&sent, "BX-CN-06").within(Duration::from_secs(40)).await?;
+    reply.need("BX-CN-08", reply.message().successful() == Some(true), "`successful` true")?;
+    let held = reply.at() - sent.at;
+    let observed = format!("answered after {} ms", held.as_millis());
+    let expected = "an answer after the 1500 ms asked for, and not much later";
+    let as_asked = (HOLD - Duration::from_millis(100)..HOLD + Duration::from_secs(3)).contains(&held);
+    reply.must_show("BX-ADV-09", as_asked, expected, observed)?;
+    meanwhile.must("BX-GEN-02", meanwhile.at() < reply.at(), "an answer to another message while the connect is held")
+}
+
+/// A connect that asks not to be held is answered at once, and so is the one behind it.
+pub(super) async fn not_held_when_asked(peer: Peer) -> Verdict {
+    let session = peer.session().await?;
+    let mut last = None;
+    for _ in 0..2 {
+        let sent = session.connect(Some(Duration::ZERO)).await?;
+        let reply = session.reply_to(&sent, "BX-CN-06").within(Duration::from_secs(40)).await?;
+        reply.need("BX-CN-08", reply.message().successful() == Some(true), "`successful` true")?;
+        let took = reply.at() - sent.at;
+        let observed = format!("answered after {} ms", took.as_millis());
+        last = Some(reply.must_show("BX-ADV-09", took < AT_ONCE, "an answer at once", observed)?);
+    }
+    session.sane("BX-SB-03").await?;
+    last.ok_or_else(|| crate::verdict::Stop::Error("two connects left no reply".to_owned()))
+}
+
+/// A connect of nobody is refused in a Bayeux reply that says to handshake.
+pub(super) async fn unknown_client_refused(peer: Peer) -> Verdict {
+    let session = peer.session().await?;
+    session.sane("BX-SB-03").await?;
+    let draft = Message::draft(channel::CONNECT)
+        .with("clientId", peer.word("nobody").replace(' ', ""))
+        .with("connectionType", peer.transport().name())
+        .with("advice", json!({"timeout": 0}));
+    let sent = session.send(draft).await?;
+    let reply = session.reply_to(&sent, "BX-CN-11").await?;
+    let pass = reply.must("BX-CN-11", reply.message().successful() == Some(false), "`successful` false")?;
+    reply.should("BX-FLD-19", reply.message().error_code() == Some(402), "an error that begins with 402")?;
+    let advice = reply.message().advice().and_then(|advice| advice.reconnect);
+    reply.should("RC-01", advice == Some(Reconnect::Handshake), "advice to handshake again")?;
+    session.sane("BX-CN-11").await?;
+    Ok(pass)
+}
+
+/// An event that happens while a connect is held arrives at once: over long-polling it releases the connect, on a
+/// WebSocket it is pushed and leaves the connect alone.
+pub(super) async fn event_while_held(peer: Peer) -> Verdict {
+    const HOLD: Duration = Duration::from_millis(2_500);
+    let session = peer.session().await?;
+    if peer.transport() == Transport::LongPolling {
+        session.keep_connected_by(Some(HOLD));
+    }
+    let (chat, started) = session.start_chat().await?;
+    chat.agent_event(&started.sent, "join", |seen| seen.is_by(&ParticipantType::Agent)).await?;
+    let connect = match peer.transport() {
+        Transport::LongPolling => None,
+        Transport::WebSocket => Some(session.connect(Some(HOLD)).await?),
+    };
+    let said = chat.say(&peer.word("tapestry")).await?;
+    let seen = chat.agent_event(&said, "answer", |seen| seen.is_by(&ParticipantType::Agent)).await?;
+    let received = seen.answer.received();
+    let expected = "the event well before the 2500 ms are over for which the connect is held";
+    let in_time = HOLD - Duration::from_millis(500);
+    let Some(connect) = connect else {
+        let held = received.carried_for();
+        let observed = format!("{} came when the connect had been held for {} ms", seen.describe(), held.as_millis());
+        return received.must_show("BX-LP-07", held < in_time, expected, observed);
+    };
+    let waited = received.at() - connect.at;
+    let observed = format!("{} came {} ms after the connect", seen.describe(), waited.as_millis());
+    let pass = received.must_show("BX-WS-05", waited < in_time, expected, observed)?;
+    let reply = session.reply_to(&connect, "BX-CN-06").await?;
+    let held = reply.at() - connect.at;
+    let observed = format!("the connect was answered after {} ms", held.as_millis());
+    reply.should_show("BX-WS-07", held >= in_time, "the connect held in spite of the event", observed)?;
+    Ok(pass)
+}
+
+/// What happens while no connect is outstanding comes with the next one.
+pub(super) async fn brings_what_waited(peer: Peer) -> Verdict {
+    const HOLD: Duration = Duration::from_millis(300);
+    let session = peer.session().await?;
+    session.keep_connected_by(Some(HOLD));
+    let (chat, started) = session.start_chat().await?;
+    chat.agent_event(&started.sent, "join", |seen| seen.is_by(&ParticipantType::Agent)).await?;
+    session.stop_connecting();
+    peer.pause(HOLD * 2).await;
+    let said = chat.say(&peer.word("tapestry")).await?;
+    session.reply_to(&said, "BX-PB-05").await?;
+    peer.pause(Duration::from_millis(1_000)).await;
+    let connect = session.connect(Some(Duration::ZERO)).await?;
+    let reply = session.reply_to(&connect, "BX-CN-06").await?;
+    let came: Vec<String> = chat
+        .events_since(said.mark)
+        .iter()
+        .filter(|seen| seen.is_by(&ParticipantType::Agent) && seen.answer.received().came_on_carrier_of(&connect))
+        .map(Seen::describe)
+        .collect();
+    let expected = "the agent's answer with the first connect after it";
+    if came.is_empty() {
+        // Either it never was, or it waits still, or it is lost.
+        session.keep_connected();
+        chat.agent_event(&said, "answer", |seen| seen.is_by(&ParticipantType::Agent)).await?;
+    }
+    reply.must_show("BX-DL-07", !came.is_empty(), expected, "the connect brought nothing of it".to_owned())
+}

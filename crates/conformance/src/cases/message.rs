@@ -1,0 +1,116 @@
+//! Messages of the client, and the end of the chat by its will.
+
+use std::time::Duration;
+
+use protocol::chat::notification::{ParticipantType, Status};
+use protocol::chat::operation::Operation;
+
+use crate::peer::{AFTERGLOW, Chat, Peer};
+use crate::verdict::Verdict;
+
+/// What the client says comes back as an event of its own, once.
+pub(super) async fn echoed_once(peer: Peer) -> Verdict {
+    let chat = peer.chat().await?;
+    let text = peer.word("tapestry");
+    let seen = chat.say_and_see(&text, "CV-SM-01").await?;
+    let pass = seen.must("CV-SM-01", seen.is_by(&ParticipantType::Client), "a Message by Client")?;
+    // What was doubled has come before the echo of a second message.
+    let last = chat.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
+    let echoes = chat.events().iter().filter(|seen| seen.says(&text)).count();
+    let observed = format!("the event came {echoes} times");
+    last.answer.received().must_show("CV-SM-02", echoes == 1, "the event once", observed)?;
+    Ok(pass)
+}
+
+/// The label of a message comes back with it.
+pub(super) async fn label_echoed(peer: Peer) -> Verdict {
+    let chat = peer.chat().await?;
+    let text = peer.word("tapestry");
+    let operation = Operation::SendMessage { message: text.clone(), message_type: Some("text".to_owned()) };
+    let sent = chat.ask(operation).await?;
+    let seen = chat.event(&sent, "CV-SM-01", "an event with the text of the message", |seen| seen.says(&text)).await?;
+    seen.must("CV-SM-03", seen.event.message_type.as_deref() == Some("text"), "the `messageType` of the message")
+}
+
+/// Several messages come back in the order in which they were sent, under rising indexes.
+pub(super) async fn order_kept(peer: Peer) -> Verdict {
+    let chat = peer.chat().await?;
+    let texts: Vec<String> = (0..4).map(|_| peer.word("tapestry")).collect();
+    let mut last = None;
+    for text in &texts {
+        let sent = chat.say(text).await?;
+        chat.session.reply_to(&sent, "BX-PB-05").await?;
+        last = Some(sent);
+    }
+    let (Some(sent), Some(text)) = (last, texts.last()) else {
+        return Err(crate::verdict::Stop::Error("four messages left none".to_owned()));
+    };
+    let seen =
+        chat.event(&sent, "CV-SM-01", "an event with the text of the last message", |seen| seen.says(text)).await?;
+    peer.pause(Duration::from_millis(200)).await;
+    let events = chat.events();
+    let place = |text: &String| {
+        let place = events.iter().position(|seen| seen.says(text))?;
+        Some((place, events[place].event.index?))
+    };
+    let places: Option<Vec<(usize, u64)>> = texts.iter().map(place).collect();
+    let rising = places.is_some_and(|places| places.is_sorted_by(|one, next| one.0 < next.0 && one.1 < next.1));
+    let shown: Vec<String> = events.iter().map(crate::peer::Seen::describe).collect();
+    let received = seen.answer.received();
+    received.must_show("CV-TR-02", rising, "the messages in order, under rising indexes", shown.join(" "))?;
+    let last_index = seen.event.index.and_then(|index| i64::try_from(index).ok());
+    let behind = seen.answer.notification.next_position.zip(last_index).is_some_and(|(next, last)| next > last);
+    received.must("CV-TR-05", behind, "a `nextPosition` behind the last index")
+}
+
+/// The client's disconnect ends the chat.
+pub(super) async fn disconnect_ends_chat(peer: Peer) -> Verdict {
+    let chat = peer.chat().await?;
+    chat.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
+    let answer = chat.end("CV-DC-01").await?;
+    answer.must("CV-DC-01", answer.notification.chat_ended == Some(true), "chatEnded true")?;
+    peer.pause(AFTERGLOW).await;
+    let alive = chat.session.sane("BX-SB-03").await?;
+    let late = chat.events_after_end(&answer);
+    let observed = format!("{} events came after the end", late.len());
+    alive.must_show("CV-TR-04", late.is_empty(), "no event after chatEnded but a last ParticipantLeft", observed)
+}
+
+/// The CometD session outlives the chat.
+pub(super) async fn session_stays(peer: Peer) -> Verdict {
+    let chat = peer.chat().await?;
+    chat.end("CV-DC-01").await?;
+    let alive = chat.session.sane("CV-DC-02").await?;
+    let pass = alive.must("CV-DC-02", true, "the session alive after the chat")?;
+    // A second chat on the same session shows that it is of use.
+    let (second, _) = chat.session.start_chat().await?;
+    second.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
+    Ok(pass)
+}
+
+/// After the end nothing can be said.
+pub(super) async fn message_refused_after_end(peer: Peer) -> Verdict {
+    let message = peer.word("tapestry");
+    refused_after_end(peer, Operation::SendMessage { message, message_type: None }).await
+}
+
+/// After the end nothing can be asked for.
+pub(super) async fn notifications_refused_after_end(peer: Peer) -> Verdict {
+    refused_after_end(peer, Operation::RequestNotifications { transcript_position: Some(0) }).await
+}
+
+async fn refused_after_end(peer: Peer, operation: Operation) -> Verdict {
+    let chat: Chat = peer.chat().await?;
+    chat.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
+    chat.end("CV-DC-01").await?;
+    // The end may be told in two deliveries.
+    peer.pause(AFTERGLOW).await;
+    let sent = chat.ask(operation).await?;
+    let answer = chat.session.told(&sent, "CV-EN-02", "an answer", |answer| answer.status.is_some()).await?;
+    let told = &answer.notification;
+    let over = told.status == Some(Status::Failed) && told.chat_ended == Some(true);
+    let pass = answer.must("CV-EN-02", over, "statusCode 2 and chatEnded true")?;
+    answer.should("CV-EN-04", !told.errors.is_empty(), "`errors` that are not empty")?;
+    chat.session.sane("BX-SB-03").await?;
+    Ok(pass)
+}

@@ -1,0 +1,248 @@
+//! Expectations: departures of a target that somebody knows of and has given a reason for.
+//!
+//! An expectation that is unused, has expired, or whose case passes or fails in another way is wrong itself: lists of known
+//! failures rot otherwise.
+
+use protocol::wire::Transport;
+use serde::Deserialize;
+
+use crate::cases::case;
+use crate::conclude::CaseResult;
+use crate::requirements::Catalogue;
+use crate::verdict::Kind;
+
+/// The expectations of the embedded simulator.
+pub const SIMULATOR: &str = include_str!("../expectations/simulator.toml");
+
+/// One known departure.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// The case.
+    pub case: String,
+    /// The transport; both if absent.
+    pub transport: Option<String>,
+    /// `fail` or `deviation`.
+    pub verdict: String,
+    /// The requirement that is broken.
+    #[serde(rename = "where")]
+    pub requirement: String,
+    /// Why that is tolerated.
+    pub reason: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// The last day on which it holds, `YYYY-MM-DD`.
+    pub until: String,
+}
+
+/// Why a file holds no expectations.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExpectationError {
+    /// It is no such file.
+    #[error("{0}")]
+    Syntax(String),
+    /// A case that does not exist.
+    #[error("case `{0}` does not exist")]
+    Case(String),
+    /// A transport that does not exist.
+    #[error("transport `{0}` does not exist")]
+    Transport(String),
+    /// A verdict that cannot be expected.
+    #[error("verdict `{0}` cannot be expected: `fail` and `deviation` can")]
+    Verdict(String),
+    /// A requirement that does not exist.
+    #[error("requirement `{0}` does not exist")]
+    Requirement(String),
+    /// A day that is none.
+    #[error("`{0}` is not a day: `YYYY-MM-DD` is")]
+    Day(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    expectation: Vec<Expectation>,
+}
+
+/// The known departures of a target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expectations(Vec<Expectation>);
+
+impl Expectations {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// [`ExpectationError`], the first thing that is wrong.
+    pub fn parse(text: &str) -> Result<Self, ExpectationError> {
+        let file: File = toml::from_str(text).map_err(|error| ExpectationError::Syntax(error.to_string()))?;
+        for entry in &file.expectation {
+            if case(&entry.case).is_none() {
+                return Err(ExpectationError::Case(entry.case.clone()));
+            }
+            if let Some(name) = &entry.transport
+                && !Transport::ALL.iter().any(|transport| transport.name() == name)
+            {
+                return Err(ExpectationError::Transport(name.clone()));
+            }
+            if ![Kind::Fail.name(), Kind::Deviation.name()].contains(&entry.verdict.as_str()) {
+                return Err(ExpectationError::Verdict(entry.verdict.clone()));
+            }
+            if Catalogue::get().requirement(&entry.requirement).is_none() {
+                return Err(ExpectationError::Requirement(entry.requirement.clone()));
+            }
+            if !is_day(&entry.until) {
+                return Err(ExpectationError::Day(entry.until.clone()));
+            }
+        }
+        Ok(Self(file.expectation))
+    }
+
+    /// Adds those of another file.
+    #[must_use]
+    pub fn and(mut self, more: Self) -> Self {
+        self.0.extend(more.0);
+        self
+    }
+
+    /// The expectation that a result meets.
+    #[must_use]
+    pub fn met_by(&self, result: &CaseResult) -> Option<&Expectation> {
+        self.0.iter().find(|entry| entry.is_about(result) && entry.is_met_by(result))
+    }
+
+    /// What is wrong with the expectations themselves, one line each. `today` is `YYYY-MM-DD`.
+    #[must_use]
+    pub fn problems(&self, results: &[CaseResult], today: &str) -> Vec<String> {
+        self.0.iter().filter_map(|entry| entry.problem(results, today)).collect()
+    }
+}
+
+impl Expectation {
+    fn is_about(&self, result: &CaseResult) -> bool {
+        self.case == result.case.id && self.transport.as_ref().is_none_or(|name| name == result.transport.name())
+    }
+
+    fn is_met_by(&self, result: &CaseResult) -> bool {
+        let broken = result.reason.as_ref().and_then(|reason| reason.requirement.as_ref());
+        self.verdict == result.verdict.name() && broken == Some(&self.requirement)
+    }
+
+    fn problem(&self, results: &[CaseResult], today: &str) -> Option<String> {
+        let name = &self.case;
+        let about: Vec<&CaseResult> = results
+            .iter()
+            .filter(|result| self.is_about(result))
+            .filter(|result| !matches!(result.verdict, Kind::NotApplicable))
+            .collect();
+        let first = about.first()?;
+        if self.until.as_str() < today {
+            return Some(format!("the expectation for `{name}` has expired on {}", self.until));
+        }
+        let unmet = |result: &&&CaseResult| !self.is_met_by(result);
+        let other = about.iter().find(|result| {
+            unmet(result) && matches!(result.verdict, Kind::Fail | Kind::Deviation | Kind::Pass | Kind::Observed)
+        });
+        match other.map(|result| result.verdict) {
+            None => None,
+            Some(Kind::Pass | Kind::Observed) if about.iter().all(|result| unmet(&result)) => {
+                Some(format!("the expectation for `{name}` is stale: the case comes to {}", first.verdict))
+            }
+            Some(verdict) => {
+                let expected = format!("{} in {}", self.verdict, self.requirement);
+                Some(format!("`{name}` was expected to come to {expected}, and came to {verdict} in another way"))
+            }
+        }
+    }
+}
+
+fn is_day(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let [year, month, day] = parts.as_slice() else { return false };
+    let number = |part: &str, length: usize| {
+        (part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit())).then(|| part.parse::<u16>().ok())
+    };
+    number(year, 4).is_some()
+        && number(month, 2).flatten().is_some_and(|month| (1..=12).contains(&month))
+        && number(day, 2).flatten().is_some_and(|day| (1..=31).contains(&day))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rstest::rstest;
+
+    use super::*;
+    use crate::conclude::Reason;
+
+    const CASE: &str = "bayeux.handshake.without-common-type-refused";
+
+    fn result(verdict: Kind, requirement: Option<&str>) -> CaseResult {
+        let mut result = CaseResult::error(case(CASE).unwrap(), Transport::WebSocket, "x");
+        result.verdict = verdict;
+        result.took = Duration::ZERO;
+        result.reason = requirement.map(|id| Reason {
+            requirement: Some(id.to_owned()),
+            rule: None,
+            root: None,
+            expected: None,
+            observed: "x".to_owned(),
+        });
+        result
+    }
+
+    #[rstest]
+    #[case(Kind::Deviation, Some("BX-HS-12"), "2026-01-01", None)]
+    #[case(Kind::Deviation, Some("BX-HS-12"), "2100-01-01", Some("has expired on 2099-12-31"))]
+    #[case(Kind::Deviation, Some("BX-HS-09"), "2026-01-01", Some("came to deviation in another way"))]
+    #[case(Kind::Fail, Some("BX-HS-12"), "2026-01-01", Some("came to fail in another way"))]
+    #[case(Kind::Pass, None, "2026-01-01", Some("is stale: the case comes to pass"))]
+    #[case(Kind::Inconclusive, None, "2026-01-01", None)]
+    #[case(Kind::NotApplicable, None, "2026-01-01", None)]
+    fn is_wrong_itself_when_it_does_not_happen(
+        #[case] verdict: Kind,
+        #[case] requirement: Option<&str>,
+        #[case] today: &str,
+        #[case] problem: Option<&str>,
+    ) {
+        let expectations = Expectations::parse(SIMULATOR).unwrap();
+        let result = result(verdict, requirement);
+        assert_eq!(
+            expectations.met_by(&result).is_some(),
+            problem.is_none_or(|text| text.contains("expired")) && verdict == Kind::Deviation
+        );
+        let problems = expectations.problems(&[result], today);
+        match (problems.first(), problem) {
+            (None, None) => {}
+            (Some(says), Some(part)) => assert!(says.contains(part), "{says}"),
+            (says, part) => panic!("{says:?} instead of {part:?}"),
+        }
+    }
+
+    #[test]
+    fn says_nothing_of_cases_that_did_not_run() {
+        assert!(Expectations::parse(SIMULATOR).unwrap().problems(&[], "2100-01-01").is_empty());
+    }
+
+    #[rstest]
+    #[case("case = 'no.such.case'", "case `no.such.case` does not exist")]
+    #[case("transport = 'carrier-pigeon'", "transport `carrier-pigeon` does not exist")]
+    #[case("verdict = 'pass'", "verdict `pass` cannot be expected: `fail` and `deviation` can")]
+    #[case("where = 'BX-0'", "requirement `BX-0` does not exist")]
+    #[case("until = '2026-13-01'", "`2026-13-01` is not a day: `YYYY-MM-DD` is")]
+    fn refuses_what_cannot_be(#[case] line: &str, #[case] says: &str) {
+        let name = line.split(' ').next().unwrap();
+        let text: String =
+            SIMULATOR.lines().filter(|other| !other.starts_with(name)).map(|l| format!("{l}\n")).collect();
+        let error = Expectations::parse(&format!("{text}{line}\n")).unwrap_err();
+        assert_eq!(error.to_string(), says);
+    }
+
+    #[test]
+    fn refuses_unknown_keys() {
+        let error = Expectations::parse(&format!("{SIMULATOR}since = 'x'\n")).unwrap_err();
+        assert!(error.to_string().contains("unknown field `since`"), "{error}");
+    }
+}

@@ -1,0 +1,401 @@
+//! A chat of a session: what is asked, what is told, and the events of its transcript.
+
+use std::time::Duration;
+
+use protocol::bayeux::message::Message;
+use protocol::chat::notification::{Event, Notification, ParticipantType, Status};
+use protocol::chat::operation::{Operation, Request, RequestChat};
+use protocol::secret::Secret;
+use serde_json::Value;
+
+use super::describe::{describe_event, describe_notification};
+use super::net::{Arrival, Fate, Net, OpenChat};
+use super::{Check, PATIENCE, Received, Sent, Session, Sign, notification};
+use crate::verdict::{Frame, Stop, Verdict};
+
+/// A notification that came.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    received: Received,
+    pub(crate) notification: Notification,
+}
+
+impl Answer {
+    pub(crate) const fn received(&self) -> &Received {
+        &self.received
+    }
+
+    pub(crate) const fn frame(&self) -> Frame {
+        self.received.frame()
+    }
+
+    /// A clause that the case is about.
+    pub(crate) fn must(&self, clause: &str, holds: bool, expected: &str) -> Verdict {
+        self.received.must(clause, holds, expected)
+    }
+
+    /// A clause on which the case stands.
+    pub(crate) fn need(&self, clause: &str, holds: bool, expected: &str) -> Result<(), Stop> {
+        self.received.need(clause, holds, expected)
+    }
+
+    /// A clause that is judged and does not end the case.
+    pub(crate) fn should(&self, clause: &str, holds: bool, expected: &str) -> Result<(), Stop> {
+        self.received.should(clause, holds, expected)
+    }
+
+    /// What it says, in words of the protocol.
+    pub(crate) fn describe(&self) -> String {
+        describe_notification(&self.notification)
+    }
+}
+
+/// How a chat began: what was asked, and what was answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Started {
+    pub(crate) sent: Sent,
+    pub(crate) answer: Answer,
+}
+
+/// An event of the transcript that came.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) answer: Answer,
+    pub(crate) event: Event,
+}
+
+impl Seen {
+    /// `4:Message by Client`
+    pub(crate) fn describe(&self) -> String {
+        describe_event(&self.event)
+    }
+
+    pub(crate) fn is_by(&self, kind: &ParticipantType) -> bool {
+        self.event.from.as_ref().is_some_and(|from| from.kind == *kind)
+    }
+
+    pub(crate) fn is(&self, kind: &str) -> bool {
+        self.event.kind.as_deref() == Some(kind)
+    }
+
+    pub(crate) fn says(&self, text: &str) -> bool {
+        self.is("Message") && self.event.text.as_deref() == Some(text)
+    }
+
+    /// A clause that the case is about.
+    pub(crate) fn must(&self, clause: &str, holds: bool, expected: &str) -> Verdict {
+        let received = &self.answer.received;
+        received.peer.must(clause, received.frame(), Check { expected, holds, observed: self.describe() })
+    }
+}
+
+/// The `data` of a request with an operation of the protocol.
+pub(crate) fn ask(operation: Operation, key: Option<&Secret>) -> Value {
+    Request { operation, secure_key: key.cloned() }.to_value()
+}
+
+/// A chat, as seen from one session.
+#[derive(Clone, Debug)]
+pub(crate) struct Chat {
+    pub(crate) session: Session,
+    pub(crate) key: Secret,
+    chat_id: Option<Secret>,
+    pub(crate) nickname: String,
+    /// How many messages had come when it began.
+    mark: usize,
+}
+
+impl super::Peer {
+    /// A chat on a session of its own that stays connected.
+    pub(crate) async fn chat(&self) -> Result<Chat, Stop> {
+        let session = self.session().await?;
+        session.keep_connected();
+        session.start_chat().await.map(|(chat, _)| chat)
+    }
+}
+
+impl Session {
+    /// Starts a chat and gives the answer that brought its key.
+    pub(crate) async fn start_chat(&self) -> Result<(Chat, Started), Stop> {
+        let nickname = self.peer().word("Wren").replace(' ', "-");
+        let request = RequestChat {
+            nickname: Some(nickname.clone()),
+            subject: Some("Tapestry conformance".to_owned()),
+            ..RequestChat::default()
+        };
+        let sent = self.publish(ask(Operation::RequestChat(request), None)).await?;
+        let expected = "an answer with a `secureKey`";
+        let number = self.browser.number;
+        let known: Vec<Secret> = self
+            .peer()
+            .with(|net| net.chats.iter().filter(|open| open.browser == number).map(|open| open.key.clone()).collect());
+        // An earlier chat on this session may still have something to say.
+        let is_new = |key: &Secret| !known.contains(key);
+        let answer = self
+            .told(&sent, "CV-RC-01", expected, |answer| {
+                answer.status == Some(Status::Failed) || answer.secure_key.as_ref().is_some_and(is_new)
+            })
+            .await?;
+        let key = answer.notification.secure_key.clone().filter(|key| !key.expose().is_empty());
+        answer.need("CV-RC-01", key.is_some() && answer.notification.status == Some(Status::Ok), expected)?;
+        let key = key.ok_or_else(|| Stop::Error("a secureKey is there and is not".to_owned()))?;
+        self.owes_end_of(&key);
+        let chat_id = answer.notification.chat_id.clone();
+        let chat = Chat { session: self.clone(), key, chat_id, nickname, mark: sent.mark };
+        Ok((chat, Started { sent, answer }))
+    }
+
+    /// A chat with this key is open and is to be ended at last.
+    pub(crate) fn owes_end_of(&self, key: &Secret) {
+        let open = OpenChat { browser: self.browser.number, client_id: self.client_id.clone(), key: key.clone() };
+        self.peer().with(|net| net.chats.push(open));
+    }
+
+    /// Waits for the first notification after a request for which a condition holds. That it comes is the clause.
+    pub(crate) async fn told(
+        &self,
+        sent: &Sent,
+        clause: &'static str,
+        expected: &str,
+        mut holds: impl FnMut(&Notification) -> bool,
+    ) -> Result<Answer, Stop> {
+        let find = |arrival: &Arrival| {
+            let notification = notification(&arrival.message).filter(|answer| holds(answer))?;
+            Some((arrival.clone(), notification))
+        };
+        let (arrival, notification) = self.await_arrival(sent, clause, expected, find).await?;
+        let answer = Answer { received: self.browser.received(arrival), notification };
+        answer.need(clause, true, expected)?;
+        Ok(answer)
+    }
+
+    /// Waits for the first message after a request in which something is found.
+    async fn await_arrival<T>(
+        &self,
+        sent: &Sent,
+        clause: &'static str,
+        expected: &str,
+        mut find: impl FnMut(&Arrival) -> Option<T>,
+    ) -> Result<T, Stop> {
+        let (peer, browser) = (self.peer(), self.browser.number);
+        let until = peer.now() + PATIENCE;
+        let mut looked = sent.mark;
+        let found = peer
+            .wait(until, |net| {
+                while let Some(arrival) = net.inbox.get(looked) {
+                    looked += 1;
+                    if arrival.browser == browser
+                        && let Some(found) = find(arrival)
+                    {
+                        return Some(Some(found));
+                    }
+                }
+                // Nothing is open on which more could come, and nothing is about to be.
+                (!net.is_listening(browser) && net.poll_deadline().is_none()).then_some(None)
+            })
+            .await
+            .flatten();
+        match found {
+            Some(found) => Ok(found),
+            None => Err(self.nothing_told(sent, clause, expected).await),
+        }
+    }
+
+    async fn nothing_told(&self, sent: &Sent, clause: &'static str, expected: &str) -> Stop {
+        let frames = vec![sent.frame];
+        let (end, unavailable) = self.peer().with(|net| {
+            let end = net.last_end(self.browser.number).cloned();
+            (end, self.browser_was_told(net, sent.mark, |answer| answer.status == Some(Status::Unavailable)))
+        });
+        if unavailable {
+            let says = "statusCode 1: the Chat Server behind the peer is not available".to_owned();
+            return Stop::Inconclusive { says, frames };
+        }
+        match end {
+            Some(Fate::Closed { code, .. }) => {
+                Stop::Inconclusive { says: format!("the peer closed the socket with code {code}"), frames }
+            }
+            Some(Fate::Broken { failure, .. }) => {
+                Stop::Inconclusive { says: format!("the connection broke: {failure}"), frames }
+            }
+            Some(Fate::Answered { status, .. }) if status != 200 => {
+                Stop::Inconclusive { says: format!("a request was answered with HTTP status {status}"), frames }
+            }
+            Some(Fate::Opening | Fate::Open | Fate::Answered { .. } | Fate::Dropped) | None => {
+                self.silence(clause, expected, sent.frame, Sign::OfSession).await
+            }
+        }
+    }
+
+    fn browser_was_told(&self, net: &Net, mark: usize, mut holds: impl FnMut(&Notification) -> bool) -> bool {
+        let own = net.inbox[mark..].iter().filter(|arrival| arrival.browser == self.browser.number);
+        own.filter_map(|arrival| notification(&arrival.message)).any(|answer| holds(&answer))
+    }
+
+    /// Every notification that has come since a mark.
+    pub(crate) fn answers_since(&self, mark: usize) -> Vec<Answer> {
+        let arrivals: Vec<Arrival> = self.peer().with(|net| {
+            net.inbox[mark..].iter().filter(|arrival| arrival.browser == self.browser.number).cloned().collect()
+        });
+        let answer = |arrival: Arrival| {
+            let notification = notification(&arrival.message)?;
+            Some(Answer { received: self.browser.received(arrival), notification })
+        };
+        arrivals.into_iter().filter_map(answer).collect()
+    }
+}
+
+impl Chat {
+    /// The same chat, seen from another session.
+    pub(crate) fn on(&self, session: &Session) -> Self {
+        self.session.peer().with(|net| {
+            for open in net.chats.iter_mut().filter(|open| open.key == self.key) {
+                open.browser = session.browser.number;
+                open.client_id = session.client_id.clone();
+            }
+        });
+        Self { session: session.clone(), mark: session.peer().mark(), ..self.clone() }
+    }
+
+    /// Asks something with the key of this chat.
+    pub(crate) async fn ask(&self, operation: Operation) -> Result<Sent, Stop> {
+        self.session.publish(ask(operation, Some(&self.key))).await
+    }
+
+    /// Says something.
+    pub(crate) async fn say(&self, text: &str) -> Result<Sent, Stop> {
+        self.ask(Operation::SendMessage { message: text.to_owned(), message_type: None }).await
+    }
+
+    /// Says something and waits for its echo. That it comes is the clause.
+    pub(crate) async fn say_and_see(&self, text: &str, clause: &'static str) -> Result<Seen, Stop> {
+        let sent = self.say(text).await?;
+        self.event(&sent, clause, "an event with the text of the message", |event| event.says(text)).await
+    }
+
+    /// Asks for events from a position.
+    pub(crate) async fn request_notifications(&self, position: Option<i64>) -> Result<Sent, Stop> {
+        self.ask(Operation::RequestNotifications { transcript_position: position }).await
+    }
+
+    /// Ends the chat and waits until the peer says so. That it does is the clause.
+    pub(crate) async fn end(&self, clause: &'static str) -> Result<Answer, Stop> {
+        let sent = self.ask(Operation::Disconnect).await?;
+        self.answer(&sent, clause, "an answer with chatEnded true", |answer| answer.chat_ended == Some(true)).await
+    }
+
+    /// Waits for a notification of this chat after a request. That it comes is the clause.
+    pub(crate) async fn answer(
+        &self,
+        sent: &Sent,
+        clause: &'static str,
+        expected: &str,
+        mut holds: impl FnMut(&Notification) -> bool,
+    ) -> Result<Answer, Stop> {
+        self.session.told(sent, clause, expected, |answer| self.owns(answer) && holds(answer)).await
+    }
+
+    /// Waits for an event of this chat after a request. That it comes is the clause.
+    pub(crate) async fn event(
+        &self,
+        sent: &Sent,
+        clause: &'static str,
+        expected: &str,
+        mut holds: impl FnMut(&Seen) -> bool,
+    ) -> Result<Seen, Stop> {
+        let find = |arrival: &Arrival| self.seen_in(arrival).into_iter().find(|seen| holds(seen));
+        let seen = self.session.await_arrival(sent, clause, expected, find).await?;
+        let received = &seen.answer.received;
+        let check = Check { expected, holds: true, observed: String::new() };
+        received.peer.need(clause, received.frame(), check)?;
+        Ok(seen)
+    }
+
+    /// Waits for what an agent does, at most for a while. An agent who does not come blocks the case.
+    pub(crate) async fn agent_event(
+        &self,
+        sent: &Sent,
+        deed: &str,
+        mut holds: impl FnMut(&Seen) -> bool,
+    ) -> Result<Seen, Stop> {
+        let until = self.session.peer().now() + PATIENCE;
+        let mut find = |net: &Net| {
+            let own = net.inbox[sent.mark..].iter().filter(|arrival| arrival.browser == self.session.browser.number);
+            own.flat_map(|arrival| self.seen_in(arrival)).find(|seen| holds(seen))
+        };
+        if let Some(seen) = self.session.peer().wait(until, &mut find).await {
+            seen.answer.need("CV-TR-03", true, "each event is delivered when it happens")?;
+            return Ok(seen);
+        }
+        // What stands in the transcript was done, and was not delivered.
+        let replay = self.request_notifications(None).await?;
+        let replayed = self.answer(&replay, "CV-RN-01", "the transcript", |answer| !answer.events().is_empty()).await?;
+        match self.session.peer().with(|net| find(net)) {
+            Some(seen) => Err(self.session.peer().broken(
+                "CV-TR-03",
+                "each event is delivered when it happens",
+                format!("{} stands in the transcript and was never delivered", seen.describe()),
+                vec![sent.frame, seen.answer.frame()],
+            )),
+            None => Err(Stop::Blocked {
+                root: "the agent".to_owned(),
+                says: format!("the agent did not {deed} within {} s", PATIENCE.as_secs()),
+                frames: vec![sent.frame, replayed.frame()],
+            }),
+        }
+    }
+
+    /// Every event of this chat since a mark, in the order in which they came.
+    pub(crate) fn events_since(&self, mark: usize) -> Vec<Seen> {
+        let arrivals: Vec<Arrival> = self.session.peer().with(|net| {
+            net.inbox[mark..].iter().filter(|arrival| arrival.browser == self.session.browser.number).cloned().collect()
+        });
+        arrivals.iter().flat_map(|arrival| self.seen_in(arrival)).collect()
+    }
+
+    /// Every event of this chat on this session.
+    pub(crate) fn events(&self) -> Vec<Seen> {
+        self.events_since(self.mark)
+    }
+
+    /// The events that came behind the message that ended the chat and should not have: all but a last ParticipantLeft
+    /// that was not seen before.
+    pub(crate) fn events_after_end(&self, ended: &Answer) -> Vec<Seen> {
+        let behind = ended.received.mark_behind();
+        let before = self.events().len() - self.events_since(behind).len();
+        let known: Vec<Option<u64>> = self.events().iter().take(before).map(|seen| seen.event.index).collect();
+        let mut late = self.events_since(behind);
+        if late.first().is_some_and(|seen| seen.is("ParticipantLeft") && !known.contains(&seen.event.index)) {
+            late.remove(0);
+        }
+        late
+    }
+
+    /// The events of this chat in a message.
+    fn seen_in(&self, arrival: &Arrival) -> Vec<Seen> {
+        let Some(notification) = notification(&arrival.message).filter(|answer| self.owns(answer)) else {
+            return Vec::new();
+        };
+        let answer = Answer { received: self.session.browser.received(arrival.clone()), notification };
+        let events = answer.notification.events().to_vec();
+        events.into_iter().map(|event| Seen { answer: answer.clone(), event }).collect()
+    }
+
+    /// Whether a notification is about this chat; one that names none may be.
+    fn owns(&self, answer: &Notification) -> bool {
+        match (&answer.secure_key, &answer.chat_id, &self.chat_id) {
+            (Some(key), ..) => *key == self.key,
+            (None, Some(id), Some(own)) => id == own,
+            (None, ..) => true,
+        }
+    }
+}
+
+/// Whether a message says that the chat with this key is over.
+pub(crate) fn says_ended(message: &Message, key: &Secret) -> bool {
+    notification(message)
+        .is_some_and(|answer| answer.chat_ended == Some(true) && answer.secure_key.as_ref() == Some(key))
+}
+
+/// How long nothing may come after the end of something.
+pub(crate) const AFTERGLOW: Duration = Duration::from_millis(500);

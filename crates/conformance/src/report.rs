@@ -1,0 +1,256 @@
+//! What a whole run of the suite came to: counts, coverage, exit code. `json`, `junit` and `text` render it.
+//!
+//! There is no clock here: moments and durations come in as arguments.
+
+pub mod json;
+pub mod junit;
+pub mod text;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::conclude::CaseResult;
+use crate::expectations::Expectations;
+use crate::requirements::{Catalogue, Requirement};
+use crate::run::Agent;
+use crate::verdict::Kind;
+
+/// What was judged, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// The version of the program, with its commit.
+    pub version: String,
+    /// The target as the user named it: a URL, a name, or `embedded simulator`.
+    pub target: String,
+    /// The chat service.
+    pub service: Option<String>,
+    /// Who played the agent.
+    pub agent: Agent,
+    /// The seed.
+    pub seed: u64,
+    /// When it began, RFC 3339; `None` in virtual time.
+    pub started: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+    /// The command that runs the same again, without a choice of cases.
+    pub command: String,
+}
+
+/// What cut a run short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Somebody interrupted it.
+    Interrupted,
+    /// The peer cannot be reached, or the preflight refused; with what it said.
+    Unreachable(String),
+}
+
+/// The exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Complete and as expected.
+    Complete,
+    /// A verdict that nobody expected, or an expectation that is wrong.
+    Unexpected,
+    /// Nothing wrong was seen, but not everything was.
+    Incomplete,
+    /// The peer cannot be reached.
+    Unreachable,
+    /// A fault of the suite.
+    Fault,
+    /// Somebody interrupted it.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Complete => 0,
+            Self::Unexpected => 1,
+            Self::Incomplete => 3,
+            Self::Unreachable => 4,
+            Self::Fault => 70,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// `PASS`, `FAIL` or `INCOMPLETE`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Complete => "PASS",
+            Self::Unexpected | Self::Fault => "FAIL",
+            Self::Incomplete | Self::Unreachable | Self::Interrupted => "INCOMPLETE",
+        }
+    }
+}
+
+/// What a requirement came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coverage {
+    /// The requirement.
+    pub requirement: &'static Requirement,
+    /// What each entry that judges it came to: the name of the entry, and the verdict.
+    pub verdicts: Vec<(String, Kind)>,
+    /// The rules that found it broken, with how many entries they did.
+    pub broken_rules: BTreeMap<String, usize>,
+}
+
+impl Coverage {
+    /// The worst verdict; `None` if no case judges it and no rule found it broken.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Kind> {
+        let broken = (!self.broken_rules.is_empty()).then(|| self.requirement.kind_if_broken());
+        self.verdicts.iter().map(|(_, kind)| *kind).chain(broken).min()
+    }
+}
+
+/// The result of a run of the suite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What was judged.
+    pub about: About,
+    /// Every entry, in the order of the table.
+    pub results: Vec<CaseResult>,
+    /// What cut it short.
+    pub cut: Option<Cut>,
+    /// For each entry the reason why its departure is expected.
+    expected: Vec<Option<String>>,
+    /// What is wrong with the expectations.
+    problems: Vec<String>,
+}
+
+impl Report {
+    /// Adds up. `today` is `YYYY-MM-DD`, for expectations that expire.
+    #[must_use]
+    pub fn new(
+        about: About,
+        results: Vec<CaseResult>,
+        cut: Option<Cut>,
+        expectations: &Expectations,
+        today: &str,
+    ) -> Self {
+        let reason = |result| expectations.met_by(result).map(|entry| entry.reason.clone());
+        let expected = results.iter().map(reason).collect();
+        let problems = expectations.problems(&results, today);
+        Self { about, results, cut, expected, problems }
+    }
+
+    /// Every entry, with the reason why its departure is expected.
+    pub fn entries(&self) -> impl Iterator<Item = (&CaseResult, Option<&str>)> {
+        self.results.iter().zip(self.expected.iter().map(Option::as_deref))
+    }
+
+    /// What is wrong with the expectations, one line each.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    /// How many entries came to a verdict.
+    #[must_use]
+    pub fn count(&self, kind: Kind) -> usize {
+        self.results.iter().filter(|result| result.verdict == kind).count()
+    }
+
+    /// The entries whose verdict nobody expected.
+    #[must_use]
+    pub fn unexpected(&self) -> Vec<&CaseResult> {
+        let is_unexpected = |(result, expected): &(&CaseResult, Option<&str>)| {
+            matches!(result.verdict, Kind::Fail | Kind::Deviation) && expected.is_none()
+        };
+        self.entries().filter(is_unexpected).map(|(result, _)| result).collect()
+    }
+
+    /// The entries that depart as expected.
+    #[must_use]
+    pub fn departures(&self) -> Vec<(&CaseResult, &str)> {
+        self.entries().filter_map(|(result, expected)| Some((result, expected?))).collect()
+    }
+
+    /// `101 cases: 93 pass, ...`
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let counts: Vec<String> = Kind::ALL.iter().map(|kind| format!("{} {kind}", self.count(*kind))).collect();
+        format!("{} cases: {}", self.results.len(), counts.join(", "))
+    }
+
+    /// The exit code, and why.
+    #[must_use]
+    pub fn exit(&self) -> (Exit, String) {
+        let names = |results: &[&CaseResult]| {
+            let shown: Vec<String> = results.iter().take(3).map(|result| result.name()).collect();
+            let more = if results.len() > 3 { format!(" and {} more", results.len() - 3) } else { String::new() };
+            format!("{}{more}", shown.join(", "))
+        };
+        let (errors, unexpected) = (self.count(Kind::Error), self.unexpected());
+        if errors > 0 {
+            return (Exit::Fault, counted(errors, "fault of the suite", "faults of the suite"));
+        }
+        match &self.cut {
+            Some(Cut::Interrupted) => return (Exit::Interrupted, "interrupted".to_owned()),
+            Some(Cut::Unreachable(says)) => return (Exit::Unreachable, says.clone()),
+            None => {}
+        }
+        if !unexpected.is_empty() {
+            let count = counted(unexpected.len(), "verdict that nobody expected", "verdicts that nobody expected");
+            return (Exit::Unexpected, format!("{count}: {}", names(&unexpected)));
+        }
+        if !self.problems.is_empty() {
+            return (Exit::Unexpected, counted(self.problems.len(), "wrong expectation", "wrong expectations"));
+        }
+        let (blocked, inconclusive) = (self.count(Kind::Blocked), self.count(Kind::Inconclusive));
+        if blocked + inconclusive > 0 {
+            return (Exit::Incomplete, format!("{blocked} blocked, {inconclusive} inconclusive"));
+        }
+        let judged = [Kind::Pass, Kind::Fail, Kind::Deviation, Kind::Observed];
+        if !self.results.iter().any(|result| judged.contains(&result.verdict)) {
+            return (Exit::Incomplete, "nothing was judged".to_owned());
+        }
+        (Exit::Complete, "complete and as expected".to_owned())
+    }
+
+    /// `PASS: complete and as expected (exit 0)`
+    #[must_use]
+    pub fn last_line(&self) -> String {
+        let (exit, reason) = self.exit();
+        format!("{}: {reason} (exit {})", exit.word(), exit.code())
+    }
+
+    /// What each requirement came to.
+    #[must_use]
+    pub fn coverage(&self) -> Vec<Coverage> {
+        Catalogue::get().requirements().iter().map(|requirement| self.coverage_of(requirement)).collect()
+    }
+
+    fn coverage_of(&self, requirement: &'static Requirement) -> Coverage {
+        let mut coverage = Coverage { requirement, verdicts: Vec::new(), broken_rules: BTreeMap::new() };
+        for result in &self.results {
+            let judges = requirement.cases.iter().any(|case| case == result.case.id);
+            if judges {
+                coverage.verdicts.push((result.name(), verdict_on(result, &requirement.id)));
+            }
+            let by_rule = result.reason.as_ref().filter(|reason| reason.requirement.as_ref() == Some(&requirement.id));
+            if let Some(rule) = by_rule.and_then(|reason| reason.rule) {
+                *coverage.broken_rules.entry(rule.to_owned()).or_default() += 1;
+            }
+        }
+        coverage
+    }
+}
+
+/// What an entry says of a requirement that it judges. What it did not come to is as open as the entry itself, or blocked
+/// by what ended it.
+fn verdict_on(result: &CaseResult, requirement: &str) -> Kind {
+    match (result.clauses.get(requirement), result.verdict) {
+        (Some(kind), _) => *kind,
+        (None, Kind::NotApplicable | Kind::Blocked | Kind::Inconclusive | Kind::Error) => result.verdict,
+        (None, Kind::Pass | Kind::Fail | Kind::Deviation | Kind::Observed) => Kind::Blocked,
+    }
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}

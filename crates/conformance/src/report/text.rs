@@ -1,0 +1,197 @@
+//! The report for a terminal: what is wrong with its evidence, counts by group, and two last lines to paste.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::Report;
+use crate::conclude::CaseResult;
+use crate::requirements::{Catalogue, VERSION};
+use crate::verdict::{Ending, Kind};
+
+/// The text, ending with a line feed.
+#[must_use]
+pub fn render(report: &Report) -> String {
+    let mut text = header(report);
+    for root in roots(report) {
+        text.push('\n');
+        text.push_str(&explain(report, root[0]));
+        text.push_str(&others(&root[1..]));
+    }
+    text.push('\n');
+    text.push_str(&groups(report));
+    text.push_str(&unjudged(report));
+    for problem in report.problems() {
+        let _ = writeln!(text, "expectation: {problem}");
+    }
+    text.push_str(&departures(report));
+    let _ = writeln!(text, "{}\n{}", report.summary(), report.last_line());
+    text
+}
+
+/// How many frames are shown of an entry; `result.json` has more.
+const FRAMES: usize = 4;
+
+/// How many entries are named that have one cause with the entry shown.
+const NAMED: usize = 8;
+
+/// What is wrong or open, by cause: one cause gives one block.
+fn roots(report: &Report) -> Vec<Vec<&CaseResult>> {
+    let open = report
+        .results
+        .iter()
+        .filter(|result| matches!(result.verdict, Kind::Error | Kind::Inconclusive | Kind::Blocked));
+    let mut roots: Vec<Vec<&CaseResult>> = Vec::new();
+    for result in report.unexpected().into_iter().chain(open) {
+        match roots.iter_mut().find(|root| is_one_cause(root[0], result)) {
+            Some(root) => root.push(result),
+            None => roots.push(vec![result]),
+        }
+    }
+    roots
+}
+
+/// Whether two entries are wrong for one cause: the same rule broken, the same root that blocks, the same words.
+fn is_one_cause(one: &CaseResult, other: &CaseResult) -> bool {
+    let (Some(a), Some(b)) = (&one.reason, &other.reason) else { return false };
+    let same = match (a.rule, &a.root) {
+        (Some(_), _) => a.rule == b.rule,
+        (None, Some(_)) => b.rule.is_none() && a.root == b.root,
+        (None, None) => b.rule.is_none() && b.root.is_none() && a.observed == b.observed,
+    };
+    one.verdict == other.verdict && a.requirement == b.requirement && same
+}
+
+fn others(results: &[&CaseResult]) -> String {
+    let mut text = String::new();
+    for result in results.iter().take(NAMED) {
+        let _ = writeln!(text, "      {:<10} {}", "as well", result.name());
+    }
+    if results.len() > NAMED {
+        let _ = writeln!(text, "      {:<10} {} more", "as well", results.len() - NAMED);
+    }
+    text
+}
+
+fn header(report: &Report) -> String {
+    let about = &report.about;
+    let service = about.service.as_ref().map(|service| format!("   service {service}")).unwrap_or_default();
+    format!(
+        "tapestry {}   catalogue {VERSION}   target {}{service}   seed {}\n",
+        about.version, about.target, about.seed
+    )
+}
+
+/// The block about one entry: what was required, expected and seen, the frames, and how to run it again.
+pub(super) fn explain(report: &Report, result: &CaseResult) -> String {
+    let mut text = String::new();
+    // Writing to a text cannot fail.
+    let mut line = |label: &str, says: &str| {
+        let _ = writeln!(text, "      {label:<10} {says}");
+    };
+    let reason = result.reason.as_ref();
+    let requirement =
+        reason.and_then(|reason| reason.requirement.as_ref()).and_then(|id| Catalogue::get().requirement(id));
+    if let Some(reason) = reason {
+        if let Some(root) = &reason.root {
+            line("blocked by", root);
+        }
+        if let Some(expected) = &reason.expected {
+            line("expected", expected);
+        }
+        line("observed", &reason.observed);
+        if let Some(rule) = reason.rule {
+            line("rule", rule);
+        }
+    }
+    for consequence in &result.consequences {
+        line("also", consequence);
+    }
+    for witness in result.evidence.iter().take(FRAMES) {
+        let place = match witness.message {
+            Some(message) => format!("{}.{message}", witness.entry),
+            None => witness.entry.to_string(),
+        };
+        line("frame", &format!("{place} {} {} {}", witness.at, witness.from.arrow(), witness.text));
+    }
+    if let Some(ending) = result.ending {
+        line("ended", Ending::words(ending));
+    }
+    line("again", &format!("{} --case {}", report.about.command, result.name()));
+    let about = requirement.map(|requirement| {
+        format!(
+            "   {} {}, {}, {}\n      {}",
+            requirement.id,
+            requirement.level.name(),
+            requirement.evidence.name(),
+            requirement.source,
+            requirement.text
+        )
+    });
+    let word = result.verdict.words().to_uppercase();
+    format!("{word}  {}{}\n{text}", result.name(), about.unwrap_or_default())
+}
+
+/// One line for each group that ran.
+fn groups(report: &Report) -> String {
+    let mut order: Vec<&str> = Vec::new();
+    let mut counts: BTreeMap<&str, BTreeMap<Kind, usize>> = BTreeMap::new();
+    for result in &report.results {
+        let group = result.case.group();
+        if !order.contains(&group) {
+            order.push(group);
+        }
+        *counts.entry(group).or_default().entry(result.verdict).or_default() += 1;
+    }
+    let mut text = String::new();
+    for group in order {
+        let counts = counts.get(group).into_iter().flatten();
+        let mut shown: Vec<(usize, String)> = counts
+            .map(|(kind, count)| {
+                let place = Kind::ALL.iter().position(|other| other == kind).unwrap_or_default();
+                (place, format!("{count:>3} {kind}"))
+            })
+            .collect();
+        shown.sort();
+        let shown: Vec<String> = shown.into_iter().map(|(_, text)| text).collect();
+        let _ = writeln!(text, "  {group:<24}{}", shown.join("  "));
+    }
+    text
+}
+
+/// The departures that are expected: each reason once, with the entries that it covers.
+fn departures(report: &Report) -> String {
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    for (result, reason) in report.departures() {
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, names)) => names.push(result.name()),
+            None => reasons.push((reason, vec![result.name()])),
+        }
+    }
+    let lines = reasons.into_iter().flat_map(|(reason, names)| {
+        let head = [format!("expected departures: {reason}")];
+        head.into_iter().chain(names.into_iter().map(|name| format!("    {name}")))
+    });
+    lines.map(|line| line + "\n").collect()
+}
+
+/// What was not judged by any entry, and why: it stands as high as what failed.
+fn unjudged(report: &Report) -> String {
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for coverage in report.coverage() {
+        let open = |(_, kind): &(String, Kind)| *kind == Kind::NotApplicable;
+        if coverage.verdicts.is_empty() || !coverage.verdicts.iter().all(open) {
+            continue;
+        }
+        let why = report.results.iter().find(|result| coverage.verdicts.iter().any(|(name, _)| *name == result.name()));
+        let why = why.and_then(|result| result.reason.as_ref()).map(|reason| reason.observed.as_str());
+        reasons.entry(why.unwrap_or_default()).or_default().push(&coverage.requirement.id);
+    }
+    let mut text = String::new();
+    for (why, requirements) in reasons {
+        let _ = writeln!(text, "not judged: {} requirements, {why}", requirements.len());
+        for line in requirements.chunks(8) {
+            let _ = writeln!(text, "    {}", line.join(" "));
+        }
+    }
+    text
+}

@@ -1,0 +1,124 @@
+//! Drives cases against a server machine in virtual time.
+
+use std::time::Duration;
+
+use conformance::cases::{Case, plan};
+use conformance::conclude::{CaseResult, conclude};
+use conformance::expectations::{Expectations, SIMULATOR};
+use conformance::report::{About, Report};
+use conformance::run::{Agent, Event, Outcome, Run, Settings};
+use protocol::machine::Machine;
+use protocol::time::Time;
+use protocol::wire::{Entry, Transport};
+use recording::redaction::Redactor;
+use recording::token::Key;
+use simulator::gms::{self, Gms};
+use simulator::link::Network;
+use simulator::pair::Pair;
+
+pub(crate) const SERVICE: &str = "customer-support";
+
+pub(crate) const SEED: u64 = 7;
+
+/// The settings with which the simulator is judged.
+pub(crate) fn settings() -> Settings {
+    Settings { base: "/genesys/cometd".to_owned(), service: Some(SERVICE.to_owned()), agent: Agent::Simulated }
+}
+
+/// A simulator without defects.
+pub(crate) fn healthy(seed: u64) -> Gms {
+    Gms::new(gms::Settings::new(SERVICE), seed)
+}
+
+/// A run, or what wraps one.
+pub(crate) trait Finishing: Machine<Event = Event> {
+    fn is_finished(&self) -> bool;
+}
+
+impl Finishing for Run {
+    fn is_finished(&self) -> bool {
+        Self::is_finished(self)
+    }
+}
+
+/// Runs a case against a server to its end; gives what it came to and what was on the wire.
+pub(crate) fn drive<B: Machine>(
+    case: &'static Case,
+    transport: Transport,
+    settings: &Settings,
+    server: B,
+    seed: u64,
+) -> (Outcome, Vec<Entry>) {
+    drive_run(case, Run::new(case, transport, settings, seed), server, seed)
+}
+
+/// The same with a run that may be wrapped.
+pub(crate) fn drive_run<A: Finishing, B: Machine>(
+    case: &'static Case,
+    run: A,
+    server: B,
+    seed: u64,
+) -> (Outcome, Vec<Entry>) {
+    drive_over(Network::default(), case, run, server, seed)
+}
+
+/// The same over a certain network.
+pub(crate) fn drive_over<A: Finishing, B: Machine>(
+    network: Network,
+    case: &'static Case,
+    run: A,
+    server: B,
+    seed: u64,
+) -> (Outcome, Vec<Entry>) {
+    let mut pair = Pair::new(run, server, network, seed);
+    let limit = Time::ZERO + case.at_most + Duration::from_secs(60);
+    let finished = pair.drive_until(limit, |pair| pair.client.is_finished());
+    assert_eq!(finished, Ok(true), "{} does not come to its end", case.id);
+    let entries = pair.entries().to_vec();
+    let event = pair.client_events.pop_front().map(|(_, event)| event);
+    let Some(Event::Finished(outcome)) = event else { panic!("{} says nothing at its end", case.id) };
+    (outcome, entries)
+}
+
+/// Redacts entries as a tape does.
+pub(crate) fn redacted(entries: &[Entry], seed: u64) -> Vec<Entry> {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    let mut redactor = Redactor::new(Key::from_bytes(key));
+    entries.iter().map(|entry| redactor.entry(entry).into_inner()).collect()
+}
+
+/// Runs a case and judges it.
+pub(crate) fn judge<B: Machine>(case: &'static Case, transport: Transport, server: B, seed: u64) -> CaseResult {
+    let (outcome, entries) = drive(case, transport, &settings(), server, seed);
+    conclude(&outcome, &redacted(&entries, seed))
+}
+
+/// Runs every case, each against a server of its own.
+pub(crate) fn run_all<B: Machine>(settings: &Settings, seed: u64, mut server: impl FnMut() -> B) -> Vec<CaseResult> {
+    let entries = plan(settings, &Transport::ALL);
+    let result = |planned: &conformance::cases::Planned| match planned.not_applicable {
+        Some(why) => CaseResult::not_applicable(planned.case, planned.transport, why),
+        None => {
+            let (outcome, entries) = drive(planned.case, planned.transport, settings, server(), seed);
+            conclude(&outcome, &redacted(&entries, seed))
+        }
+    };
+    entries.iter().map(result).collect()
+}
+
+/// A report as `tapestry conformance` makes it.
+pub(crate) fn report(settings: &Settings, results: Vec<CaseResult>, seed: u64) -> Report {
+    let about = About {
+        version: "0.0.0".to_owned(),
+        target: "embedded simulator".to_owned(),
+        service: settings.service.clone(),
+        agent: settings.agent,
+        seed,
+        started: None,
+        took: results.iter().map(|result| result.took).sum(),
+        command: "tapestry conformance".to_owned(),
+    };
+    let expectations = Expectations::parse(SIMULATOR).expect("expectations");
+    Report::new(about, results, None, &expectations, "2026-01-01")
+}

@@ -1,0 +1,10 @@
+//! The suite against the simulator, in virtual time.
+
+mod defect;
+mod drive;
+mod golden;
+mod kill;
+mod null;
+mod reports;
+mod suite;
+mod variety;

@@ -1,0 +1,93 @@
+//! Exit codes, and how a run reads in which something is wrong.
+
+use conformance::cases::{case, plan};
+use conformance::conclude::{CaseResult, Reason};
+use conformance::report::{Cut, Exit, Report, json, junit, text};
+use conformance::verdict::Kind;
+use protocol::wire::Transport;
+use rstest::rstest;
+
+use crate::defect::{DEFECTS, Defective};
+use crate::drive::{SEED, healthy, judge, report, settings};
+
+fn result(verdict: Kind) -> CaseResult {
+    let mut result = CaseResult::error(case("chat.request.starts").expect("a case"), Transport::WebSocket, "why");
+    result.verdict = verdict;
+    result
+}
+
+#[rstest]
+#[case(&[Kind::Pass, Kind::Observed], None, Exit::Complete, 0)]
+#[case(&[Kind::Pass, Kind::NotApplicable], None, Exit::Complete, 0)]
+#[case(&[], None, Exit::Incomplete, 3)]
+#[case(&[Kind::NotApplicable], None, Exit::Incomplete, 3)]
+#[case(&[Kind::Pass, Kind::Blocked], None, Exit::Incomplete, 3)]
+#[case(&[Kind::Pass, Kind::Inconclusive], None, Exit::Incomplete, 3)]
+#[case(&[Kind::Pass, Kind::Fail, Kind::Blocked], None, Exit::Unexpected, 1)]
+#[case(&[Kind::Pass, Kind::Deviation], None, Exit::Unexpected, 1)]
+#[case(&[Kind::Fail], Some(Cut::Unreachable("no".to_owned())), Exit::Unreachable, 4)]
+#[case(&[Kind::Fail], Some(Cut::Interrupted), Exit::Interrupted, 130)]
+#[case(&[Kind::Fail, Kind::Error], Some(Cut::Interrupted), Exit::Fault, 70)]
+fn the_worst_decides_the_exit_code(
+    #[case] kinds: &[Kind],
+    #[case] cut: Option<Cut>,
+    #[case] exit: Exit,
+    #[case] code: u8,
+) {
+    let mut report = report(&settings(), kinds.iter().map(|kind| result(*kind)).collect(), SEED);
+    report.cut = cut;
+    assert_eq!((report.exit().0, report.exit().0.code()), (exit, code));
+    assert!(report.last_line().ends_with(&format!("(exit {code})")), "{}", report.last_line());
+    let counted: usize = Kind::ALL.iter().map(|kind| report.count(*kind)).sum();
+    assert_eq!(counted, report.results.len());
+}
+
+#[test]
+fn a_wrong_expectation_is_a_failure() {
+    let result = CaseResult {
+        verdict: Kind::Pass,
+        reason: None::<Reason>,
+        ..CaseResult::error(case("bayeux.handshake.without-common-type-refused").unwrap(), Transport::WebSocket, "why")
+    };
+    let report = report(&settings(), vec![result], SEED);
+    assert_eq!(report.last_line(), "FAIL: 1 wrong expectation (exit 1)");
+    assert_eq!(report.problems().len(), 1);
+}
+
+/// A run against a server with one defect, of the cases of one group.
+fn run_of(group: &str, defect: &str) -> Report {
+    let defect = DEFECTS.iter().find(|known| known.name == defect).expect("a defect");
+    let results = plan(&settings(), &[Transport::WebSocket])
+        .into_iter()
+        .filter(|planned| planned.case.group() == group)
+        .map(|planned| judge(planned.case, planned.transport, Defective::new(healthy(SEED), *defect), SEED))
+        .collect();
+    report(&settings(), results, SEED)
+}
+
+#[rstest]
+#[case("chat.message", "echo-doubled")]
+#[case("chat.message", "time-as-text")]
+#[case("chat.end", "echo-lost")]
+#[case("bayeux.publish", "publish-unacknowledged")]
+fn a_failure_shows_its_evidence(#[case] group: &str, #[case] defect: &str) {
+    insta::assert_snapshot!(format!("text_{group}_{defect}"), text::render(&run_of(group, defect)));
+}
+
+#[test]
+fn junit_tells_failures_from_what_could_not_run() {
+    let xml = junit::render(&run_of("chat.end", "end-not-said")).unwrap();
+    insta::assert_snapshot!("junit_of_a_failing_run", xml);
+}
+
+#[test]
+fn the_result_of_a_failing_run_obeys_the_schema() {
+    let schema = serde_json::from_str(include_str!("../../../../schemas/result.schema.json")).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    for defect in ["echo-doubled", "time-as-text", "echo-lost", "socket-closed-early"] {
+        let value = json::value(&run_of("chat.message", defect));
+        let errors: Vec<String> =
+            validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{defect}: {errors:#?}");
+    }
+}

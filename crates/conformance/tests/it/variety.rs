@@ -1,0 +1,123 @@
+//! What may differ between servers does not change a verdict.
+
+use std::time::Duration;
+
+use conformance::cases::plan;
+use conformance::conclude::conclude;
+use conformance::run::Run;
+use conformance::verdict::Kind;
+use protocol::bayeux::dialect::Dialect;
+use protocol::chat::server::{GmsSettings, UnknownService};
+use protocol::wire::Transport;
+use rstest::rstest;
+use serde_json::{Value, json};
+use simulator::gms::{self, Gms};
+use simulator::link::Network;
+
+use crate::defect::{Defect, Defective};
+use crate::drive::{SERVICE, drive_over, redacted, settings};
+
+/// Nothing is wrong with a server, over a network that is not always equally fast.
+fn tolerates(name: &str, server: impl Fn(u64) -> Defective) {
+    for seed in 0..4 {
+        for planned in plan(&settings(), &Transport::ALL) {
+            let network = Network { jitter: Duration::from_millis(7 * seed), ..Network::default() };
+            let run = Run::new(planned.case, planned.transport, &settings(), seed);
+            let (outcome, entries) = drive_over(network, planned.case, run, server(seed), seed);
+            let result = conclude(&outcome, &redacted(&entries, seed));
+            let expected = planned.case.id == "bayeux.handshake.without-common-type-refused";
+            let fine = matches!(result.verdict, Kind::Pass | Kind::Observed);
+            assert!(fine || expected, "{name}, seed {seed}: {result:#?}");
+        }
+    }
+}
+
+fn with(change: impl Fn(&mut GmsSettings)) -> impl Fn(u64) -> Defective {
+    move |seed| {
+        let mut settings = gms::Settings::new(SERVICE);
+        change(&mut settings.gms);
+        Defective::new(Gms::new(settings, seed), Defect::named("none"))
+    }
+}
+
+#[rstest]
+#[case::as_it_is("as it is", |_: &mut GmsSettings| {})]
+#[case::answers_at_once("answers at once", |gms: &mut GmsSettings| gms.answer_delay_ms = 0)]
+#[case::answers_late("answers late", |gms: &mut GmsSettings| gms.answer_delay_ms = 150)]
+#[case::answers_in_two("answers in two deliveries", |gms: &mut GmsSettings| gms.split_answers = true)]
+#[case::answers_in_two_at_once("answers in two deliveries at once", |gms: &mut GmsSettings| {
+    gms.split_answers = true;
+    gms.answer_delay_ms = 0;
+})]
+#[case::exclusive_positions("exclusive positions", |gms: &mut GmsSettings| gms.position_inclusive = false)]
+#[case::gaps("gaps between indexes", |gms: &mut GmsSettings| gms.index_gaps = true)]
+#[case::no_welcome("no welcome", |gms: &mut GmsSettings| gms.welcome = String::new())]
+#[case::failure_for_unknown_services("a failure for unknown services", |gms: &mut GmsSettings| {
+    gms.unknown_service = UnknownService::Failure;
+})]
+#[case::wrong_keys_end("a wrong key ends", |gms: &mut GmsSettings| gms.unknown_key_ends = true)]
+fn answers_to_open_questions(#[case] name: &str, #[case] change: fn(&mut GmsSettings)) {
+    tolerates(name, with(change));
+}
+
+#[rstest]
+#[case::advice_with_first_connect(|dialect: &mut Dialect| dialect.handshake_advice = false)]
+#[case::texts_of_cometd_5(|dialect: &mut Dialect| {
+    dialect.errors.unknown_session = "402::session_unknown".to_owned();
+    dialect.errors.create_denied = "403:denied_by_security_policy:channel_create_denied".to_owned();
+})]
+fn dialects(#[case] change: fn(&mut Dialect)) {
+    tolerates("another dialect", |seed| {
+        let mut settings = gms::Settings::new(SERVICE);
+        change(&mut settings.dialect);
+        Defective::new(Gms::new(settings, seed), Defect::named("none"))
+    });
+}
+
+fn with_member(mut message: Value, name: &str, value: Value) -> Value {
+    message[name] = value;
+    message
+}
+
+#[rstest]
+#[case::unknown_members(Defect::named("unknown members").told(|_, mut message| {
+    if message["data"].is_object() {
+        message["data"]["monitored"] = false.into();
+        message["data"]["idleTimerExpire"] = Value::Null;
+    }
+    vec![with_member(message, "x-tapestry", json!([1, {"a": null}]))]
+}))]
+#[case::members_turned_round(Defect::named("members turned round").told(|_, message| {
+    let members = message.as_object().cloned().unwrap_or_default();
+    vec![Value::Object(members.into_iter().rev().collect())]
+}))]
+#[case::ids_as_numbers(Defect::named("ids as numbers").told(|_, message| {
+    let id = message["id"].as_str().and_then(|id| id.parse::<u64>().ok());
+    vec![match id {
+        Some(id) => with_member(message, "id", id.into()),
+        None => message,
+    }]
+}))]
+#[case::indexes_as_texts(Defect::named("indexes as texts").told(|_, mut message| {
+    if let Some(events) = message.get_mut("data").and_then(|data| data["messages"].as_array_mut()) {
+        for event in events {
+            event["index"] = event["index"].to_string().into();
+        }
+    }
+    vec![message]
+}))]
+#[case::empty_errors(Defect::named("empty errors").told(|_, message| {
+    vec![if message["successful"] == true { with_member(message, "error", "".into()) } else { message }]
+}))]
+#[case::client_id_everywhere(Defect::named("clientId everywhere").told(|memory, message| {
+    let known = memory.clients.contains(&memory.client);
+    let reply = message["successful"] == true && message["channel"] != "/meta/handshake" && known;
+    let client = memory.client.clone();
+    vec![if reply { with_member(message, "clientId", client.into()) } else { message }]
+}))]
+#[case::ids_of_events(Defect::named("ids of events").told(|_, message| {
+    vec![if message.get("data").is_some() { with_member(message, "id", "event-1".into()) } else { message }]
+}))]
+fn forms_of_messages(#[case] variant: Defect) {
+    tolerates(variant.name, |seed| Defective::new(Gms::new(gms::Settings::new(SERVICE), seed), variant));
+}

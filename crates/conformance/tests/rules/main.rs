@@ -1,0 +1,6 @@
+//! Schemas and rules against the fixtures and against virtual runs.
+
+mod conversations;
+mod schemas;
+mod tapes;
+mod virtual_runs;

@@ -1,0 +1,108 @@
+//! `check` on tapes: those under `fixtures/tape/`, and ones that hold a breach.
+
+use std::fs;
+use std::path::Path;
+
+use conformance::check::check;
+use pretty_assertions::assert_eq;
+use protocol::wire::Entry;
+use recording::capture::{Capture, Config, Source};
+use recording::tape::{Finish, Status, Tape};
+use recording::token::Key;
+
+use crate::conversations::conversations;
+use crate::schemas::files;
+
+fn good_tapes() -> Vec<(String, Tape)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tape/ok");
+    let read = |path: &Path| Tape::read(&fs::read(path).expect("readable")).expect("a tape");
+    files(&folder).into_iter().map(|(name, path)| (name, read(&path))).collect()
+}
+
+/// A tape that holds these entries.
+fn taped(entries: &[Entry], finish: Option<Finish>) -> Tape {
+    let (mut capture, mut bytes) = Capture::new(Config {
+        version: "0.1.0".to_owned(),
+        git: "abc1234".to_owned(),
+        start: "2026-11-23T09:00:00Z".to_owned(),
+        id: "00000000000000000000000000000007".to_owned(),
+        key: Key::from_bytes([7; 32]),
+        source: Source::Sim,
+        scenario: None,
+        seed: Some(7),
+        env: Default::default(),
+    });
+    for entry in entries {
+        bytes.extend(capture.entry(None, entry));
+    }
+    let end = entries.last().map(|entry| entry.at).unwrap_or_default();
+    bytes.extend(finish.map(|finish| capture.finish(end, finish)).unwrap_or_default());
+    Tape::read(&bytes).expect("a tape")
+}
+
+fn broken(rule: &str) -> Vec<Entry> {
+    conversations("violation").into_iter().find(|conversation| conversation.name == rule).expect(rule).entries
+}
+
+#[test]
+fn good_tapes_break_no_rule() {
+    for (name, tape) in good_tapes() {
+        assert_eq!(check(&tape).breaches, [], "{name}");
+    }
+}
+
+#[test]
+fn a_tape_tells_what_was_judged_and_how_it_ends() {
+    let told: Vec<String> = good_tapes()
+        .into_iter()
+        .map(|(name, tape)| {
+            let report = check(&tape);
+            format!("{name}: {} (exit {})", report.summary(), report.exit_code())
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn a_breach_is_told_with_its_line() {
+    let tape = taped(&broken("bayeux.reply.id-not-echoed"), Some(Finish::Complete));
+    let report = check(&tape);
+    assert_eq!(report.exit_code(), 1);
+    insta::assert_snapshot!(report.text("chat.tape.jsonl"));
+    insta::assert_json_snapshot!(report.json("chat.tape.jsonl"));
+}
+
+#[test]
+fn every_rule_is_found_on_a_tape_at_the_line_of_its_message() {
+    for conversation in conversations("violation") {
+        let tape = taped(&conversation.entries, Some(Finish::Complete));
+        let report = check(&tape);
+        let breach = report.breaches.iter().find(|breach| breach.rule.id == conversation.name);
+        let breach = breach.unwrap_or_else(|| panic!("{}: {report:#?}", conversation.name));
+        let located = tape.located();
+        let unit = &located[conversation.finds[0].0 - 2];
+        assert!(breach.line == unit.line || unit.inner.contains(&breach.line), "{}", conversation.name);
+    }
+}
+
+#[test]
+fn what_nobody_documents_is_no_failure() {
+    let entries = broken("chat.event.time-falling");
+    assert_eq!(check(&taped(&entries, Some(Finish::Complete))).exit_code(), 0);
+}
+
+#[test]
+fn an_interrupted_tape_is_judged_and_says_so() {
+    let entries = broken("chat.event.time-falling");
+    let report = check(&taped(&entries, None));
+    assert_eq!((report.status, report.exit_code()), (Status::Interrupted, 3));
+    let report = check(&taped(&broken("chat.event.index-reused"), None));
+    assert_eq!((report.status, report.exit_code()), (Status::Interrupted, 1));
+}
+
+#[test]
+fn a_tape_without_messages_passes_nothing() {
+    let report = check(&taped(&[], Some(Finish::Complete)));
+    assert_eq!(report.exit_code(), 3);
+    assert_eq!(report.summary(), "nothing to judge: no Bayeux message; the tape is complete");
+}

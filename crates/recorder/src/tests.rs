@@ -1,0 +1,132 @@
+//! Disks that are slow, full or broken, under a real proxy.
+
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+
+use pretty_assertions::assert_eq;
+use recording::tape::{Kind, Status, Tape};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use transport::listener::bind;
+
+use super::*;
+
+fn config() -> Config {
+    Config {
+        output: PathBuf::from("test.tape.jsonl"),
+        version: "0.1.0".to_owned(),
+        git: "abc1234".to_owned(),
+        clock: Clock::start(),
+        start: "2026-11-24T09:00:00Z".to_owned(),
+        env: BTreeMap::new(),
+        limits: Limits::default(),
+    }
+}
+
+/// Takes so many units, then waits or fails.
+struct Faulty {
+    written: Arc<Mutex<Vec<u8>>>,
+    left: usize,
+    /// Waited for before each unit once none is left; an error if there is nothing to wait for.
+    gate: Option<mpsc::Receiver<()>>,
+}
+
+impl Disk for Faulty {
+    fn append(&mut self, unit: &[u8]) -> io::Result<()> {
+        if self.left > 0 {
+            self.left -= 1;
+        } else if let Some(gate) = &self.gate {
+            // An error means that the test has let go of the disk.
+            let _ = gate.recv();
+        } else {
+            // A full disk takes what fits.
+            self.written.lock().unwrap().extend_from_slice(&unit[..unit.len() / 2]);
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.written.lock().unwrap().extend_from_slice(unit);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Sends so many requests of 10 kB through a recorder, each answered, and stops it.
+async fn conversation(recorder: Recorder, requests: usize, release: impl FnOnce()) -> Summary {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream: Endpoint = format!("http://{}/", server.local_addr().unwrap()).parse().unwrap();
+    let listener = bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(recorder.run(listener, upstream, async { drop(stopped.await) }));
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let body = "x".repeat(10_000);
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{body}",
+        server.local_addr().unwrap(),
+        body.len()
+    );
+    let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+    let mut served = None;
+    for _ in 0..requests {
+        client.write_all(request.as_bytes()).await.unwrap();
+        let stream: &mut TcpStream = match &mut served {
+            Some(stream) => stream,
+            none => none.insert(server.accept().await.unwrap().0),
+        };
+        stream.read_exact(&mut vec![0; request.len()]).await.unwrap();
+        stream.write_all(answer).await.unwrap();
+        let mut got = vec![0; answer.len()];
+        client.read_exact(&mut got).await.unwrap();
+        assert_eq!(got, answer);
+    }
+    release();
+    stop.send(()).unwrap();
+    running.await.unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_ends_the_tape_and_not_the_traffic() {
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let disk = Faulty { written: Arc::clone(&written), left: 6, gate: None };
+    let summary = conversation(Recorder::on(Box::new(disk), config()).unwrap(), 10, || ()).await;
+    assert_eq!(summary.failed.as_deref(), Some(io::Error::from(io::ErrorKind::StorageFull).to_string().as_str()));
+    // Ten requests and answers, opening and closing; a header and five units are there.
+    assert_eq!((summary.connections, summary.exchanges, summary.lost), (1, 10, 22 - 5));
+    assert!(!summary.is_complete());
+    let tape = Tape::read(&written.lock().unwrap()).unwrap();
+    assert_eq!((tape.status(), tape.entries().len()), (Status::Interrupted, 4));
+    assert_eq!(tape.to_bytes().len() as u64, summary.bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_without_room_for_the_header_is_told_at_once() {
+    let disk = Faulty { written: Arc::default(), left: 0, gate: None };
+    let error = Recorder::on(Box::new(disk), config()).err().unwrap();
+    assert_eq!(error.to_string(), "cannot write `test.tape.jsonl`");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_disk_loses_units_and_says_how_many() {
+    let (release, gate) = mpsc::channel();
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let disk = Faulty { written: Arc::clone(&written), left: 3, gate: Some(gate) };
+    let limits = Limits { memory: 50_000, ..Limits::default() };
+    let recorder = Recorder::on(Box::new(disk), Config { limits, ..config() }).unwrap();
+    // No unit is written behind the third until the whole conversation is over.
+    let summary = conversation(recorder, 20, || drop(release)).await;
+    assert!(summary.lost + summary.gaps > 0 && summary.failed.is_none(), "{summary:?}");
+    let tape = Tape::read(&written.lock().unwrap()).unwrap();
+    assert_eq!(tape.status(), Status::Aborted);
+    let lost: u64 = tape
+        .records()
+        .iter()
+        .filter_map(|record| match &record.kind {
+            Kind::Mark { label } => label.strip_suffix(" units lost here: the disk was too slow")?.parse::<u64>().ok(),
+            _ => None,
+        })
+        .sum();
+    assert_eq!(lost, summary.lost);
+}

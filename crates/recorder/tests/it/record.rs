@@ -1,0 +1,268 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use pretty_assertions::assert_eq;
+use protocol::wire::{Failure, Wire};
+use recorder::{Config, Error, Recorder, Summary};
+use recording::tape::{Closer, Kind, Status, Tape};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use transport::clock::Clock;
+use transport::listener::bind;
+use transport::proxy::Limits;
+
+const CANARIES: [&str; 12] = [
+    "canary-secure-key",
+    "canary%2Dsecure%2Dkey",
+    "canary-client-id",
+    "canary-cookie",
+    "canary-server-cookie",
+    "CanaryNick",
+    "canary text",
+    "canary preview",
+    "canary@example.org",
+    "Y2FuYXJ5OnNlY3JldA",
+    "dGhlIHNhbXBsZSBub25jZQ",
+    "canary-close",
+];
+
+fn config(output: &Path) -> Config {
+    Config {
+        output: output.to_owned(),
+        version: "0.1.0".to_owned(),
+        git: "abc1234".to_owned(),
+        clock: Clock::start(),
+        start: "2026-11-24T09:00:00Z".to_owned(),
+        env: BTreeMap::from([("service".to_owned(), "customer-support".to_owned())]),
+        limits: Limits::default(),
+    }
+}
+
+/// A recording in front of a scripted server.
+struct Recording {
+    directory: TempDir,
+    server: TcpListener,
+    client: TcpStream,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<Result<Summary, Error>>,
+}
+
+impl Recording {
+    async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let recorder = Recorder::create(config(&directory.path().join("chat.tape.jsonl"))).unwrap();
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let upstream = format!("http://{}/genesys/cometd", server.local_addr().unwrap()).parse().unwrap();
+        let listener = bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr()).await.unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(recorder.run(listener, upstream, async { drop(stopped.await) }));
+        Self { directory, server, client, stop, running }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        fs::read(self.directory.path().join("chat.tape.jsonl")).unwrap()
+    }
+
+    /// Waits until the file holds a text.
+    async fn written(&self, text: &str) {
+        let find = async {
+            while !String::from_utf8_lossy(&self.bytes()).contains(text) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), find).await.expect("written in time");
+    }
+
+    async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.client.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    async fn stop(self) -> (Summary, Vec<u8>) {
+        self.stop.send(()).unwrap();
+        let summary = self.running.await.unwrap().unwrap();
+        (summary, fs::read(self.directory.path().join("chat.tape.jsonl")).unwrap())
+    }
+}
+
+/// Reads up to and with the given text.
+async fn receive(stream: &mut TcpStream, end: &str) {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(end.as_bytes()) {
+        bytes.push(tokio::time::timeout(Duration::from_secs(10), stream.read_u8()).await.expect("in time").unwrap());
+    }
+}
+
+fn post(target: &str, body: &str) -> String {
+    format!(
+        "POST {target} HTTP/1.1\r\nHost: gms.example.org\r\nCookie: BAYEUX_BROWSER=canary-cookie\r\n\
+         Authorization: Basic Y2FuYXJ5OnNlY3JldA==\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn ok(body: &str) -> String {
+    format!(
+        "HTTP/1.1 200 OK\r\nSet-Cookie: BAYEUX_BROWSER=canary-server-cookie; Path=/\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// A short text frame, masked with zeros if the client sends it.
+fn frame(masked: bool, text: &str) -> Vec<u8> {
+    let flag = if masked { 0x80 } else { 0 };
+    let mut bytes = vec![0x81];
+    match text.len() {
+        short @ 0..126 => bytes.push(flag | short as u8),
+        long => {
+            bytes.push(flag | 126);
+            bytes.extend((long as u16).to_be_bytes());
+        }
+    }
+    bytes.extend(if masked { [0; 4].as_slice() } else { &[] });
+    bytes.extend(text.bytes());
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_is_on_the_tape_and_no_secret_is() {
+    let mut recording = Recording::start().await;
+    let handshake = r#"[{"id":"1","channel":"/meta/handshake","version":"1.0"}]"#;
+    recording.send(post("/genesys/cometd/handshake", handshake)).await;
+    let (mut server, _) = recording.server.accept().await.unwrap();
+    receive(&mut server, handshake).await;
+    let reply = r#"[{"id":"1","channel":"/meta/handshake","clientId":"canary-client-id","successful":true}]"#;
+    server.write_all(ok(reply).as_bytes()).await.unwrap();
+    receive(&mut recording.client, reply).await;
+
+    recording
+        .send(
+            "GET /genesys/cometd?secureKey=canary%2Dsecure%2Dkey HTTP/1.1\r\nHost: gms.example.org\r\n\
+             Cookie: BAYEUX_BROWSER=canary-cookie\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        )
+        .await;
+    receive(&mut server, "\r\n\r\n").await;
+    let grant = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    server.write_all(grant.as_bytes()).await.unwrap();
+    receive(&mut recording.client, "\r\n\r\n").await;
+    let request = r#"[{"channel":"/service/chatV2/customer-support","id":"2","clientId":"canary-client-id","data":{"operation":"requestChat","nickname":"CanaryNick","emailAddress":"canary@example.org"}}]"#;
+    recording.send(frame(true, request)).await;
+    receive(&mut server, request).await;
+    let event = r#"[{"channel":"/service/chatV2/customer-support","data":{"statusCode":0,"secureKey":"canary-secure-key","messages":[{"index":1,"type":"Message","text":"canary text","from":{"nickname":"CanaryNick","participantId":1,"type":"Client"}}]}}]"#;
+    server.write_all(&frame(false, event)).await.unwrap();
+    receive(&mut recording.client, event).await;
+    let typing = r#"[{"channel":"/service/chatV2/customer-support","id":"3","data":{"operation":"startTyping","secureKey":"canary-secure-key","message":"canary preview"}}]"#;
+    recording.send(frame(true, typing)).await;
+    receive(&mut server, typing).await;
+    let close = [b"\x88\x0e\x03\xe8".as_slice(), b"canary-close"].concat();
+    server.write_all(&close).await.unwrap();
+    receive(&mut recording.client, "canary-close").await;
+    recording.written(r#""opcode":8"#).await;
+    let (summary, bytes) = recording.stop().await;
+
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    for canary in CANARIES {
+        assert!(!text.contains(canary), "{canary}");
+    }
+    let tape = Tape::read(&bytes).unwrap();
+    assert_eq!((tape.status(), tape.header().source.as_str()), (Status::Complete, "proxy"));
+    assert_eq!(tape.header().start, "2026-11-24T09:00:00Z");
+    let kinds: Vec<&str> = tape.records().iter().map(|record| record.kind.word()).collect();
+    let unit = |kind| [kind, "msg"];
+    let expected = [
+        vec!["conn.open"],
+        [unit("http.req"), unit("http.res")].concat(),
+        vec!["http.req", "ws.open"],
+        [unit("ws.msg"), unit("ws.msg"), unit("ws.msg")].concat(),
+        vec!["ws.ctl", "conn.close", "end"],
+    ];
+    assert_eq!(kinds, expected.concat());
+    let expected = Summary {
+        connections: 1,
+        exchanges: 1,
+        sockets: 1,
+        messages: 5,
+        bytes: bytes.len() as u64,
+        gaps: 0,
+        lost: 0,
+        failed: None,
+    };
+    assert_eq!(summary, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_request_is_in_the_file_before_its_answer() {
+    let mut recording = Recording::start().await;
+    let connect = r#"[{"id":"2","channel":"/meta/connect","clientId":"canary-client-id"}]"#;
+    recording.send(post("/genesys/cometd/connect", connect)).await;
+    let (mut server, _) = recording.server.accept().await.unwrap();
+    receive(&mut server, connect).await;
+    recording.written(r#""k":"msg""#).await;
+    // What a kill would leave behind.
+    let tape = Tape::read(&recording.bytes()).unwrap();
+    assert_eq!((tape.status(), tape.torn()), (Status::Interrupted, 0));
+    assert!(matches!(tape.entries().as_slice(), [entry] if matches!(entry.wire, Wire::Request(..))));
+
+    let (summary, bytes) = recording.stop().await;
+    assert!(summary.is_complete());
+    let tape = Tape::read(&bytes).unwrap();
+    assert_eq!((tape.status(), tape.entries().len()), (Status::Complete, 1));
+    let cut = &tape.records()[tape.records().len() - 2].kind;
+    assert!(matches!(cut, Kind::ConnClose { by: Closer::Net, error: Some(Failure::Aborted), .. }), "{cut:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_too_large_is_marked() {
+    let mut recording = Recording::start().await;
+    recording.send("GET /genesys/cometd HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let (mut server, _) = recording.server.accept().await.unwrap();
+    receive(&mut server, "\r\n\r\n").await;
+    let body = "x".repeat((1 << 20) + 1);
+    let answer = ok(&format!("{body}!"));
+    tokio::join!(async { server.write_all(answer.as_bytes()).await.unwrap() }, receive(&mut recording.client, "!"));
+    let (summary, bytes) = recording.stop().await;
+    assert_eq!((summary.gaps, summary.lost, summary.is_complete()), (1, 0, false));
+    let tape = Tape::read(&bytes).unwrap();
+    let labels: Vec<String> = tape.marks().into_iter().map(|mark| mark.label).collect();
+    assert_eq!(labels, ["e1 answer left out: over the size limit", "e1 answered with status 200"]);
+    assert!(matches!(tape.entries().last().unwrap().wire, Wire::Broken(_, Failure::TooLarge)));
+    assert_eq!(tape.status(), Status::Aborted);
+}
+
+#[test]
+fn a_tape_is_never_overwritten() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("old.tape.jsonl");
+    fs::write(&path, "precious").unwrap();
+    let error = Recorder::create(config(&path)).err().unwrap();
+    assert_eq!(error.to_string(), format!("`{}` exists already", path.display()));
+    assert!(error.hint().is_some());
+    assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+}
+
+#[test]
+fn a_missing_directory_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("missing").join("new.tape.jsonl");
+    let error = Recorder::create(config(&path)).err().unwrap();
+    assert_eq!(error.to_string(), format!("the directory of `{}` does not exist", path.display()));
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_can_read_a_tape() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new.tape.jsonl");
+    drop(Recorder::create(config(&path)).unwrap());
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(Tape::read(&fs::read(&path).unwrap()).unwrap().status(), Status::Interrupted);
+}

@@ -1,0 +1,5 @@
+//! Tapes replayed to the chat client: as they were recorded, and tampered with.
+
+mod runs;
+mod replay;
+mod tamper;

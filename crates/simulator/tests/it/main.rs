@@ -1,0 +1,7 @@
+//! The client machine against the fake GMS over the virtual network: chats by hand, and random histories.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+mod chat;
+mod histories;
+mod search;

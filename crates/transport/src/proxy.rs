@@ -1,0 +1,285 @@
+//! A reverse proxy in front of one server that tells what passes through it.
+//!
+//! Each connection of a client has its own connection to the server, so that cookies, resets and held requests stay what they
+//! are. Bodies stream through while a copy is kept; upgraded sockets are spliced byte for byte while a copy is decoded. What
+//! is seen comes out of [`Events`], whose reader can be as slow as it likes: the traffic never waits for it. The proxy parses
+//! no message and judges nothing.
+
+mod body;
+mod coding;
+mod exchange;
+mod feed;
+mod head;
+mod splice;
+mod upstream;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode, Version};
+use hyper_util::rt::TokioIo;
+use protocol::wire::{Failure, Side};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+use self::body::Passing;
+use self::exchange::{Exchange, Held, Link};
+pub use self::feed::{Event, Events, Next, What};
+use self::feed::{Feed, feed};
+use self::splice::Splice;
+use self::upstream::{Trouble, Upstream};
+use crate::clock::Clock;
+use crate::endpoint::Endpoint;
+use crate::frames;
+use crate::listener::Listener;
+
+/// How much is kept of what passes through, and for how long a server is tried. The traffic itself has no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a body in the copy.
+    pub body: usize,
+    /// Bytes of all copies and all events that nobody has taken yet.
+    pub memory: usize,
+    /// Messages of a WebSocket.
+    pub frames: frames::Limits,
+    /// How long connecting to the server may take.
+    pub connect: Duration,
+}
+
+impl Default for Limits {
+    /// 1 MiB, 64 MiB, 10 seconds.
+    fn default() -> Self {
+        let frames = frames::Limits::default();
+        Self { body: 1 << 20, memory: 64 << 20, frames, connect: Duration::from_secs(10) }
+    }
+}
+
+/// A proxy that is ready to run.
+#[derive(Debug)]
+pub struct Proxy {
+    listener: Listener,
+    shared: Arc<Shared>,
+}
+
+/// What all connections have in common.
+#[derive(Debug)]
+struct Shared {
+    upstream: Endpoint,
+    limits: Limits,
+    feed: Feed,
+}
+
+impl Proxy {
+    /// Puts a proxy in front of the origin of `upstream`; its path does not matter, every path is forwarded.
+    #[must_use]
+    pub fn new(listener: Listener, upstream: Endpoint, clock: Clock, limits: Limits) -> (Self, Events) {
+        let (feed, events) = feed(clock, limits);
+        (Self { listener, shared: Arc::new(Shared { upstream, limits, feed }) }, events)
+    }
+
+    /// Serves until `shutdown` is ready, then tells which connections are open and cuts them.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Self { listener, shared } = self;
+        let listener = listener.into_inner();
+        let mut connections = JoinSet::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                Some(ended) = connections.join_next() => {
+                    if let Err(error) = ended {
+                        // Of a panic the place is logged by the hook; its payload could hold anything.
+                        tracing::error!(panic = error.is_panic(), "a connection's task failed");
+                    }
+                }
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        connections.spawn(serve(stream, peer, Arc::clone(&shared)));
+                    }
+                    Err(error) => {
+                        warn!(%error, "cannot accept a connection");
+                        // Out of descriptors: without a pause this would be a hot loop.
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                },
+            }
+        }
+        drop(listener);
+        shared.feed.stop();
+        connections.shutdown().await;
+    }
+}
+
+/// One connection of a client, to its end.
+async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
+    let conn = shared.feed.opened(peer.ip().to_string());
+    debug!(conn, "connection opened");
+    let _ = stream.set_nodelay(true);
+    let upstream = Upstream::new(shared.upstream.clone(), shared.limits.connect);
+    let connection = Arc::new(Connection {
+        conn,
+        shared: Arc::clone(&shared),
+        upstream: tokio::sync::Mutex::new(upstream),
+        cut: Mutex::default(),
+        upgraded: Mutex::default(),
+    });
+    let service = |request| Arc::clone(&connection).handle(request);
+    let served = http1::Builder::new()
+        .preserve_header_case(true)
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(stream), service_fn(service))
+        .with_upgrades()
+        .await;
+    let upgraded = take(&connection.upgraded);
+    let (by, error) = match upgraded {
+        Some(splice) => splice.run().await,
+        None => connection.ended(served),
+    };
+    debug!(conn, "connection closed");
+    shared.feed.closed(conn, Some(by), error);
+}
+
+/// One connection of a client while it speaks HTTP.
+struct Connection {
+    conn: u64,
+    shared: Arc<Shared>,
+    upstream: tokio::sync::Mutex<Upstream>,
+    /// Set when this side ends the connection, because the server did.
+    cut: Mutex<Option<Failure>>,
+    upgraded: Mutex<Option<Splice>>,
+}
+
+/// The body of an answer: the server's, or a text of our own.
+type Outgoing = Either<Passing, Full<Bytes>>;
+
+/// The client's connection is to be closed without an answer.
+#[derive(Debug)]
+struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the server broke the exchange")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+impl Connection {
+    async fn handle(self: Arc<Self>, mut request: Request<Incoming>) -> Result<Response<Outgoing>, Cut> {
+        let feed = &self.shared.feed;
+        let client = head::asks_for_websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
+        let link = match client {
+            Some(_) => Link::Socket(feed.next_socket()),
+            None => Link::Exchange(feed.next_exchange()),
+        };
+        let (mut parts, body) = request.into_parts();
+        debug!(conn = self.conn, %link, method = %parts.method, "request");
+        let exchange = Exchange::begin(feed.clone(), self.conn, link, head::request(&parts));
+        let held = Held::new(Arc::clone(&exchange));
+        let passing = Passing::request(body, Arc::clone(&exchange), self.shared.limits.body);
+        head::address(&mut parts, &self.shared.upstream, client.is_some());
+        let sent = self.upstream.lock().await.send(Request::from_parts(parts, passing)).await;
+        let answer = match sent {
+            Ok(mut answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => match client {
+                Some(client) => {
+                    let server = hyper::upgrade::on(&mut answer).await;
+                    self.upgrade(&exchange, client, server, answer)
+                }
+                None => self.cut(&exchange, Side::Server, Failure::Protocol),
+            },
+            Ok(answer) => Ok(self.pass(&exchange, answer)),
+            Err(Trouble::Unreachable { failure, error, request }) => {
+                // The request is worth having on the tape although nobody takes it.
+                drain(request.into_body()).await;
+                exchange.broken(Side::Server, failure);
+                warn!(conn = self.conn, %link, %error, "cannot reach the upstream");
+                Ok(self.bad_gateway(&error))
+            }
+            Err(Trouble::Broken { by, failure }) => self.cut(&exchange, by, failure),
+        };
+        held.release();
+        answer
+    }
+
+    /// Gives the server's answer to the client.
+    fn pass(&self, exchange: &Arc<Exchange>, answer: Response<Incoming>) -> Response<Outgoing> {
+        let (mut parts, body) = answer.into_parts();
+        debug!(conn = self.conn, link = %exchange.link(), status = parts.status.as_u16(), "answer");
+        exchange.answer(head::response(&parts));
+        let passing = Passing::answer(body, Arc::clone(exchange), self.shared.limits.body);
+        parts.version = Version::HTTP_11;
+        parts.headers = head::end_to_end(&parts.headers);
+        Response::from_parts(parts, Either::Left(passing))
+    }
+
+    /// Gives the server's grant to the client and prepares the splice.
+    fn upgrade(
+        &self,
+        exchange: &Arc<Exchange>,
+        client: hyper::upgrade::OnUpgrade,
+        server: hyper::Result<hyper::upgrade::Upgraded>,
+        answer: Response<Incoming>,
+    ) -> Result<Response<Outgoing>, Cut> {
+        let (Ok(server), Link::Socket(socket)) = (server, exchange.link()) else {
+            return self.cut(exchange, Side::Server, Failure::Protocol);
+        };
+        let (parts, _) = answer.into_parts();
+        let granted = head::fields(&parts.headers);
+        let splice =
+            Splice::new(self.shared.feed.clone(), self.conn, socket, (client, server), &granted, self.shared.limits);
+        exchange.upgraded(granted);
+        splice.announce();
+        *self.upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some(splice);
+        Ok(Response::from_parts(parts, Either::Right(Full::default())))
+    }
+
+    fn cut(&self, exchange: &Arc<Exchange>, by: Side, failure: Failure) -> Result<Response<Outgoing>, Cut> {
+        debug!(conn = self.conn, link = %exchange.link(), %failure, "exchange broken");
+        exchange.broken(by, failure.clone());
+        *self.cut.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+        Err(Cut)
+    }
+
+    fn bad_gateway(&self, error: &io::Error) -> Response<Outgoing> {
+        let text = format!("tapestry cannot reach {}: {error}\n", self.shared.upstream.origin());
+        let mut response = Response::new(Either::Right(Full::from(text)));
+        *response.status_mut() = StatusCode::BAD_GATEWAY;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        response
+    }
+
+    /// Who ended the connection, and why if not in order.
+    fn ended(&self, served: hyper::Result<()>) -> (Side, Option<Failure>) {
+        let cut = take(&self.cut);
+        match (cut, served) {
+            (Some(failure), _) => (Side::Server, Some(failure)),
+            // The server closes only after an exchange, and says so in a field that is on the tape.
+            (None, Ok(())) => (Side::Client, None),
+            (None, Err(error)) if error.is_parse() => (Side::Client, Some(Failure::Protocol)),
+            // A body of the server broke off.
+            (None, Err(error)) if error.is_user() => (Side::Server, Some(Failure::Reset)),
+            (None, Err(_)) => (Side::Client, Some(Failure::Reset)),
+        }
+    }
+}
+
+/// Reads a body to its end for the sake of its copy.
+async fn drain(mut body: Passing) {
+    while let Some(Ok(_)) = body.frame().await {}
+}
+
+fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+}

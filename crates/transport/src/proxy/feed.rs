@@ -1,0 +1,354 @@
+//! What the proxy saw, in order, on its way to whoever writes it down.
+//!
+//! Events and the copies of bodies share a limited number of bytes. What does not fit is dropped and counted; the traffic
+//! never waits. Moments are taken under the lock that also orders the events.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use protocol::time::Time;
+use protocol::wire::{Exchange, Failure, Headers, Side, Socket, Wire};
+
+use super::{Limits, coding};
+use crate::clock::Clock;
+
+/// Something that the proxy saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub at: Time,
+    /// What.
+    pub what: What,
+}
+
+/// What the proxy saw. Connections are counted from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A client connected.
+    Opened {
+        /// Which connection.
+        conn: u64,
+        /// The client's address, without its port.
+        peer: String,
+    },
+    /// A connection of a client is gone.
+    Closed {
+        /// Which.
+        conn: u64,
+        /// Who ended it; nobody if the proxy was stopped.
+        by: Option<Side>,
+        /// Why, if not in order.
+        error: Option<Failure>,
+    },
+    /// Something crossed the wire. Numbers of exchanges and sockets are unique over the whole feed.
+    Wire {
+        /// On which connection.
+        conn: u64,
+        /// From whom.
+        from: Side,
+        /// What.
+        wire: Wire,
+    },
+    /// More about what crossed the wire than [`Wire`] can say.
+    Note(String),
+    /// Something passed that the feed leaves out; why and what.
+    Gap(String),
+    /// So many events were dropped here, since nobody took the ones before them.
+    Lost(u64),
+}
+
+/// An event and its share of the memory.
+type Item = (Event, usize);
+
+/// Memory that one event takes besides its contents, about.
+const OVERHEAD: usize = 256;
+
+pub(super) fn feed(clock: Clock, limits: Limits) -> (Feed, Events) {
+    let (sender, receiver) = mpsc::channel();
+    let held = Arc::new(AtomicUsize::new(0));
+    let state = State { sender: Some(sender), open: BTreeSet::new(), conns: 0, exchanges: 0, sockets: 0, lost: 0 };
+    let inner = Inner { clock, limit: limits.memory, held: Arc::clone(&held), state: Mutex::new(state) };
+    (Feed(Arc::new(inner)), Events { receiver, held, body: limits.body })
+}
+
+/// Where events are put in.
+#[derive(Clone)]
+pub(super) struct Feed(Arc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    limit: usize,
+    held: Arc<AtomicUsize>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// `None` once the proxy was stopped.
+    sender: Option<mpsc::Sender<Item>>,
+    open: BTreeSet<u64>,
+    conns: u64,
+    exchanges: u64,
+    sockets: u64,
+    /// Dropped since the last event that fitted.
+    lost: u64,
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed").field("held", &self.0.held).finish_non_exhaustive()
+    }
+}
+
+impl Feed {
+    pub(super) fn opened(&self, peer: String) -> u64 {
+        self.with(|feed, state| {
+            state.conns += 1;
+            state.open.insert(state.conns);
+            feed.put(state, What::Opened { conn: state.conns, peer });
+            state.conns
+        })
+    }
+
+    pub(super) fn closed(&self, conn: u64, by: Option<Side>, error: Option<Failure>) {
+        self.with(|feed, state| {
+            state.open.remove(&conn);
+            feed.put(state, What::Closed { conn, by, error });
+        });
+    }
+
+    pub(super) fn next_exchange(&self) -> Exchange {
+        self.with(|_, state| {
+            state.exchanges += 1;
+            Exchange(state.exchanges)
+        })
+    }
+
+    pub(super) fn next_socket(&self) -> Socket {
+        self.with(|_, state| {
+            state.sockets += 1;
+            Socket(state.sockets)
+        })
+    }
+
+    pub(super) fn wire(&self, conn: u64, from: Side, wire: Wire) {
+        self.with(|feed, state| feed.put(state, What::Wire { conn, from, wire }));
+    }
+
+    pub(super) fn note(&self, text: String) {
+        self.with(|feed, state| feed.put(state, What::Note(text)));
+    }
+
+    pub(super) fn gap(&self, text: String) {
+        self.with(|feed, state| feed.put(state, What::Gap(text)));
+    }
+
+    /// Memory for a copy in the making.
+    pub(super) fn reserve(&self) -> Reservation {
+        Reservation { held: Arc::clone(&self.0.held), limit: self.0.limit, bytes: 0 }
+    }
+
+    /// Says of every open connection that it is cut, and takes nothing from then on.
+    pub(super) fn stop(&self) {
+        self.with(|feed, state| {
+            for conn in std::mem::take(&mut state.open) {
+                feed.put(state, What::Closed { conn, by: None, error: Some(Failure::Aborted) });
+            }
+            feed.admit_loss(state);
+            state.sender = None;
+        });
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&Inner, &mut State) -> T) -> T {
+        act(&self.0, &mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Inner {
+    fn put(&self, state: &mut State, what: What) {
+        if state.sender.is_none() {
+            return;
+        }
+        let size = OVERHEAD + size(&what);
+        if self.held.fetch_add(size, Ordering::Relaxed).saturating_add(size) > self.limit {
+            self.held.fetch_sub(size, Ordering::Relaxed);
+            state.lost += 1;
+            return;
+        }
+        self.admit_loss(state);
+        self.send(state, what, size);
+    }
+
+    /// The confession of a loss has room always.
+    fn admit_loss(&self, state: &mut State) {
+        if state.lost > 0 {
+            let lost = std::mem::take(&mut state.lost);
+            self.send(state, What::Lost(lost), 0);
+        }
+    }
+
+    fn send(&self, state: &mut State, what: What, size: usize) {
+        let event = Event { at: self.clock.now(), what };
+        let sent = state.sender.as_ref().is_some_and(|sender| sender.send((event, size)).is_ok());
+        if !sent {
+            // Nobody will ever take anything again.
+            self.held.fetch_sub(size, Ordering::Relaxed);
+            state.sender = None;
+        }
+    }
+}
+
+fn size(what: &What) -> usize {
+    let fields = |headers: &Headers| headers.0.iter().map(|(name, value)| name.len() + value.len() + 48).sum::<usize>();
+    match what {
+        What::Opened { .. } | What::Closed { .. } | What::Lost(_) => 0,
+        What::Note(text) | What::Gap(text) => text.len(),
+        What::Wire { wire, .. } => match wire {
+            Wire::Request(_, request) | Wire::Upgrade(_, request) => {
+                request.target.len() + fields(&request.headers) + request.body.len()
+            }
+            Wire::Response(_, response) | Wire::Refused(_, response) => fields(&response.headers) + response.body.len(),
+            Wire::Upgraded(_, headers) => fields(headers),
+            Wire::Text(_, text) => text.len(),
+            Wire::Binary(_, bytes) | Wire::Ping(_, bytes) | Wire::Pong(_, bytes) => bytes.len(),
+            Wire::Close(_, close) => close.reason.len(),
+            Wire::Broken(..) | Wire::Lost(..) => 0,
+        },
+    }
+}
+
+/// Memory that a copy takes while it grows; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    held: Arc<AtomicUsize>,
+    limit: usize,
+    bytes: usize,
+}
+
+impl Reservation {
+    /// Asks for more; `false` if there is no room.
+    pub(super) fn grow(&mut self, bytes: usize) -> bool {
+        if self.held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > self.limit {
+            self.held.fetch_sub(bytes, Ordering::Relaxed);
+            return false;
+        }
+        self.bytes += bytes;
+        true
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Where events are taken out.
+#[derive(Debug)]
+pub struct Events {
+    receiver: mpsc::Receiver<Item>,
+    held: Arc<AtomicUsize>,
+    /// How long a body may be.
+    body: usize,
+}
+
+/// What waiting for an event gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// An event.
+    Event(Event),
+    /// Nothing within the time.
+    Idle,
+    /// Nothing any more: the proxy was stopped.
+    End,
+}
+
+impl Events {
+    /// Waits for the next event and blocks the thread meanwhile. Bodies come without gzip and deflate, taken off here to spare
+    /// the traffic.
+    #[must_use]
+    pub fn next(&self, wait: Duration) -> Next {
+        match self.receiver.recv_timeout(wait) {
+            Ok((mut event, size)) => {
+                self.held.fetch_sub(size, Ordering::Relaxed);
+                if let What::Wire { wire, .. } = &mut event.what {
+                    coding::decode(wire, self.body);
+                }
+                Next::Event(event)
+            }
+            Err(RecvTimeoutError::Timeout) => Next::Idle,
+            Err(RecvTimeoutError::Disconnected) => Next::End,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    fn taken(events: &Events) -> Vec<What> {
+        std::iter::from_fn(|| match events.next(Duration::ZERO) {
+            Next::Event(event) => Some(event.what),
+            Next::Idle | Next::End => None,
+        })
+        .collect()
+    }
+
+    fn feed_of(memory: usize) -> (Feed, Events) {
+        feed(Clock::start(), Limits { memory, ..Limits::default() })
+    }
+
+    fn text(length: usize) -> Wire {
+        Wire::Text(Socket(1), "x".repeat(length))
+    }
+
+    #[test]
+    fn says_how_much_was_lost_where_it_was_lost() {
+        let (feed, events) = feed_of(2_000);
+        feed.wire(1, Side::Client, text(1_000));
+        feed.wire(1, Side::Client, text(1_000));
+        feed.wire(1, Side::Server, text(1_000));
+        let wire = |from, length| What::Wire { conn: 1, from, wire: text(length) };
+        assert_eq!(taken(&events), [wire(Side::Client, 1_000)]);
+        feed.wire(1, Side::Server, text(1));
+        assert_eq!(taken(&events), [What::Lost(2), wire(Side::Server, 1)]);
+    }
+
+    #[test]
+    fn a_loss_at_the_end_is_told_too() {
+        let (feed, events) = feed_of(500);
+        let conn = feed.opened("127.0.0.1".to_owned());
+        feed.wire(conn, Side::Client, text(1_000));
+        feed.stop();
+        feed.wire(conn, Side::Client, text(1));
+        // The close does not fit either.
+        let opened = What::Opened { conn: 1, peer: "127.0.0.1".to_owned() };
+        assert_eq!(taken(&events), [opened, What::Lost(2)]);
+        assert_eq!(events.next(Duration::ZERO), Next::End);
+    }
+
+    #[test]
+    fn copies_and_events_share_the_memory() {
+        let (feed, events) = feed_of(1_000);
+        let mut copy = feed.reserve();
+        assert!(copy.grow(900) && !copy.grow(101));
+        feed.note("no room".to_owned());
+        drop(copy);
+        feed.note("room".to_owned());
+        assert_eq!(taken(&events), [What::Lost(1), What::Note("room".to_owned())]);
+        assert_eq!(feed.0.held.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn goes_on_without_a_reader() {
+        let (feed, events) = feed_of(1_000);
+        drop(events);
+        feed.note("nobody".to_owned());
+        assert_eq!(feed.0.held.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,106 @@
+//! `tapestry conformance`: exit codes, the last lines, and the files of a report.
+
+use std::fs;
+use std::net::TcpListener;
+
+use tempfile::TempDir;
+
+use crate::harness::{Listening, run, shown};
+
+/// The last two lines of stdout.
+fn end(text: &str) -> Vec<&str> {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(2)..].to_vec()
+}
+
+#[test]
+fn passes_on_the_embedded_simulator_and_reports() {
+    let folder = TempDir::new().unwrap();
+    let report = folder.path().join("report");
+    let output = run(&["conformance", "--report", report.to_str().unwrap(), "--seed", "1"]);
+    let text = shown(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let [summary, last] = end(&stdout)[..] else { panic!("{text}") };
+    assert!(summary.contains(" cases: ") && summary.contains(" 0 fail, "), "{summary}");
+    assert_eq!(last, "PASS: complete and as expected (exit 0)");
+
+    let result: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(report.join("result.json")).unwrap()).unwrap();
+    let cases = result["cases"].as_array().unwrap();
+    assert!(cases.len() >= 50, "{} cases", cases.len());
+    for case in cases {
+        let (id, verdict) = (case["id"].as_str().unwrap(), case["verdict"].as_str().unwrap());
+        assert!(verdict != "pass" || !case["evidence"].as_array().unwrap().is_empty(), "{id} passes without evidence");
+        assert!(!case["requirements"].as_array().unwrap().is_empty(), "{id} judges no requirement");
+        let tape = report.join(format!("tapes/{id}.{}.tape.jsonl", case["transport"].as_str().unwrap()));
+        assert!(tape.exists(), "{}", tape.display());
+    }
+    assert!(fs::read_to_string(report.join("junit.xml")).unwrap().contains("<testsuite"));
+}
+
+#[test]
+fn judges_a_target() {
+    let serving = Listening::serve();
+    let arguments = ["conformance", "--target", &serving.url, "--service", "customer-support", "--case", "chat.end.*"];
+    let output = run(&arguments);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(end(&text)[0].starts_with("8 cases: 8 pass"), "{text}");
+}
+
+#[test]
+fn without_a_service_only_bayeux_is_judged_and_the_rest_is_named() {
+    let serving = Listening::serve();
+    let output = run(&["conformance", "--target", &serving.url, "--case", "chat.end.*", "--case", "bayeux.meta.*"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(end(&text)[0].starts_with("12 cases: 4 pass, 0 fail, 0 deviation, 0 observed, 8 not applicable"), "{text}");
+    assert!(text.contains("no service given"), "{text}");
+}
+
+#[test]
+fn nothing_judged_is_incomplete() {
+    let serving = Listening::serve();
+    let output = run(&["conformance", "--target", &serving.url, "--case", "chat.end.*"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!((output.status.code(), end(&text)[1]), (Some(3), "INCOMPLETE: nothing was judged (exit 3)"));
+}
+
+#[test]
+fn a_peer_that_only_accepts_and_closes_passes_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/genesys/cometd", listener.local_addr().unwrap());
+    std::thread::spawn(move || while listener.accept().is_ok() {});
+    let output = run(&["conformance", "--target", &url, "--service", "x", "--case", "bayeux.handshake.*"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(end(&text)[0].contains(" cases: 0 pass"), "{text}");
+    assert_ne!(output.status.code(), Some(0), "{text}");
+}
+
+#[test]
+fn an_unreachable_target_ends_with_4() {
+    let output = run(&["conformance", "--target", "http://127.0.0.1:1/genesys/cometd"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    assert!(end(&text)[1].starts_with("INCOMPLETE: cannot reach http://127.0.0.1:1/genesys/cometd: "), "{text}");
+}
+
+#[test]
+fn a_pattern_without_a_match_is_a_usage_error() {
+    let output = run(&["conformance", "--case", "chat.ends.*"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(shown(&output).contains("error: no case matches `chat.ends.*`"), "{}", shown(&output));
+}
+
+#[test]
+fn an_expectation_that_is_not_met_fails_the_run() {
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
+    let file = folder.path().join("expect.toml");
+    let entry = "[[expectation]]\ncase = \"bayeux.meta.id-echoed\"\nverdict = \"fail\"\nwhere = \"BX-META-04\"\n\
+                 reason = \"a test\"\nowner = \"nobody\"\nuntil = \"2099-12-31\"\n";
+    fs::write(&file, entry).unwrap();
+    let file = file.to_str().unwrap();
+    let output = run(&["conformance", "--target", &serving.url, "--case", "bayeux.meta.id-echoed", "--expect", file]);
+    assert_eq!(output.status.code(), Some(1), "{}", shown(&output));
+}

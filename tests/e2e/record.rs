@@ -1,0 +1,84 @@
+//! `tapestry record`: what it refuses, and what survives.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::harness::{Listening, run, shown, within_seconds};
+
+const HANDSHAKE: &[u8] =
+    br#"[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"],"id":"1"}]"#;
+
+fn recording(upstream: &str, tape: &Path) -> Listening {
+    let tape = tape.to_str().expect("a plain path");
+    Listening::start(&["record", "--listen", "127.0.0.1:0", "--upstream", upstream, "--output", tape])
+}
+
+/// What the command says without what differs from run to run.
+fn refusal(arguments: &[&str], folder: &TempDir) -> String {
+    shown(&run(arguments)).replace(folder.path().to_str().expect("a plain path"), "FOLDER")
+}
+
+#[test]
+fn writes_a_whole_tape_and_ends_with_0() {
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
+    let tape = folder.path().join("a.tape.jsonl");
+    let recorder = recording(&serving.url, &tape);
+    assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
+    assert_eq!(recorder.signal("-TERM").code(), Some(0));
+    let text = fs::read_to_string(&tape).unwrap();
+    assert!(text.contains(r#""channel":"/meta/handshake""#), "{text}");
+    assert!(text.trim_end().lines().last().unwrap().contains(r#""status":"complete""#), "{text}");
+}
+
+#[test]
+fn what_was_recorded_survives_a_kill() {
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
+    let tape = folder.path().join("a.tape.jsonl");
+    let recorder = recording(&serving.url, &tape);
+    assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
+    // The tape is written behind the traffic.
+    assert!(within_seconds(10, || fs::read_to_string(&tape).unwrap().contains(r#""clientId":"cid_"#)));
+    recorder.signal("-KILL");
+    let output = run(&["check", tape.to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(3) && text.contains("the tape is interrupted"), "{:?} {text}", output.status);
+    assert!(text.contains("2 messages of 1 session"), "{text}");
+}
+
+#[test]
+fn nobody_upstream_is_told_to_the_client_and_to_the_tape() {
+    let folder = TempDir::new().unwrap();
+    let tape = folder.path().join("a.tape.jsonl");
+    let recorder = recording("http://127.0.0.1:1/genesys/cometd", &tape);
+    assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 502);
+    recorder.signal("-INT");
+    assert!(fs::read_to_string(&tape).unwrap().contains(r#""error":{"class":"unreachable"}"#));
+}
+
+#[test]
+fn a_tape_is_never_overwritten() {
+    let folder = TempDir::new().unwrap();
+    let tape = folder.path().join("a.tape.jsonl");
+    fs::write(&tape, "precious").unwrap();
+    let arguments =
+        ["record", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1/x", "-o", tape.to_str().unwrap()];
+    insta::assert_snapshot!(refusal(&arguments, &folder));
+    assert_eq!(fs::read_to_string(&tape).unwrap(), "precious");
+}
+
+#[test]
+fn a_missing_directory_is_named() {
+    let folder = TempDir::new().unwrap();
+    let tape = folder.path().join("nowhere/a.tape.jsonl");
+    let arguments =
+        ["record", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1/x", "-o", tape.to_str().unwrap()];
+    insta::assert_snapshot!(refusal(&arguments, &folder));
+}
+
+#[test]
+fn an_upstream_that_is_no_url_is_a_usage_error() {
+    let folder = TempDir::new().unwrap();
+    insta::assert_snapshot!(refusal(&["record", "--upstream", "gms:8080", "-o", "x"], &folder));
+}
