@@ -11,7 +11,9 @@ fn of_the_program() {
 
 #[rstest]
 fn of_each_command(#[values("serve", "record", "replay", "check", "compare", "conformance")] command: &str) {
-    insta::assert_snapshot!(format!("of_{command}"), shown(&run(&[command, "--help"])));
+    insta::with_settings!({snapshot_suffix => command}, {
+        insta::assert_snapshot!("of_command", shown(&run(&[command, "--help"])));
+    });
 }
 
 #[test]

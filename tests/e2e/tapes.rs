@@ -44,7 +44,9 @@ fn what_is_no_tape_is_refused_with_line_and_remedy(
     #[values("file-garbage-in-the-middle", "line-har", "file-empty")] name: &str,
 ) {
     let text = said(&[command, &fixture(&format!("violation/{name}.tape.jsonl"))]);
-    insta::assert_snapshot!(format!("{command}_{name}"), text);
+    insta::with_settings!({snapshot_suffix => format!("{command}-{name}")}, {
+        insta::assert_snapshot!("refused", text);
+    });
 }
 
 #[rstest]
@@ -57,7 +59,9 @@ fn a_missing_file_is_named(#[values("check", "replay")] command: &str) {
 
 #[rstest]
 fn a_torn_tape_is_judged_to_its_last_complete_unit(#[values("check", "replay")] command: &str) {
-    insta::assert_snapshot!(format!("{command}_torn"), said(&[command, &fixture("ok/torn.tape.jsonl")]));
+    insta::with_settings!({snapshot_suffix => command}, {
+        insta::assert_snapshot!("torn", said(&[command, &fixture("ok/torn.tape.jsonl")]));
+    });
 }
 
 #[test]

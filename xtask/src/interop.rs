@@ -1,58 +1,75 @@
-//! `cargo xtask interop`: peers that nobody here wrote. The official CometD client of npm holds a whole chat with the
-//! simulator, through the recorder, over both transports; the tapes must be right.
+//! `cargo xtask interop`: peers that nobody here wrote. Clients hold a whole chat with the simulator; the official one also
+//! does so through the recorder, and its tapes must be right; servers that the suite is to judge are tried with the
+//! official client.
 
-use std::io::{BufRead, BufReader};
+mod peers;
+mod process;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
+use self::peers::{CLIENTS, Kit, OFFICIAL, SERVERS, SERVICE, Server, Transport};
+use self::process::{CHAT, Listening, finish};
 use crate::{Outcome, root};
 
-const CLIENT: &str = "tests/interop/cometd-js";
-const TRANSPORTS: [&str; 2] = ["websocket", "long-polling"];
-const SERVICE: &str = "customer-support";
+/// Why peers of a kit cannot run on this machine.
+type Obstacles = BTreeMap<Kit, String>;
 
 pub(crate) fn run(shell: &Shell, record: bool) -> Outcome {
-    let missing: Vec<&str> = ["node", "npm"]
-        .into_iter()
-        .filter(|program| cmd!(shell, "{program} --version").quiet().ignore_stdout().run().is_err())
-        .collect();
-    if !missing.is_empty() {
-        println!("interop: not run: npm cometd 8.0.11, for want of {}", missing.join(" and "));
-        return Ok(3);
-    }
-    {
-        let _folder = shell.push_dir(CLIENT);
-        cmd!(shell, "npm ci --no-fund --no-audit").quiet().ignore_stdout().run()?;
-    }
     let tapestry = build(shell)?;
+    let obstacles = prepare(shell);
+    let mut table = Table::default();
+    let serving = Listening::start(Command::new(&tapestry).args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--service",
+        SERVICE,
+        "--seed",
+        "2",
+    ]))?;
+    table.head("clients, a whole chat with `tapestry serve`");
+    for client in CLIENTS {
+        table.row(client.name, client.version, obstacles.get(&client.kit), |transport| {
+            Some(client.chat(serving.url(), transport).and_then(|mut chat| finish(&mut chat, CHAT)))
+        });
+    }
+    table.head("recorder, a whole chat through `tapestry record`, then check and replay");
     let folder = shell.create_temp_dir()?;
-    let mut serving =
-        Listening::start(&tapestry, &["serve", "--listen", "127.0.0.1:0", "--service", SERVICE, "--seed", "2"])?;
-    println!("peer                transport      direct  recorded  check  replay");
-    for transport in TRANSPORTS {
-        let tape = folder.path().join(format!("cometd-8.0.11-{transport}.tape.jsonl"));
-        chat(&serving.url, transport).context("the client alone with the simulator")?;
-        let output = tape.display().to_string();
-        let mut recording = Listening::start(
-            &tapestry,
-            &["record", "--listen", "127.0.0.1:0", "--upstream", &serving.url, "--output", &output],
-        )?;
-        chat(&recording.url, transport).context("the client through the recorder")?;
-        recording.end()?;
-        cmd!(shell, "{tapestry} check {tape}").quiet().ignore_stdout().run()?;
-        cmd!(shell, "{tapestry} replay {tape}").quiet().ignore_stdout().run()?;
-        println!("npm cometd 8.0.11   {transport:<12}   pass    pass      pass   pass");
-        if record {
-            let kept = root().join("recordings").join(tape.file_name().context("a tape has a name")?);
-            shell.copy_file(&tape, &kept)?;
-            println!("kept {}", kept.display());
+    table.row(OFFICIAL.name, OFFICIAL.version, obstacles.get(&OFFICIAL.kit), |transport| {
+        let tape = folder.path().join(format!("cometd-{}-{}.tape.jsonl", OFFICIAL.version, transport.name()));
+        Some(
+            record_chat(&tapestry, serving.url(), transport, &tape)
+                .and_then(|()| if record { keep(shell, &tape) } else { Ok(()) }),
+        )
+    });
+    serving.end()?;
+    table.head("servers, the official client: a whole chat, or a handshake where there is no Chat V2");
+    for server in SERVERS {
+        let obstacle = obstacles.get(&server.kit).or_else(|| obstacles.get(&OFFICIAL.kit));
+        table.row(server.name, server.version, obstacle, |transport| {
+            server.transports.contains(&transport).then(|| try_server(server, transport))
+        });
+    }
+    Ok(table.code())
+}
+
+/// Installs all kits that the machine has the tools for.
+fn prepare(shell: &Shell) -> Obstacles {
+    let mut obstacles = Obstacles::new();
+    for kit in Kit::ALL {
+        if let Some(missing) = kit.missing(shell) {
+            obstacles.insert(kit, format!("for want of {missing}"));
+        } else if let Err(error) = kit.install() {
+            eprintln!("{error:#}");
+            obstacles.insert(kit, "it could not be installed".to_owned());
         }
     }
-    serving.end()?;
-    Ok(0)
+    obstacles
 }
 
 /// Builds the program and gives its path.
@@ -62,62 +79,99 @@ pub(crate) fn build(shell: &Shell) -> Result<PathBuf> {
     Ok(target.join("release").join("tapestry"))
 }
 
-fn chat(url: &str, transport: &str) -> Result<()> {
-    let output = Command::new("node")
-        .args(["chat.mjs", url, SERVICE, transport])
-        .current_dir(root().join(CLIENT))
-        .output()
-        .context("failed to start node")?;
-    if !output.status.success() {
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        bail!("the chat over {transport} failed:\n{out}{err}");
-    }
+/// Records a chat; the tape must pass the rules and replay.
+fn record_chat(tapestry: &Path, upstream: &str, transport: Transport, tape: &Path) -> Result<()> {
+    let mut record = Command::new(tapestry);
+    record.args(["record", "--listen", "127.0.0.1:0", "--upstream", upstream, "--output"]).arg(tape);
+    let recording = Listening::start(&mut record)?;
+    finish(&mut OFFICIAL.chat(recording.url(), transport)?, CHAT)?;
+    recording.end()?;
+    finish(Command::new(tapestry).arg("check").arg(tape), CHAT)?;
+    finish(Command::new(tapestry).arg("replay").arg(tape), CHAT)
+}
+
+fn keep(shell: &Shell, tape: &Path) -> Result<()> {
+    let kept = root().join("recordings").join(tape.file_name().context("a tape has a name")?);
+    shell.copy_file(tape, &kept)?;
+    println!("kept {}", kept.display());
     Ok(())
 }
 
-/// A program of ours that listens.
-struct Listening {
-    child: Child,
-    url: String,
+fn try_server(server: &Server, transport: Transport) -> Result<()> {
+    let listening = server.start()?;
+    finish(&mut server.trial(listening.url(), transport)?, CHAT)?;
+    listening.end()
 }
 
-impl Listening {
-    /// Starts it and waits for its first line.
-    fn start(tapestry: &Path, arguments: &[&str]) -> Result<Self> {
-        let mut child = Command::new(tapestry)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .with_context(|| format!("failed to start `{}`", tapestry.display()))?;
-        let stdout = child.stdout.take().context("its stdout is piped")?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        match line.trim().strip_prefix("listening on ") {
-            Some(url) => Ok(Self { url: url.to_owned(), child }),
-            None => {
-                let status = child.wait()?;
-                bail!("`tapestry {}` did not listen ({status})", arguments.join(" "))
-            }
-        }
+/// What is printed, and what it comes to.
+#[derive(Default)]
+struct Table {
+    failed: bool,
+    missing: bool,
+}
+
+impl Table {
+    fn head(&self, title: &str) {
+        println!("\n{title}");
+        println!("  {:<32}  {:<9}  long-polling", "peer", "websocket");
     }
 
-    /// Asks it to end and demands that it does so properly.
-    fn end(&mut self) -> Result<()> {
-        let pid = self.child.id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &pid]).status().context("failed to start kill")?;
-        let status = self.child.wait()?;
-        if !asked.success() || !status.success() {
-            bail!("the listener ended with {status}");
+    /// Runs a peer over each transport, unless something stands in the way. `None` means that it has no such transport.
+    fn row(
+        &mut self,
+        name: &str,
+        version: &str,
+        obstacle: Option<&String>,
+        run: impl Fn(Transport) -> Option<Result<()>>,
+    ) {
+        let peer = format!("{name} {version}");
+        if let Some(reason) = obstacle {
+            self.missing = true;
+            println!("  {peer:<32}  not run: {reason}");
+            return;
         }
-        Ok(())
+        let mut words = Vec::new();
+        for transport in Transport::ALL {
+            words.push(match run(transport) {
+                None => "-",
+                Some(Ok(())) => "pass",
+                Some(Err(error)) => {
+                    self.failed = true;
+                    eprintln!("{peer} over {}: {error:#}", transport.name());
+                    "FAIL"
+                }
+            });
+        }
+        println!("  {peer:<32}  {:<9}  {}", words[0], words[1]);
+    }
+
+    /// A failure weighs more than a peer that was not there.
+    const fn code(&self) -> u8 {
+        match (self.failed, self.missing) {
+            (true, _) => 1,
+            (false, true) => 3,
+            (false, false) => 0,
+        }
     }
 }
 
-impl Drop for Listening {
-    fn drop(&mut self) {
-        // After `end` there is nothing left to kill.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_peer_that_was_not_there_is_never_a_pass() {
+        let mut table = Table::default();
+        table.row("peer", "1", None, |_| Some(Ok(())));
+        assert_eq!(table.code(), 0);
+        table.row("peer", "2", Some(&"for want of node".to_owned()), |_| Some(Ok(())));
+        assert_eq!(table.code(), 3);
+        table.row("peer", "3", None, |transport| match transport {
+            Transport::WebSocket => None,
+            Transport::LongPolling => Some(Err(anyhow!("no answer"))),
+        });
+        assert_eq!(table.code(), 1);
     }
 }

@@ -19,8 +19,8 @@ usage: cargo xtask TASK
   ci                 format, clippy, tests, documentation, tidy: what must be green before a commit
   tidy               the dependency table, module texts, leftovers
   conformance        the suite against the simulator, the snapshots, and every tape in recordings/
-  interop [--record] the official CometD client through `tapestry record` to `tapestry serve`;
-                     with --record its tapes replace those in recordings/";
+  interop [--record] clients and servers that nobody here wrote, with `tapestry serve` and `tapestry record`;
+                     with --record the tapes of the official client replace those in recordings/";
 
 /// What a task has to say in the end: the exit code.
 type Outcome = Result<u8>;

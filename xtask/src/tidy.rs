@@ -223,7 +223,8 @@ fn is_orphan(snapshot: &Path) -> Result<bool> {
     let name = name.split('@').next().unwrap_or_default();
     let numbered = name.rsplit_once('-').filter(|(_, digits)| digits.bytes().all(|byte| byte.is_ascii_digit()));
     let test = numbered.map_or(name, |(test, _)| test);
-    Ok(!source.contains(test))
+    let asserted = source.contains(&format!("fn {test}(")) || source.contains(&format!("\"{test}\""));
+    Ok(!asserted)
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {

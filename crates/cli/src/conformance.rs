@@ -22,6 +22,7 @@ use transport::endpoint::Endpoint;
 use self::live_run::Done;
 use self::progress::Progress;
 use crate::exit::{Exit, Failure};
+use crate::live::Stop;
 use crate::serve::Embedded;
 use crate::{files, input, live};
 
@@ -99,18 +100,21 @@ struct Target {
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let seed = live::seed(args.seed)?;
     let given = expectations(args.expect.as_deref())?;
-    let plan = select::plan(&args.cases, &args.transports.iter().map(|t| t.transport()).collect::<Vec<_>>())?;
+    let transports: Vec<Transport> = args.transports.iter().map(|transport| transport.transport()).collect();
     let folder = args.report.as_deref().map(Folder::create).transpose()?;
     let clock = Clock::start();
     let runtime = live::runtime()?;
     let (target, done, cut) = tokio::task::LocalSet::new().block_on(&runtime, async {
+        let stop = Stop::listen()?;
         let target = aim(args, given, seed).await?;
+        let plan = select::plan(&target.settings, &args.cases, &transports)?;
         if let Err(says) = reach(&target.endpoint).await {
             return Ok((target, Vec::new(), Some(Cut::Unreachable(says))));
         }
         let jobs = args.jobs.map_or_else(|| default_jobs(&target.endpoint), usize::from);
         let progress = Progress::new(plan.len());
-        let (done, finished) = live_run::run(&plan, &target.settings, &target.endpoint, seed, jobs, &progress).await;
+        let (done, finished) =
+            live_run::run(&plan, &target.settings, &target.endpoint, seed, jobs, &progress, stop).await;
         progress.end();
         Ok((target, done, (!finished).then_some(Cut::Interrupted)))
     })?;

@@ -21,24 +21,40 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(Failure::internal)
 }
 
-/// Is ready when the program is asked to end, by SIGINT or SIGTERM.
-pub(crate) async fn asked_to_end() {
+/// The wish that the program end, by SIGINT or SIGTERM. Made before anybody learns that the program runs, so that no wish is
+/// missed.
+pub(crate) struct Stop {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut interrupt), Ok(mut terminate)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    /// Begins to listen for signals. To be called within the runtime.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        #[cfg(unix)]
         {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
+            use tokio::signal::unix::{SignalKind, signal};
+            let listen = |kind| signal(kind).context("failed to listen for signals").map_err(Failure::internal);
+            Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
         }
+        #[cfg(not(unix))]
+        Ok(Self {})
     }
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Without signals only the end of the process is left.
-        std::future::pending::<()>().await;
+
+    /// Is ready when the program is asked to end.
+    pub(crate) async fn asked(mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Without signals only the end of the process is left.
+            std::future::pending::<()>().await;
+        }
     }
 }
 

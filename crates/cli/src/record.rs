@@ -11,6 +11,7 @@ use transport::listener;
 use transport::proxy::Limits;
 
 use crate::exit::{Exit, Failure};
+use crate::live::Stop;
 use crate::{input, live};
 
 /// Record what passes between clients and a server. Point the client at the printed address instead of the server's.
@@ -32,6 +33,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     live::runtime()?.block_on(async {
+        let stop = Stop::listen()?;
         let listener = listener::bind(&args.listen).await.map_err(live::cannot_listen)?;
         let clock = Clock::start();
         let config = Config {
@@ -47,8 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         live::announce(&format!("http://{}{}", listener.local_addr(), args.upstream.path))?;
         let _ =
             writeln!(anstream::stderr(), "recording {} to {}; end with Ctrl-C", args.upstream, args.output.display());
-        let summary =
-            recorder.run(listener, args.upstream.clone(), live::asked_to_end()).await.map_err(cannot_record)?;
+        let summary = recorder.run(listener, args.upstream.clone(), stop.asked()).await.map_err(cannot_record)?;
         tell(args, &summary);
         Ok(if summary.is_complete() { Exit::Success } else { Exit::Incomplete })
     })

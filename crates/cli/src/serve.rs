@@ -18,6 +18,7 @@ use transport::server::Server;
 use transport::tap::Tap;
 
 use crate::exit::{Exit, Failure};
+use crate::live::Stop;
 use crate::{input, live};
 
 /// Run the GMS simulator: CometD, Chat Server and an agent who joins, greets, answers, and closes on `bye`.
@@ -46,12 +47,13 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let seed = live::seed(args.seed)?;
     live::runtime()?.block_on(async {
+        let stop = Stop::listen()?;
         let mut simulator = Simulator::listen(&args.listen, &args.service, args.profile.clone(), seed).await?;
         live::announce(&simulator.url)?;
         let profile = &args.profile.name;
         let _ =
             writeln!(anstream::stderr(), "service {}, profile {profile}, seed {seed}; end with Ctrl-C", args.service);
-        simulator.run(&mut Log, live::asked_to_end()).await;
+        simulator.run(&mut Log, stop.asked()).await;
         Ok(Exit::Success)
     })
 }

@@ -7,6 +7,7 @@
 //! and the performance goes on as if it had.
 
 mod carrier;
+mod schedule;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -14,20 +15,18 @@ use std::time::Duration;
 use protocol::bayeux::channel;
 use protocol::bayeux::client as bayeux;
 use protocol::bayeux::message::{Message, MessageId};
-use protocol::chat::client::{Client, Config, Event, SendId, Sent, Timer};
+use protocol::chat::client::{Client, Config, Event, SendId, Sent};
 use protocol::chat::operation::RequestChat;
 use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
-use protocol::wire::{Exchange, Headers, Side, Wire};
+use protocol::wire::{Exchange, Headers, Wire};
 use serde_json::{Value, json};
 
 use self::carrier::{Asked, Carriers, Frame, Open};
+use self::schedule::{Act, Stalled};
 use crate::difference::{compare, essence};
 use crate::replay::{Divergence, Note, What};
-use crate::score::{Deed, End, Ending, Kind, Operation, Score, Step, Via};
-
-/// How long the client may do nothing while the tape has it send something. Longer than its own time for an answer.
-const PATIENCE: Duration = Duration::from_secs(15);
+use crate::score::{Deed, End, Ending, Kind, Operation, Score, Via};
 
 /// How long the client may go on after the end of the tape, unjudged, to show what it holds back.
 const GRACE: Duration = Duration::from_secs(2);
@@ -46,25 +45,6 @@ pub(crate) struct Outcome {
     pub(crate) took: Duration,
 }
 
-/// What happens next, if nothing comes before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Act {
-    Step(usize),
-    Respond(Exchange),
-    Say(usize),
-    Upgrade,
-}
-
-/// When something is due and where it stands on the tape.
-#[derive(Clone, Copy, Debug)]
-struct Due {
-    at: Time,
-    order: usize,
-    /// Whether the client did it on the tape, so that it may well do it again by itself.
-    yields: bool,
-    act: Act,
-}
-
 /// See the module's text.
 pub(crate) struct Player<'a> {
     score: &'a Score,
@@ -72,10 +52,17 @@ pub(crate) struct Player<'a> {
     now: Time,
     /// How much later everything happens than on the tape.
     shift: Duration,
-    /// Which steps are done.
+    /// Which steps are done, and the first that is not.
     done: Vec<bool>,
+    head: usize,
     /// When each message of the tape's client arrived from ours, or was given up.
     arrived: Vec<Option<Time>>,
+    /// The first message that must arrive and has not.
+    missing: usize,
+    /// The messages with which the tape's client left its sessions.
+    leaves: Vec<usize>,
+    /// The deliveries that came with the response to a message, by that message.
+    riders: BTreeMap<usize, Vec<usize>>,
     /// The recorded session that the client is in; 0 for none.
     session: usize,
     /// The recorded connects of that session that are yet to come.
@@ -112,7 +99,11 @@ impl<'a> Player<'a> {
             now: score.begins,
             shift: Duration::ZERO,
             done: vec![false; score.steps.len()],
+            head: 0,
             arrived: vec![None; score.sent.len()],
+            missing: 0,
+            leaves: score.leaves(),
+            riders: score.riders(),
             session: 0,
             connects: VecDeque::new(),
             carriers: Carriers::default(),
@@ -159,6 +150,7 @@ impl<'a> Player<'a> {
 
     /// Lets the next thing happen; says whether there was one. At the end of the tape nothing more does, unless unjudged.
     fn advance(&mut self) -> bool {
+        self.catch_up();
         let act = self.next_act();
         let deadline = self.client.deadline().map(|(at, _)| at);
         let stall = self.stall();
@@ -183,167 +175,19 @@ impl<'a> Player<'a> {
 
     /// Whether there is something on the tape that has not come about.
     fn is_waited_for(&self) -> bool {
-        self.done.iter().any(|done| !done)
-            || self.score.sent.iter().zip(&self.arrived).any(|(sent, at)| sent.kind.is_expected() && at.is_none())
+        self.head < self.done.len() || self.missing < self.arrived.len()
     }
 
-    fn next_act(&self) -> Option<Due> {
-        let step = self.ready_step();
-        let answers = self.carriers.exchanges.iter().filter_map(|(exchange, open)| self.answer_due(*exchange, open));
-        let frames = self.carriers.frames.iter().enumerate().filter_map(|(position, frame)| {
-            let at = match frame.connect {
-                Some(connect) => self.held_until(connect, frame.at, frame.recorded)?,
-                None => frame.at,
-            };
-            Some(Due { at, order: frame.order, yields: false, act: Act::Say(position) })
-        });
-        let upgrade = self.carriers.opening.as_ref().and_then(|(_, number, at)| {
-            let upgrade = self.score.upgrades.get(*number)?;
-            let at = *at + (upgrade.settled - upgrade.at);
-            let is_settled = !matches!(upgrade.granted, crate::score::Granted::Open);
-            is_settled.then_some(Due { at, order: upgrade.order, yields: false, act: Act::Upgrade })
-        });
-        let mut due: Vec<Due> = step.into_iter().chain(answers).chain(frames).chain(upgrade).collect();
-        for due in &mut due {
-            due.at = due.at.max(self.now);
+    /// Steps over what is done and what has arrived.
+    fn catch_up(&mut self) {
+        while self.done.get(self.head) == Some(&true) {
+            self.head += 1;
         }
-        due.into_iter().min_by_key(|due| (due.at, due.order))
-    }
-
-    /// The first step that can be performed. A delivery that waits for the client may be overtaken by the answer to
-    /// something that the client has sent.
-    fn ready_step(&self) -> Option<Due> {
-        let mut behind = false;
-        for (number, step) in self.score.steps.iter().enumerate().filter(|(number, _)| !self.done[*number]) {
-            let at = match &step.deed {
-                Deed::Deliver { causes, .. } => match self.delivery_due(step).filter(|_| !behind || !causes.is_empty())
-                {
-                    Some(at) => at,
-                    None => {
-                        behind = true;
-                        continue;
-                    }
-                },
-                _ if behind => return None,
-                Deed::Lose { upgrade, .. } => self.loss_due(step, *upgrade)?,
-                Deed::Frame(_) if self.carriers.socket.is_some() => step.at + self.shift,
-                Deed::Frame(_) => return None,
-                // The application acts on what it has seen.
-                _ if self.carriers.exchanges.values().any(|open| !open.deliveries.is_empty()) => return None,
-                _ => step.at + self.shift,
-            };
-            let yields = matches!(step.deed, Deed::Lose { by: Side::Client, .. });
-            return Some(Due { at, order: step.order, yields, act: Act::Step(number) });
+        while let Some(sent) = self.score.sent.get(self.missing)
+            && (self.arrived[self.missing].is_some() || !sent.kind.is_expected())
+        {
+            self.missing += 1;
         }
-        None
-    }
-
-    /// When a delivery is due; `None` while what led to it has not arrived, or there is nothing to carry it.
-    fn delivery_due(&self, step: &Step) -> Option<Time> {
-        let Deed::Deliver { causes, via, session, .. } = &step.deed else { return None };
-        let carried = match self.carriers.socket {
-            Some(_) => true,
-            None => self.carriers.exchange_for(*via).is_some(),
-        };
-        if !carried || self.session < *session {
-            return None;
-        }
-        let mut due = if causes.is_empty() { step.at + self.shift } else { Time::ZERO };
-        for cause in causes {
-            due = due.max(self.arrived[*cause]? + (step.at - self.score.sent[*cause].at));
-        }
-        Some(due)
-    }
-
-    fn loss_due(&self, step: &Step, upgrade: usize) -> Option<Time> {
-        let due = step.at + self.shift;
-        match &self.carriers.socket {
-            Some(live) if live.upgrade == upgrade => {
-                let lived = step.at - self.score.upgrades[upgrade].settled;
-                Some(due.max(live.since + lived))
-            }
-            // The client has gone on to the next one, or will never have as many.
-            Some(_) => Some(due),
-            None if self.carriers.upgrades > upgrade && self.carriers.opening.is_none() => Some(due),
-            None => None,
-        }
-    }
-
-    /// When an exchange is due to be answered as on the tape.
-    fn answer_due(&self, exchange: Exchange, open: &Open) -> Option<Due> {
-        let (mut at, mut order, mut yields) = (Time::ZERO, 0, false);
-        for asked in &open.asked {
-            let (due, place) = match (&asked.own, asked.sent) {
-                (Some(_), _) => (asked.at, 0),
-                (None, Some(sent)) => {
-                    let sent = &self.score.sent[sent];
-                    let (ended, order, ending) = sent.ending.as_ref()?;
-                    yields |= matches!(ending, Ending::Broken(Side::Client, _));
-                    (asked.at + (*ended - sent.at), *order)
-                }
-                (None, None) => return None,
-            };
-            (at, order) = (at.max(due), order.max(place));
-        }
-        if open.is_connect() {
-            let riders = |step: &(usize, &Step)| {
-                let via = |sent| matches!(&step.1.deed, Deed::Deliver { via, .. } if *via == Via::Response(sent));
-                !self.done[step.0] && open.asked.iter().filter_map(|asked| asked.sent).any(via)
-            };
-            if self.score.steps.iter().enumerate().any(|step| riders(&step)) {
-                return None;
-            }
-            let connect = open.asked.iter().find_map(|asked| asked.sent);
-            at = match connect.filter(|_| open.deliveries.is_empty()) {
-                Some(connect) => {
-                    let recorded = self.score.sent[connect].ending.as_ref().map_or(Time::ZERO, |(at, ..)| *at);
-                    self.held_until(connect, at, recorded)?
-                }
-                None => self.now,
-            };
-        }
-        Some(Due { at, order, yields, act: Act::Respond(exchange) })
-    }
-
-    /// When a held connect is answered that would be at `at` if it were held for as long as on the tape. `None` if it was
-    /// held until the client left, and that is yet to come.
-    fn held_until(&self, connect: usize, at: Time, recorded: Time) -> Option<Time> {
-        let sent = &self.score.sent[connect];
-        let leaves = self.score.sent.iter().enumerate();
-        let left = leaves
-            .filter(|(_, leave)| leave.kind == Kind::Disconnect && leave.session == sent.session)
-            .find(|(_, leave)| leave.order > sent.order && leave.at <= recorded);
-        match left {
-            Some((number, leave)) => Some(self.arrived[number]? + (recorded - leave.at)),
-            None if sent.is_plain() => Some(self.carriers.let_go(at)),
-            // News of the session comes when it came.
-            None => Some(self.carriers.let_go(at.max(recorded + self.shift))),
-        }
-    }
-
-    /// What the client ought to have sent, or the step that nothing leads to, and until when it is waited for.
-    fn stall(&self) -> Option<(Time, Stalled)> {
-        let closed = self.client.is_closed();
-        let waits_to_retry = matches!(
-            self.client.deadline(),
-            Some((_, Timer::Bayeux(bayeux::Timer::Handshake | bayeux::Timer::Connect) | Timer::Unavailable))
-        );
-        if waits_to_retry && !closed {
-            return None;
-        }
-        let head = self.score.steps.iter().enumerate().find(|(number, _)| !self.done[*number]);
-        let reached = head.map_or(usize::MAX, |(_, step)| step.order);
-        let overdue =
-            self.score.sent.iter().enumerate().find(|(number, sent)| {
-                sent.kind.is_expected() && self.arrived[*number].is_none() && sent.order < reached
-            });
-        let is_blocked = || self.ready_step().is_none();
-        let (since, stalled) = match (overdue, head) {
-            (Some((number, sent)), _) => (self.progress.max(sent.at + self.shift), Stalled::Sent(number)),
-            (None, Some((number, _))) if is_blocked() => (self.progress, Stalled::Step(number)),
-            (None, Some(_) | None) => return None,
-        };
-        Some((if closed { self.now } else { (since + PATIENCE).max(self.now) }, stalled))
     }
 
     fn give_up(&mut self, stalled: Stalled) {
@@ -814,13 +658,6 @@ struct Room {
     /// The `data` of the last delivery.
     envelope: Value,
     events: BTreeMap<u64, Value>,
-}
-
-/// What does not come about.
-#[derive(Clone, Copy, Debug)]
-enum Stalled {
-    Sent(usize),
-    Step(usize),
 }
 
 /// The id that a reply of the tape gets: that of the live message if it echoes the recorded one.

@@ -174,6 +174,7 @@ fn perform(client: usize, score: &Score, namer: &mut Namer, replay: &mut Replay)
     let mut last = transcript.first().map_or(1, |event| event.line);
     for shown in compare_events(&recorded, &outcome.shown) {
         match shown {
+            Shown::Missing(event) if transcript[event].after_end => {}
             Shown::Missing(event) => {
                 last = transcript[event].line;
                 found(What::NotShown, last, Some(recorded[event].1.clone()), None, Vec::new());

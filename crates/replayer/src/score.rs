@@ -180,6 +180,8 @@ pub(crate) struct Recorded {
     pub(crate) value: Value,
     /// Which chat of the tape it belongs to, from 0.
     pub(crate) chat: usize,
+    /// Whether the chat had ended before. A client need not show it any more.
+    pub(crate) after_end: bool,
 }
 
 /// Everything about one client. See the module's text.
@@ -192,8 +194,7 @@ pub(crate) struct Score {
     pub(crate) sent: Vec<Sent>,
     pub(crate) upgrades: Vec<Upgrade>,
     pub(crate) steps: Vec<Step>,
-    /// What the client has to show: each index in the order of its first delivery, and once more if it was reused. What
-    /// follows the end of the chat is not shown.
+    /// What the client has to show: each index in the order of its first delivery, and once more if it was reused.
     pub(crate) transcript: Vec<Recorded>,
     /// How many chats the transcript is of. A chat whose beginning was not seen is asked for again, and may run all the same.
     pub(crate) chats: usize,
@@ -247,6 +248,23 @@ impl Score {
     pub(crate) fn resumes(&self) -> bool {
         let first = self.sent.iter().find(|sent| matches!(sent.kind, Kind::Chat(_)));
         first.is_some_and(|sent| sent.kind != Kind::Chat(Operation::RequestChat))
+    }
+
+    /// The messages with which the client left its sessions.
+    pub(crate) fn leaves(&self) -> Vec<usize> {
+        let sent = self.sent.iter().enumerate();
+        sent.filter(|(_, sent)| sent.kind == Kind::Disconnect).map(|(number, _)| number).collect()
+    }
+
+    /// The deliveries, as steps, that came with the response to a message, by that message.
+    pub(crate) fn riders(&self) -> BTreeMap<usize, Vec<usize>> {
+        let mut riders: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (number, step) in self.steps.iter().enumerate() {
+            if let Deed::Deliver { via: Via::Response(sent), .. } = step.deed {
+                riders.entry(sent).or_default().push(number);
+            }
+        }
+        riders
     }
 
     /// How often a chat was asked for.
@@ -567,10 +585,9 @@ impl Reader {
     fn event(&mut self, line: usize, chat: usize, event: &Event) -> Option<usize> {
         let index = event.index?;
         let value: Value = serde_json::from_str(event.raw().get()).ok()?;
-        let recorded = Recorded { line, index, value, chat };
+        let recorded = Recorded { line, index, value, chat, after_end: self.ended.contains(&chat) };
         let same = |known: &Recorded| known.chat == chat && known.index == index && known.value == recorded.value;
-        // Once a chat has ended, a client shows nothing more of it.
-        if self.ended.contains(&chat) || self.score.transcript.iter().any(same) {
+        if self.score.transcript.iter().any(same) {
             return None;
         }
         self.score.transcript.push(recorded.clone());

@@ -5,6 +5,7 @@ use std::future::pending;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
+use ::conformance::cases;
 use ::conformance::conclude::{CaseResult, conclude};
 use ::conformance::run::{Event, Outcome, Run, Settings};
 use protocol::time::Time;
@@ -22,7 +23,7 @@ use transport::tap::Tap;
 
 use super::progress::Progress;
 use super::select::Planned;
-use crate::live;
+use crate::live::{self, Stop};
 
 /// What one entry came to, and its tape if it ran.
 pub(super) struct Done {
@@ -38,6 +39,7 @@ pub(super) async fn run(
     seed: u64,
     jobs: usize,
     progress: &Progress,
+    stop: Stop,
 ) -> (Vec<Done>, bool) {
     let permits = Rc::new(Semaphore::new(jobs));
     let mut running = JoinSet::new();
@@ -49,7 +51,7 @@ pub(super) async fn run(
             (place, judge(planned, &settings, &endpoint, seed.wrapping_add(planned.number)).await)
         });
     }
-    let mut stop = std::pin::pin!(live::asked_to_end());
+    let mut stop = std::pin::pin!(stop.asked());
     let mut done = BTreeMap::new();
     let finished = loop {
         tokio::select! {
@@ -69,7 +71,7 @@ pub(super) async fn run(
     if finished {
         for (place, planned) in plan.iter().enumerate() {
             done.entry(place).or_insert_with(|| Done {
-                result: CaseResult::error(planned.case, planned.transport, "the runner failed"),
+                result: CaseResult::error(planned.entry.case, planned.entry.transport, "the runner failed"),
                 tape: None,
             });
         }
@@ -78,8 +80,8 @@ pub(super) async fn run(
 }
 
 async fn judge(planned: Planned, settings: &Settings, endpoint: &Endpoint, seed: u64) -> Done {
-    let Planned { case, transport, .. } = planned;
-    if let Some(why) = case.not_applicable(settings) {
+    let cases::Planned { case, transport, not_applicable } = planned.entry;
+    if let Some(why) = not_applicable {
         return Done { result: CaseResult::not_applicable(case, transport, why), tape: None };
     }
     let clock = Clock::start();
@@ -112,7 +114,7 @@ struct Witness {
 impl Witness {
     fn new(planned: &Planned, clock: &Clock, settings: &Settings, seed: u64) -> std::io::Result<Self> {
         let id = u128::from_ne_bytes(clock::random()?);
-        let mut env = BTreeMap::from([("transport".to_owned(), planned.transport.to_string())]);
+        let mut env = BTreeMap::from([("transport".to_owned(), planned.entry.transport.to_string())]);
         if let Some(service) = &settings.service {
             env.insert("service".to_owned(), service.clone());
         }
@@ -123,7 +125,7 @@ impl Witness {
             id: format!("{id:032x}"),
             key: Key::from_bytes(clock::random()?),
             source: Source::Live,
-            scenario: Some(planned.case.id.to_owned()),
+            scenario: Some(planned.entry.case.id.to_owned()),
             seed: Some(seed),
             env,
         });

@@ -1,6 +1,7 @@
 //! Which cases run: every case on every transport, unless patterns choose.
 
-use ::conformance::cases::{Case, cases};
+use ::conformance::cases;
+use ::conformance::run::Settings;
 use anyhow::anyhow;
 use protocol::wire::Transport;
 
@@ -9,25 +10,24 @@ use crate::exit::Failure;
 /// What is to run, in order.
 pub(super) type Plan = Vec<Planned>;
 
-/// One entry of a run: a case on a transport.
+/// One entry of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Planned {
     /// Its place in the table of all entries, so that its seed does not depend on what else runs.
     pub(super) number: u64,
-    pub(super) case: &'static Case,
-    pub(super) transport: Transport,
+    pub(super) entry: cases::Planned,
 }
 
 impl Planned {
-    pub(super) fn name(&self) -> String {
-        format!("{}@{}", self.case.id, self.transport)
+    fn name(&self) -> String {
+        format!("{}@{}", self.entry.case.id, self.entry.transport)
     }
 }
 
 /// Chooses entries by patterns over `ID@TRANSPORT` and by transports. Nothing chosen means everything.
-pub(super) fn plan(patterns: &[String], transports: &[Transport]) -> Result<Plan, Failure> {
-    let all = cases().iter().flat_map(|case| case.transports.iter().map(move |transport| (case, *transport)));
-    let all: Plan = (0..).zip(all).map(|(number, (case, transport))| Planned { number, case, transport }).collect();
+pub(super) fn plan(settings: &Settings, patterns: &[String], transports: &[Transport]) -> Result<Plan, Failure> {
+    let all = cases::plan(settings, &Transport::ALL);
+    let all: Plan = (0..).zip(all).map(|(number, entry)| Planned { number, entry }).collect();
     for pattern in patterns {
         if !all.iter().any(|planned| chooses(pattern, planned)) {
             let error = anyhow!("no case matches `{pattern}`");
@@ -36,7 +36,7 @@ pub(super) fn plan(patterns: &[String], transports: &[Transport]) -> Result<Plan
     }
     let wanted = |planned: &Planned| {
         (patterns.is_empty() || patterns.iter().any(|pattern| chooses(pattern, planned)))
-            && (transports.is_empty() || transports.contains(&planned.transport))
+            && (transports.is_empty() || transports.contains(&planned.entry.transport))
     };
     let plan: Plan = all.into_iter().filter(wanted).collect();
     if plan.is_empty() {
@@ -46,7 +46,7 @@ pub(super) fn plan(patterns: &[String], transports: &[Transport]) -> Result<Plan
 }
 
 fn chooses(pattern: &str, planned: &Planned) -> bool {
-    matches(pattern, &planned.name()) || matches(pattern, planned.case.id)
+    matches(pattern, &planned.name()) || matches(pattern, planned.entry.case.id)
 }
 
 /// Whether a text matches a pattern in which `*` stands for anything.
@@ -63,12 +63,14 @@ fn matches(pattern: &str, text: &str) -> bool {
 /// The case that shares the longest beginning with what was asked for.
 fn nearest(pattern: &str, all: &[Planned]) -> String {
     let common = |id: &str| id.bytes().zip(pattern.bytes()).take_while(|(a, b)| a == b).count();
-    let nearest = all.iter().map(|planned| planned.case.id).max_by_key(|id| common(id)).unwrap_or_default();
+    let nearest = all.iter().map(|planned| planned.entry.case.id).max_by_key(|id| common(id)).unwrap_or_default();
     format!("patterns match `ID@TRANSPORT` or `ID`, such as `{nearest}` or `chat.*@websocket`")
 }
 
 #[cfg(test)]
 mod tests {
+    use ::conformance::run::Agent;
+
     use super::*;
 
     #[test]
@@ -86,15 +88,20 @@ mod tests {
         }
     }
 
+    fn chosen(pattern: &str) -> Result<Plan, Failure> {
+        let settings = Settings { base: "/".to_owned(), service: None, agent: Agent::None };
+        plan(&settings, &[pattern.to_owned()], &[])
+    }
+
     #[test]
     fn an_id_alone_means_every_transport() {
-        let plan = plan(&["chat.request.starts".to_owned()], &[]).unwrap();
+        let plan = chosen("chat.request.starts").unwrap();
         assert_eq!(plan.len(), 2);
     }
 
     #[test]
     fn a_pattern_without_a_match_is_refused_with_the_nearest_case() {
-        let failure = plan(&["chat.request.begins".to_owned()], &[]).unwrap_err();
+        let failure = chosen("chat.request.begins").unwrap_err();
         assert!(failure.to_string().contains("`chat.request."), "{failure}");
     }
 }

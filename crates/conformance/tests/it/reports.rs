@@ -71,7 +71,9 @@ fn run_of(group: &str, defect: &str) -> Report {
 #[case("chat.end", "echo-lost")]
 #[case("bayeux.publish", "publish-unacknowledged")]
 fn a_failure_shows_its_evidence(#[case] group: &str, #[case] defect: &str) {
-    insta::assert_snapshot!(format!("text_{group}_{defect}"), text::render(&run_of(group, defect)));
+    insta::with_settings!({snapshot_suffix => format!("{group}-{defect}")}, {
+        insta::assert_snapshot!("evidence", text::render(&run_of(group, defect)));
+    });
 }
 
 #[test]

@@ -110,7 +110,8 @@ fn with_member(mut message: Value, name: &str, value: Value) -> Value {
     vec![if message["successful"] == true { with_member(message, "error", "".into()) } else { message }]
 }))]
 #[case::client_id_everywhere(Defect::named("clientId everywhere").told(|memory, message| {
-    let known = memory.clients.contains(&memory.client);
+    // With several sessions the defect would not know whose reply it is.
+    let known = memory.clients.len() == 1 && memory.clients.contains(&memory.client);
     let reply = message["successful"] == true && message["channel"] != "/meta/handshake" && known;
     let client = memory.client.clone();
     vec![if reply { with_member(message, "clientId", client.into()) } else { message }]

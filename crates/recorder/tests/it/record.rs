@@ -1,3 +1,5 @@
+//! A recording from end to end: real sockets, a real file, read back as a tape.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -3,3 +3,5 @@
 mod runs;
 mod replay;
 mod tamper;
+mod others;
+mod hostile;

@@ -285,6 +285,15 @@ fn a_repeated_delivery_is_shown_once() {
 }
 
 #[test]
+fn a_repeated_reply_changes_nothing() {
+    for channel in [SERVICE, "/meta/connect", "/meta/handshake"] {
+        let twice = |message: Value| vec![message.clone(), message];
+        let replay = change_nth(Transport::WebSocket, Side::Server, 0, is_reply_on(channel), twice);
+        assert_eq!(replay.divergences, [], "{}", replay.text(160));
+    }
+}
+
+#[test]
 fn a_forgotten_session_makes_the_client_handshake() {
     for transport in BOTH {
         let forget = |mut message: Value| {

@@ -1,3 +1,5 @@
+//! Frames by the book, cut anywhere, compressed, damaged.
+
 use flate2::{Compress, Compression, FlushCompress};
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The proxy between raw sockets: bytes unchanged, and each thing told once.
+
 use std::io::Write;
 
 use flate2::write::GzEncoder;
