@@ -36,9 +36,9 @@ pub(crate) struct Args {
         value_name = "NAME",
         default_value = "cometd-3.1",
         value_parser = PossibleValuesParser::new(Dialect::names())
-            .try_map(|name| Dialect::by_name(&name).ok_or("no such profile"))
+            .try_map(|name| Dialect::by_name(&name).map(Box::new).ok_or("no such profile"))
     )]
-    profile: Dialect,
+    profile: Box<Dialect>,
     /// Seed of ids and keys; drawn at random unless given.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let seed = live::seed(args.seed)?;
     live::runtime()?.block_on(async {
         let stop = Stop::listen()?;
-        let mut simulator = Simulator::listen(&args.listen, &args.service, args.profile.clone(), seed).await?;
+        let mut simulator = Simulator::listen(&args.listen, &args.service, Dialect::clone(&args.profile), seed).await?;
         live::announce(&simulator.url)?;
         let profile = &args.profile.name;
         let _ =
