@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod extensions;
+mod leniency;
 mod options;
 mod properties;
 
