@@ -1,5 +1,6 @@
 //! `tapestry serve`.
 
+use protocol::bayeux::dialect::Dialect;
 use rstest::rstest;
 
 use crate::harness::{Listening, run, shown};
@@ -44,4 +45,25 @@ fn survives_what_is_no_bayeux() {
     assert!(answers[3].1.contains(r#""error":"402::Unknown client""#), "{answers:?}");
     let (status, body) = serving.post("/handshake", HANDSHAKE);
     assert!(status == 200 && body.contains(r#""successful":true"#), "{status} {body}");
+}
+
+#[test]
+fn an_unknown_profile_is_a_usage_error_that_names_the_known_ones() {
+    let output = run(&["serve", "--profile", "cometd-9"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8_lossy(&output.stderr);
+    for name in Dialect::names() {
+        assert!(text.contains(name), "{text}");
+    }
+}
+
+#[rstest]
+#[case("cometd-2.9", "402::Unknown client")]
+#[case("cometd-4.0.4", "402::unknown_session")]
+#[case("cometd-5.0", "402::session_unknown")]
+fn speaks_as_the_profile_says(#[case] profile: &str, #[case] says: &str) {
+    let serving = Listening::start(&["serve", "--listen", "127.0.0.1:0", "--profile", profile]);
+    let (status, body) = serving.post("/connect", br#"[{"channel":"/meta/connect","clientId":"x","id":"1"}]"#);
+    assert_eq!(status, 200);
+    assert!(body.contains(says), "{body}");
 }

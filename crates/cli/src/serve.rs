@@ -4,6 +4,8 @@ use std::future::pending;
 use std::io::Write;
 use std::ops::ControlFlow;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use protocol::bayeux::dialect::Dialect;
 use protocol::time::Time;
 use protocol::wire::{Entry, Side};
 use simulator::gms::{Event, Gms, Settings};
@@ -28,6 +30,15 @@ pub(crate) struct Args {
     /// Name of the chat service; its channel is `/service/chatV2/NAME`.
     #[arg(long, value_name = "NAME", default_value = "customer-support", value_parser = input::service)]
     service: String,
+    /// Generation of CometD servers to behave like.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "cometd-3.1",
+        value_parser = PossibleValuesParser::new(Dialect::names())
+            .try_map(|name| Dialect::by_name(&name).map(Box::new).ok_or("no such profile"))
+    )]
+    profile: Box<Dialect>,
     /// Seed of ids and keys; drawn at random unless given.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -37,9 +48,11 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let seed = live::seed(args.seed)?;
     live::runtime()?.block_on(async {
         let stop = Stop::listen()?;
-        let mut simulator = Simulator::listen(&args.listen, &args.service, seed).await?;
+        let mut simulator = Simulator::listen(&args.listen, &args.service, Dialect::clone(&args.profile), seed).await?;
         live::announce(&simulator.url)?;
-        let _ = writeln!(anstream::stderr(), "service {}, seed {seed}; end with Ctrl-C", args.service);
+        let profile = &args.profile.name;
+        let _ =
+            writeln!(anstream::stderr(), "service {}, profile {profile}, seed {seed}; end with Ctrl-C", args.service);
         simulator.run(&mut Log, stop.asked()).await;
         Ok(Exit::Success)
     })
@@ -54,10 +67,10 @@ struct Simulator {
 }
 
 impl Simulator {
-    async fn listen(address: &str, service: &str, seed: u64) -> Result<Self, Failure> {
+    async fn listen(address: &str, service: &str, dialect: Dialect, seed: u64) -> Result<Self, Failure> {
         let listener = listener::bind(address).await.map_err(live::cannot_listen)?;
         let clock = Clock::start();
-        let settings = Settings { start_utc: clock.start_utc(), ..Settings::new(service) };
+        let settings = Settings { start_utc: clock.start_utc(), dialect, ..Settings::new(service) };
         let url = format!("http://{}{}", listener.local_addr(), settings.base);
         let carrier = Server::start(listener, settings.limits.bytes);
         Ok(Self { gms: Gms::new(settings, seed), carrier, clock, url })
@@ -78,7 +91,7 @@ pub(crate) struct Embedded {
 impl Embedded {
     /// Starts it on any free port of this machine. To be called on a local set.
     pub(crate) async fn start(service: &str, seed: u64) -> Result<Self, Failure> {
-        let mut simulator = Simulator::listen("127.0.0.1:0", service, seed).await?;
+        let mut simulator = Simulator::listen("127.0.0.1:0", service, Dialect::cometd_3_1(), seed).await?;
         let endpoint = simulator.url.parse().map_err(|error: InvalidEndpoint| Failure::internal(error))?;
         let running = tokio::task::spawn_local(async move { simulator.run(&mut Unseen, pending()).await });
         Ok(Self { endpoint, running })

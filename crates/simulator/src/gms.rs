@@ -166,7 +166,12 @@ impl Gms {
     /// Makes a fake GMS without sessions. The same seed gives the same ids, cookies and keys.
     #[must_use]
     pub fn new(settings: Settings, seed: u64) -> Self {
-        let bayeux = bayeux::Settings { base: settings.base, dialect: settings.dialect, limits: settings.limits };
+        let bayeux = bayeux::Settings {
+            dialect: settings.dialect,
+            limits: settings.limits,
+            start_utc: settings.start_utc,
+            ..bayeux::Settings::new(settings.base)
+        };
         Self {
             bayeux: bayeux::Server::new(bayeux, seed),
             chats: ChatServer::new(settings.gms, settings.services, settings.start_utc, seed),

@@ -42,6 +42,27 @@ pub fn is_pattern(channel: &str) -> bool {
     channel.ends_with("/*") || channel.ends_with("/**")
 }
 
+/// The patterns that match a channel, the widest last: of `/a/b` they are `/a/*`, `/a/**` and `/**` (BX-CH-05, BX-CH-06).
+#[must_use]
+pub fn patterns_of(channel: &str) -> Vec<String> {
+    let mut patterns = Vec::new();
+    let mut rest = channel;
+    while let Some((parent, _)) = rest.rsplit_once('/') {
+        if patterns.is_empty() {
+            patterns.push(format!("{parent}/*"));
+        }
+        patterns.push(format!("{parent}/**"));
+        rest = parent;
+    }
+    patterns
+}
+
+/// Whether a name or pattern stands for a channel.
+#[must_use]
+pub fn matches(pattern: &str, channel: &str) -> bool {
+    pattern == channel || patterns_of(channel).iter().any(|known| known == pattern)
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -66,5 +87,23 @@ mod tests {
     #[test]
     fn services_is_an_ordinary_channel() {
         assert!(is_service("/service/x") && !is_service("/services/x"));
+    }
+
+    #[rstest]
+    #[case("/foo/*", "/foo/a", true)]
+    #[case("/foo/*", "/foo", false)]
+    #[case("/foo/*", "/foo/a/b", false)]
+    #[case("/foo/*", "/foobar", false)]
+    #[case("/foo/**", "/foo/a", true)]
+    #[case("/foo/**", "/foo/a/b", true)]
+    #[case("/foo/**", "/foo", false)]
+    #[case("/foo/**", "/foobar", false)]
+    #[case("/**", "/x/y", true)]
+    #[case("/*", "/x", true)]
+    #[case("/*", "/x/y", false)]
+    #[case("/foo", "/foo", true)]
+    #[case("/Foo", "/foo", false)]
+    fn matches_as_patterns_do(#[case] pattern: &str, #[case] channel: &str, #[case] hit: bool) {
+        assert_eq!(matches(pattern, channel), hit, "{pattern} {channel}");
     }
 }

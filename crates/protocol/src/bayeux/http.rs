@@ -1,4 +1,5 @@
-//! How Bayeux rides on HTTP: paths, headers and the browser cookie (Bayeux 6.1, 8.1; CometD's habits).
+//! How Bayeux rides on HTTP: paths, headers, forms, callbacks and the browser cookie (Bayeux 6.1, 6.2, 8.1; CometD's
+//! habits).
 
 use crate::bayeux::batch::Batch;
 use crate::bayeux::channel;
@@ -55,6 +56,48 @@ pub fn response(messages: &[Message]) -> Response {
         headers: Headers::new().with("Content-Type", CONTENT_TYPE),
         body: Batch::array(messages).into_bytes(),
     }
+}
+
+/// The media type of a form (Bayeux 6.1.1).
+pub const FORM_TYPE: &str = "application/x-www-form-urlencoded";
+
+/// The parameter that carries messages in a form or in the query of callback-polling.
+pub const MESSAGE_PARAMETER: &str = "message";
+
+/// The 200 response of callback-polling: a call of the function with one array (Bayeux 6.2.2).
+#[must_use]
+pub fn callback_response(callback: &str, messages: &[Message]) -> Response {
+    Response {
+        status: 200,
+        headers: Headers::new().with("Content-Type", "text/javascript;charset=UTF-8"),
+        body: format!("{callback}({})", Batch::array(messages)).into_bytes(),
+    }
+}
+
+/// Whether a callback name is harmless: letters, digits and `._-`, as many as allowed (BX-CP-05).
+#[must_use]
+pub fn is_callback(name: &str, limit: usize) -> bool {
+    (1..=limit).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+/// The values of a parameter in a form, in order.
+#[must_use]
+pub fn form_values(form: &[u8], name: &str) -> Vec<String> {
+    form_urlencoded::parse(form).filter(|(n, _)| n == name).map(|(_, value)| value.into_owned()).collect()
+}
+
+/// The values of a parameter in the query of a target, in order.
+#[must_use]
+pub fn query_values(target: &str, name: &str) -> Vec<String> {
+    let query = target.split_once('?').map_or("", |(_, query)| query);
+    form_values(query.as_bytes(), name)
+}
+
+/// The media type that a request announces for its body, in lower case and without parameters.
+#[must_use]
+pub fn media_type(headers: &Headers) -> Option<String> {
+    let value = headers.get("content-type")?;
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
 /// The cookies of one origin, in the order in which they were first set. Attributes are not interpreted: the jar lives as
@@ -137,5 +180,41 @@ mod tests {
         let request = request("/", &[], &cookies);
         assert_eq!(cookie(&request.headers, BROWSER_COOKIE), Some("b1"));
         assert_eq!(cookie(&request.headers, "lb"), None);
+    }
+
+    #[rstest]
+    #[case("cb1", true)]
+    #[case("_cometd_jsonp_1", true)]
+    #[case("a.b-c", true)]
+    #[case("", false)]
+    #[case("a(b", false)]
+    #[case("<script>", false)]
+    fn takes_harmless_callbacks(#[case] name: &str, #[case] harmless: bool) {
+        assert_eq!(is_callback(name, 64), harmless, "{name}");
+    }
+
+    #[test]
+    fn bounds_the_length_of_a_callback() {
+        assert!(is_callback(&"a".repeat(64), 64) && !is_callback(&"a".repeat(65), 64));
+    }
+
+    #[test]
+    fn reads_parameters_in_order_and_decodes_them() {
+        let target = "/cometd?jsonp=cb&message=%5B%5D&message=%7B%22a%22%3A%22x+y%22%7D";
+        assert_eq!(query_values(target, MESSAGE_PARAMETER), ["[]", r#"{"a":"x y"}"#]);
+        assert_eq!(query_values(target, "jsonp"), ["cb"]);
+        assert_eq!(query_values("/cometd", "jsonp"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn calls_the_function_with_an_array() {
+        let response = callback_response("cb1", &[Message::draft("/a").finish()]);
+        assert_eq!(response.body, br#"cb1([{"channel":"/a"}])"#);
+    }
+
+    #[test]
+    fn reads_the_media_type_without_its_parameters() {
+        let headers = Headers::new().with("content-type", "Application/JSON; charset=UTF-8");
+        assert_eq!(media_type(&headers).as_deref(), Some("application/json"));
     }
 }

@@ -1,4 +1,4 @@
-//! The Bayeux server machine: what CometD 3.1 does on the wire, without an application.
+//! The Bayeux server machine: what CometD does on the wire in any of its [dialects](crate::bayeux::dialect).
 //!
 //! ```text
 //! handshake --> session --first connect, answered at once--> connected --next connect--> held
@@ -11,15 +11,25 @@
 //! The layer above is an application such as the chat server. It takes [`Event::Published`] out and answers with
 //! [`Server::deliver`] while it is still draining: the messages of one request are worked off one by one, each only when
 //! the outputs of the one before it are drained, so that the events that a request causes go back with its replies.
+//! Broadcast channels need no application: whoever subscribed gets what is published.
 //!
-//! What it deliberately does not have: broadcast channels. The chat API uses service channels alone, so a subscription to
-//! anything else is refused by policy, and a publish to anything else is acknowledged and reaches nobody.
+//! Clients come by WebSocket, long-polling and callback-polling. Events name the last two by one word, since they are
+//! one way of polling over HTTP.
+//!
+//! What it deliberately does not have: lazy messages and channel listeners, which only an application inside the server
+//! could ask for; and unconnected publishes, which no CometD allows.
 
+mod channels;
+mod delivery;
+mod extension;
 mod http;
 mod malformed;
 mod meta;
+mod queue;
 mod session;
+mod settings;
 mod socket;
+mod subscription;
 mod work;
 
 #[cfg(test)]
@@ -27,40 +37,21 @@ mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+use self::channels::Channels;
 use self::session::{Carrier, HeldOn, Session};
+pub use self::settings::{Bounds, Cors, Policy, Settings};
 use self::work::Work;
-use crate::bayeux::batch::{Batch, Limits};
+use crate::bayeux::batch::Batch;
 use crate::bayeux::channel;
-use crate::bayeux::dialect::Dialect;
-use crate::bayeux::http::response;
+use crate::bayeux::dialect::Timing;
 use crate::bayeux::message::{ClientId, Message};
 use crate::machine::{Input, Machine, Output};
 use crate::mint::Mint;
 use crate::time::Time;
-use crate::wire::{Exchange, Response, Socket, Transport, Wire};
-
-/// Settings of a server.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Path of the CometD servlet, such as `/genesys/cometd`.
-    pub base: String,
-    /// How it words and times what it says.
-    pub dialect: Dialect,
-    /// How much it takes from a client at once.
-    pub limits: Limits,
-}
-
-impl Settings {
-    /// A CometD 3.1 server with its default settings.
-    #[must_use]
-    pub fn new(base: impl Into<String>) -> Self {
-        Self { base: base.into(), dialect: Dialect::cometd_3_1(), limits: Limits::default() }
-    }
-}
+use crate::wire::{Exchange, Socket, Transport, Wire};
 
 /// Names a session towards the layer above and in logs. Never reused, and no secret, unlike the clientId.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,11 +124,16 @@ pub enum Timer {
 pub struct Server {
     settings: Settings,
     mint: Mint,
+    /// The moment of the last input or command.
+    now: Time,
     last_session: u64,
     sessions: BTreeMap<SessionId, Session>,
     by_client: BTreeMap<ClientId, SessionId>,
+    channels: Channels,
     /// The open WebSockets and the session whose messages each has carried.
     sockets: BTreeMap<Socket, Option<SessionId>>,
+    /// The allowed origins of open exchanges, for the CORS headers of their answers.
+    origins: BTreeMap<Exchange, String>,
     work: Option<Work>,
     outputs: VecDeque<Output<Event>>,
 }
@@ -149,10 +145,13 @@ impl Server {
         Self {
             settings,
             mint: Mint::new(seed, 1),
+            now: Time::ZERO,
             last_session: 0,
             sessions: BTreeMap::new(),
             by_client: BTreeMap::new(),
+            channels: Channels::default(),
             sockets: BTreeMap::new(),
+            origins: BTreeMap::new(),
             work: None,
             outputs: VecDeque::new(),
         }
@@ -160,27 +159,34 @@ impl Server {
 
     /// Sends an event to a session, subscribed or not (BX-SVC-03).
     ///
-    /// On a WebSocket it goes out at once, and is lost if the socket is gone. On long-polling it goes back with the
-    /// request that caused it, else with the held connect, else it waits for the next request.
+    /// On a WebSocket it goes out at once; if the socket is gone the dialect says whether it is lost. On long-polling it
+    /// goes back with the request that caused it, else with the held connect, else it waits for the next request. What
+    /// must travel with connects alone always waits for one.
     ///
     /// # Errors
     ///
     /// [`Misuse::NoSession`]
     pub fn deliver(&mut self, now: Time, to: SessionId, channel: &str, data: Box<RawValue>) -> Result<(), Misuse> {
+        if !self.sessions.contains_key(&to) {
+            return Err(Misuse::NoSession);
+        }
+        self.now = now;
         let event = Message::draft(channel).with_raw("data", data).finish();
-        let session = self.sessions.get_mut(&to).ok_or(Misuse::NoSession)?;
-        let working = self.work.as_ref().filter(|work| work.session == Some(to));
-        let socket = match (working.and_then(Work::socket), session.carrier) {
-            (Some(socket), _) | (None, Carrier::Socket(socket)) => socket,
-            (None, Carrier::Http) => {
-                session.queue.push(event);
-                if working.is_none() {
-                    self.release(now, to, Vec::new());
-                }
-                return Ok(());
-            }
-        };
-        self.text(socket, &[event]);
+        let within = self.work.as_ref().and_then(|work| work.within(to));
+        self.carry(now, to, event, within);
+        Ok(())
+    }
+
+    /// Changes how the connects of one session are timed; with `None` as its transport's are. The reply to its next
+    /// connect tells it.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::NoSession`]
+    pub fn retime(&mut self, id: SessionId, timing: Option<Timing>) -> Result<(), Misuse> {
+        let session = self.sessions.get_mut(&id).ok_or(Misuse::NoSession)?;
+        session.timing = timing;
+        session.owes_advice = true;
         Ok(())
     }
 
@@ -192,22 +198,24 @@ impl Server {
     /// [`Misuse::NoSession`]
     pub fn disconnect(&mut self, now: Time, id: SessionId) -> Result<(), Misuse> {
         let session = self.sessions.get(&id).ok_or(Misuse::NoSession)?;
-        let message = Message::draft(channel::DISCONNECT).with("successful", true).finish();
-        match session.carrier {
+        let (carrier, holds) = (session.carrier, session.held.is_some());
+        self.now = now;
+        let mut rest = vec![self.farewell()];
+        match carrier {
             Carrier::Socket(socket) => {
-                self.text(socket, &[message]);
+                self.text(socket, &rest);
+                rest.clear();
                 self.leave(now, id, Vec::new());
             }
-            Carrier::Http if session.held.is_some() => self.leave(now, id, vec![message]),
-            Carrier::Http => {
-                if let Some(session) = self.sessions.get_mut(&id) {
-                    session.queue.push(message);
-                }
+            Carrier::LongPolling | Carrier::CallbackPolling if holds => {
+                self.leave(now, id, std::mem::take(&mut rest));
             }
+            Carrier::LongPolling | Carrier::CallbackPolling => {}
         }
-        let left_over = self.remove(id, Closed::ByServer);
+        let queued = self.remove(id, Closed::ByServer);
         if let Some(work) = self.work.as_mut().filter(|work| work.session == Some(id)) {
-            work.left_over.extend(left_over);
+            work.left_over.extend(queued);
+            work.left_over.extend(rest);
         }
         Ok(())
     }
@@ -219,9 +227,16 @@ impl Server {
     /// [`Misuse::NoSession`]
     pub fn forget(&mut self, id: SessionId) -> Result<(), Misuse> {
         let session = self.sessions.get_mut(&id).ok_or(Misuse::NoSession)?;
+        let carrier = session.carrier;
         if let Some(held) = session.held.take() {
-            let reply = self.unknown_session(channel::CONNECT, held.id.as_ref()).finish();
-            self.answer_connect(id, held.on, vec![reply]);
+            let reply = [self.unknown_session(channel::CONNECT, held.answer.id.as_ref()).finish()];
+            match (held.on, carrier) {
+                (HeldOn::Exchange { exchange, callback, .. }, _) => {
+                    self.answer(exchange, callback.as_deref(), &reply, None);
+                }
+                (HeldOn::Socket, Carrier::Socket(socket)) => self.text(socket, &reply),
+                (HeldOn::Socket, Carrier::LongPolling | Carrier::CallbackPolling) => {}
+            }
         }
         self.remove(id, Closed::Forgotten);
         Ok(())
@@ -248,58 +263,47 @@ impl Server {
         self.outputs.push_back(Output::Event(event));
     }
 
-    fn respond(&mut self, exchange: Exchange, response: Response) {
-        self.outputs.push_back(Output::Wire(Wire::Response(exchange, response)));
+    /// Wall time, in milliseconds since the epoch.
+    fn utc_ms(&self) -> i64 {
+        self.settings.start_utc.saturating_add(i64::try_from(self.now.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// Sends one frame, unless the socket is gone: then what was to be sent is lost (CometD 3.1).
+    /// The messages as they go out: with the time of day, where that extension is installed.
+    fn stamped(&self, messages: &[Message]) -> Vec<Message> {
+        if !self.settings.dialect.options.extensions.timestamp {
+            return messages.to_vec();
+        }
+        let timestamp = extension::timestamp(self.utc_ms());
+        messages.iter().map(|message| extension::with_member(message, "timestamp", &timestamp)).collect()
+    }
+
+    /// Sends one frame if there is anything to send and the socket is there.
     fn text(&mut self, socket: Socket, messages: &[Message]) {
-        if self.sockets.contains_key(&socket) {
-            let text = Batch::array(messages);
+        if !messages.is_empty() && self.sockets.contains_key(&socket) {
+            let text = Batch::array(&self.stamped(messages));
             self.outputs.push_back(Output::Wire(Wire::Text(socket, text)));
         }
     }
 
-    /// Answers a connect where it is held, the reply last.
-    fn answer_connect(&mut self, id: SessionId, on: HeldOn, messages: Vec<Message>) {
-        match on {
-            HeldOn::Exchange { exchange, .. } => self.respond(exchange, response(&messages)),
-            HeldOn::Socket => {
-                if let Some(Carrier::Socket(socket)) = self.sessions.get(&id).map(|session| session.carrier) {
-                    self.text(socket, &messages);
-                }
-            }
+    /// Sends events, as many in one frame as the operator allows.
+    fn frames(&mut self, socket: Socket, events: &[Message]) {
+        for events in events.chunks(self.settings.dialect.options.messages_per_frame.max(1)) {
+            self.text(socket, events);
         }
-    }
-
-    /// Answers the held connect, if there is one, with what is queued and `before` ahead of the reply.
-    fn release(&mut self, now: Time, id: SessionId, before: Vec<Message>) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let Some(held) = session.held.take() else { return };
-        let mut messages = std::mem::take(&mut session.queue);
-        messages.extend(before);
-        messages.push(held.reply());
-        session.expires = Some(now + session.grace);
-        self.answer_connect(id, held.on, messages);
-    }
-
-    /// Releases the held connect of a session that ends (BX-DC-03).
-    fn leave(&mut self, now: Time, id: SessionId, before: Vec<Message>) {
-        if let Some(held) = self.sessions.get_mut(&id).and_then(|session| session.held.as_mut()) {
-            held.advice = Some(meta::advice_to_stop());
-        }
-        self.release(now, id, before);
     }
 
     /// Takes a session out and gives what was still queued for it.
     fn remove(&mut self, id: SessionId, why: Closed) -> Vec<Message> {
-        let Some(session) = self.sessions.remove(&id) else { return Vec::new() };
+        let Some(mut session) = self.sessions.remove(&id) else { return Vec::new() };
         self.by_client.remove(&session.client_id);
+        for name in &session.subscriptions {
+            self.channels.unsubscribe(name, id, self.now);
+        }
         for bound in self.sockets.values_mut().filter(|bound| **bound == Some(id)) {
             *bound = None;
         }
         self.emit(Event::SessionClosed(id, why));
-        session.queue
+        session.queue.export(None)
     }
 
     fn handle_due(&mut self, now: Time) {
@@ -312,14 +316,20 @@ impl Server {
         for id in due {
             match self.sessions.get(&id).and_then(Session::deadline) {
                 Some((_, Timer::Hold)) => self.release(now, id, Vec::new()),
-                Some((_, Timer::Expiry)) => drop(self.remove(id, Closed::Expired)),
+                Some((_, Timer::Expiry)) => self.expire(now, id),
                 None => {}
             }
         }
     }
 
-    fn default_grace(&self) -> Duration {
-        Duration::from_millis(self.settings.dialect.interval_ms.saturating_add(self.settings.dialect.max_interval_ms))
+    /// A session that expires under a connect that is held takes its socket with it.
+    fn expire(&mut self, now: Time, id: SessionId) {
+        let session = self.sessions.get_mut(&id);
+        let held = session.and_then(|session| Some((session.held.take()?.expires?.1, session.carrier)));
+        self.remove(id, Closed::Expired);
+        if let Some((reason, Carrier::Socket(socket))) = held {
+            self.close(now, socket, 1000, &reason);
+        }
     }
 }
 
@@ -332,6 +342,7 @@ impl Machine for Server {
         while self.work.is_some() {
             self.step();
         }
+        self.now = now;
         self.handle_due(now);
         let Input::Wire(wire) = input else { return };
         match wire {

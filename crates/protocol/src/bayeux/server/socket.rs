@@ -2,7 +2,7 @@
 
 use crate::bayeux::batch::Limits;
 use crate::bayeux::server::http::{Place, container};
-use crate::bayeux::server::malformed::{self, Verdict};
+use crate::bayeux::server::malformed::{self, Habits, Verdict};
 use crate::bayeux::server::session::{Carrier, HeldOn};
 use crate::bayeux::server::work::{Via, Work};
 use crate::bayeux::server::{Event, Rejected, Server};
@@ -12,15 +12,24 @@ use crate::wire::{Close, Headers, Request, Socket, Transport, Wire};
 
 impl Server {
     pub(super) fn handle_upgrade(&mut self, socket: Socket, request: &Request) {
+        let protocol = self.settings.dialect.options.web_socket_protocol.as_deref();
+        let asked = |wanted: &str| {
+            request.headers.all("sec-websocket-protocol").flat_map(|field| field.split(',')).any(|p| p.trim() == wanted)
+        };
+        let offered = self.settings.dialect.offers(Transport::WebSocket.name());
         let refusal = match self.place(request) {
-            Place::Base => None,
-            Place::BelowBase => Some((Rejected::Method, container(400, "Unknown Bayeux Transport"))),
+            Place::Base if offered && protocol.is_none_or(asked) => None,
+            Place::Base | Place::BelowBase => Some((Rejected::Method, container(400, "Unknown Bayeux Transport"))),
             Place::Elsewhere => Some((Rejected::Path, container(404, "Not Found"))),
         };
         match refusal {
             None => {
+                let headers = match protocol {
+                    Some(protocol) => Headers::new().with("Sec-WebSocket-Protocol", protocol),
+                    None => Headers::new(),
+                };
                 self.sockets.insert(socket, None);
-                self.outputs.push_back(Output::Wire(Wire::Upgraded(socket, Headers::new())));
+                self.outputs.push_back(Output::Wire(Wire::Upgraded(socket, headers)));
             }
             Some((why, response)) => {
                 self.emit(Event::Rejected(Transport::WebSocket, why));
@@ -35,16 +44,17 @@ impl Server {
         }
         let limits = self.settings.limits;
         let limits = Limits { bytes: limits.bytes.min(self.settings.dialect.web_socket_limit), ..limits };
-        let (code, reason) = match malformed::read(text.as_bytes(), &limits) {
-            Ok(messages) => {
-                self.work = Some(Work::new(now, Via::Socket(socket), messages));
-                return;
-            }
-            Err(Verdict::Nothing) => return,
-            Err(Verdict::NotJson) => (1011, "not a batch of messages"),
-            Err(Verdict::Fault) => (1011, "protocol violation"),
-            Err(Verdict::TooLarge) => (1009, "message too large"),
-        };
+        let (code, reason) =
+            match malformed::read(text.as_bytes(), &limits, Habits::of_frame(&self.settings.dialect.malformed)) {
+                Ok(messages) => {
+                    self.work = Some(Work::new(now, Via::Socket(socket), messages));
+                    return;
+                }
+                Err(Verdict::Nothing | Verdict::EmptyArray) => return,
+                Err(Verdict::NotJson(_)) => (1011, "not a batch of messages"),
+                Err(Verdict::Fault) => (1011, "protocol violation"),
+                Err(Verdict::TooLarge) => (1009, "message too large"),
+            };
         self.emit(Event::Rejected(Transport::WebSocket, Rejected::Malformed));
         self.close(now, socket, code, reason);
     }

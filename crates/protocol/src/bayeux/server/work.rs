@@ -1,15 +1,18 @@
 //! A request in work: its messages one by one, then its replies in one piece.
 //!
 //! The order inside is CometD's: events before the replies to what caused them, on long-polling in one array, on a
-//! WebSocket one frame for each event and then one for all replies.
+//! WebSocket in frames of their own ahead of one for all replies. Only the reply to a handshake comes first.
 
 use std::collections::VecDeque;
 
 use crate::bayeux::channel;
-use crate::bayeux::http;
+use crate::bayeux::dialect::{BatchSession, BatchedSocket};
 use crate::bayeux::message::Message;
+use crate::bayeux::server::extension::{Ext, Timesync, copy_without};
 use crate::bayeux::server::http::container;
-use crate::bayeux::server::{Event, Rejected, Server, SessionId, malformed};
+use crate::bayeux::server::malformed::{self, Fault};
+use crate::bayeux::server::session::{Carrier, Held, HeldOn, Session};
+use crate::bayeux::server::{Event, Rejected, Server, SessionId};
 use crate::secret::Secret;
 use crate::time::Time;
 use crate::wire::{Exchange, Socket, Transport};
@@ -21,35 +24,67 @@ pub(super) enum Via {
         exchange: Exchange,
         /// The browser cookie of the request.
         browser: Option<Secret>,
+        /// Whether it has an `Origin`, as requests of pages from elsewhere have.
+        has_origin: bool,
+        /// The function to call, if it came by callback-polling.
+        callback: Option<String>,
     },
     Socket(Socket),
 }
 
 impl Via {
+    /// The transport as events name it; callback-polling counts as long-polling there.
     pub(super) const fn transport(&self) -> Transport {
         match self {
             Self::Http { .. } => Transport::LongPolling,
             Self::Socket(_) => Transport::WebSocket,
         }
     }
+
+    pub(super) const fn carrier(&self) -> Carrier {
+        match self {
+            Self::Http { callback: None, .. } => Carrier::LongPolling,
+            Self::Http { callback: Some(_), .. } => Carrier::CallbackPolling,
+            Self::Socket(socket) => Carrier::Socket(*socket),
+        }
+    }
+}
+
+/// The request that an event of its own session came up in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Within {
+    /// The handshake that opened the session.
+    Handshake,
+    Http,
+    Socket(Socket),
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Work {
     pub(super) now: Time,
     pub(super) via: Via,
-    /// Whether the request held more than one message; then a connect over HTTP is not held (CometD #721).
+    /// Whether the request held more than one message.
     pub(super) batched: bool,
     waiting: VecDeque<Message>,
-    /// Whose request it is, by its first message that named a session of the sender.
+    /// Whose request it is.
     pub(super) session: Option<SessionId>,
+    /// Whether a message was looked at for whose request it is.
+    looked: bool,
+    /// Whether it opened the session.
+    pub(super) opened: bool,
     /// What was queued for a session that the request ended.
     pub(super) left_over: Vec<Message>,
     pub(super) replies: Vec<Message>,
+    /// What is sent on the socket behind the replies.
+    pub(super) afterwards: Vec<Message>,
     /// The browser cookie to set.
     pub(super) new_browser: Option<Secret>,
-    /// Whether a connect of this request is held, so that the exchange stays open.
-    pub(super) held: bool,
+    /// Whether a connect of this request is held, and behind how many replies.
+    pub(super) held: Option<usize>,
+    /// Whether a connect of this request is answered with it.
+    pub(super) connected: bool,
+    /// The batch of the `ack` extension that a reply of this request closed.
+    pub(super) closed_batch: Option<u64>,
 }
 
 impl Work {
@@ -60,10 +95,15 @@ impl Work {
             batched: messages.len() > 1,
             waiting: messages.into(),
             session: None,
+            looked: false,
+            opened: false,
             left_over: Vec::new(),
             replies: Vec::new(),
+            afterwards: Vec::new(),
             new_browser: None,
-            held: false,
+            held: None,
+            connected: false,
+            closed_batch: None,
         }
     }
 
@@ -72,6 +112,25 @@ impl Work {
             Via::Socket(socket) => Some(socket),
             Via::Http { .. } => None,
         }
+    }
+
+    pub(super) const fn exchange(&self) -> Option<Exchange> {
+        match self.via {
+            Via::Http { exchange, .. } => Some(exchange),
+            Via::Socket(_) => None,
+        }
+    }
+
+    /// What of this request an event for the session comes up in; nothing if it is another's request.
+    pub(super) fn within(&self, session: SessionId) -> Option<Within> {
+        if self.session != Some(session) {
+            return None;
+        }
+        Some(match self.via {
+            _ if self.opened => Within::Handshake,
+            Via::Http { .. } => Within::Http,
+            Via::Socket(socket) => Within::Socket(socket),
+        })
     }
 }
 
@@ -90,86 +149,188 @@ impl Server {
     }
 
     fn process(&mut self, work: &mut Work, message: &Message) -> Result<Option<Message>, Fault> {
-        let Some(name) = message.channel().filter(|_| !malformed::is_faulty(message)) else { return Err(Fault) };
+        let timesync = self.timesync_of(message);
+        if let Some(error) = malformed::check(message, &self.settings.dialect)? {
+            return Ok(Some(self.failure(message, error).finish()));
+        }
+        let name = message.channel().unwrap_or_default();
         if name == channel::HANDSHAKE {
-            return Ok(Some(self.handshake(work, message)));
+            return self.handshake(work, message, timesync).map(Some);
         }
-        let Some(session) = self.own_session(work, message) else {
-            return Ok(Some(self.unknown_session_of(message)));
+        let Some(session) = self.sender(work, message) else {
+            return Ok(Some(self.with_ext(self.unknown_session_of(message), message, false, timesync)));
         };
-        if !malformed::is_routable(name) {
-            return Err(Fault);
+        if name == channel::CONNECT {
+            return self.connect(work, session, message, timesync);
         }
-        Ok(match name {
-            channel::CONNECT => self.connect(work, session, message),
-            channel::DISCONNECT => Some(self.end(work, session, message)),
-            channel::SUBSCRIBE => Some(self.subscribe(message)?),
-            channel::UNSUBSCRIBE => Some(self.unsubscribe(message)?),
-            _ => Some(self.publish(session, name, message)),
-        })
+        let mut acks = false;
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.active_at = work.now;
+            acks = session.queue.acks();
+        }
+        let reply = match name {
+            channel::DISCONNECT => self.end(work, session, message),
+            channel::SUBSCRIBE => self.subscribe(session, message)?,
+            channel::UNSUBSCRIBE => self.unsubscribe(session, message)?,
+            _ => return self.publish(work, session, name, message).map(Some),
+        };
+        Ok(Some(self.with_ext(reply, message, acks, timesync)))
     }
 
-    /// The session that a message names, if it is the sender's own: over HTTP the browser cookie must match (CometD
-    /// #608), on a WebSocket no other live session may have used the socket, and one request speaks for one session.
-    fn own_session(&mut self, work: &mut Work, message: &Message) -> Option<SessionId> {
-        let id = self.session(message.client_id()?)?;
-        let session = self.sessions.get(&id)?;
-        let own = match &work.via {
-            Via::Http { browser, .. } => session.browser.is_some() && session.browser == *browser,
-            Via::Socket(socket) => match self.sockets.get_mut(socket) {
-                Some(Some(bound)) => *bound == id,
-                Some(free) => {
-                    *free = Some(id);
-                    true
-                }
-                None => false,
-            },
-        };
-        if !own || work.session.is_some_and(|other| other != id) {
-            return None;
+    /// What the `timesync` extension is asked, if it is installed.
+    fn timesync_of(&self, message: &Message) -> Option<Timesync> {
+        self.settings.dialect.options.extensions.timesync.then(|| Timesync::parse(message, self.utc_ms())).flatten()
+    }
+
+    /// The reply to a meta message with what the extensions add. Once events are acknowledged, every one has an `ext`, if
+    /// an empty one.
+    fn with_ext(&self, reply: Message, to: &Message, acks: bool, timesync: Option<Timesync>) -> Message {
+        let mut ext = Ext::default();
+        if acks {
+            ext.present();
         }
-        work.session = Some(id);
-        Some(id)
+        if let Some(answer) = timesync.and_then(|timesync| timesync.answer(self.utc_ms()))
+            && channel::is_meta(to.channel().unwrap_or_default())
+        {
+            ext.set("timesync", answer);
+        }
+        ext.add_to(copy_without(&reply, &["ext"])).finish()
+    }
+
+    /// The session that a message speaks for, if it is the sender's own: over HTTP the browser cookie must match (CometD
+    /// #608), on a WebSocket no other live session may have used the socket.
+    fn sender(&mut self, work: &mut Work, message: &Message) -> Option<SessionId> {
+        let named = message.client_id().and_then(|client| self.session(client));
+        let sender = match &work.via {
+            Via::Http { browser, .. } => {
+                let own = named.filter(|id| self.answers_to(*id, browser.as_ref()));
+                let current = work.session.filter(|id| self.sessions.contains_key(id));
+                match self.settings.dialect.validation.batch_session {
+                    BatchSession::First => current.or(own),
+                    BatchSession::Latest => own.or(current),
+                    BatchSession::Named if work.looked => current.filter(|id| named == Some(*id)),
+                    BatchSession::Named => own,
+                }
+            }
+            Via::Socket(socket) => {
+                let bound_only = self.settings.dialect.options.handshake_per_socket;
+                match self.sockets.get_mut(socket)? {
+                    Some(bound) => named.filter(|id| id == bound),
+                    free if !bound_only => {
+                        *free = named;
+                        named
+                    }
+                    _ => None,
+                }
+            }
+        };
+        work.looked = true;
+        if sender.is_some() {
+            work.session = sender;
+        }
+        sender
+    }
+
+    fn answers_to(&self, id: SessionId, browser: Option<&Secret>) -> bool {
+        let owner = self.sessions.get(&id).and_then(|session| session.browser.as_ref());
+        !self.settings.dialect.browser.owns_sessions || (owner.is_some() && owner == browser)
     }
 
     fn finish(&mut self, mut work: Work) {
-        let mut messages = std::mem::take(&mut work.left_over);
-        if work.held
-            && matches!(work.via, Via::Http { .. })
-            && let Some(id) = work.session
-        {
-            if self.sessions.get(&id).is_some_and(|session| !session.queue.is_empty()) {
+        let holds = work.held.is_some();
+        if holds && work.socket().is_none() {
+            // The exchange stays open, and whatever else it asked for is not answered.
+            if let Some(id) = work.session
+                && self.sessions.get(&id).is_some_and(|session| session.queue.has_new())
+            {
                 self.release(work.now, id, Vec::new());
             }
             return;
         }
-        if let Some(session) = work.session.and_then(|id| self.sessions.get_mut(&id)) {
-            messages.extend(std::mem::take(&mut session.queue));
-            session.touch(work.now);
+        let mut events = std::mem::take(&mut work.left_over);
+        events.extend(self.events_for(&work));
+        if work.opened && self.settings.dialect.options.deliver_during_handshake && !events.is_empty() {
+            work.replies = work
+                .replies
+                .iter()
+                .map(|reply| copy_without(reply, &[]).with("x-messages", events.len()).finish())
+                .collect();
         }
-        match work.via {
-            Via::Http { exchange, .. } => {
-                messages.extend(work.replies);
-                let mut response = http::response(&messages);
-                if let Some(browser) = &work.new_browser {
-                    let cookie = format!("{}={};Path=/;HttpOnly", http::BROWSER_COOKIE, browser.expose());
-                    response.headers = response.headers.with("Set-Cookie", &cookie);
-                }
-                self.respond(exchange, response);
+        match work.via.clone() {
+            Via::Http { exchange, callback, .. } => {
+                let replies = std::mem::take(&mut work.replies);
+                let messages = if work.opened { [replies, events].concat() } else { [events, replies].concat() };
+                let cookie = work.new_browser.as_ref();
+                self.answer(exchange, callback.as_deref(), &messages, cookie);
             }
             Via::Socket(socket) => {
-                for message in messages {
-                    self.text(socket, &[message]);
+                let replies = self.replies_now(&mut work);
+                if work.opened {
+                    self.text(socket, &replies);
+                    self.frames(socket, &events);
+                } else {
+                    self.frames(socket, &events);
+                    self.text(socket, &replies);
                 }
-                if !work.replies.is_empty() {
-                    self.text(socket, &work.replies);
-                }
+                self.text(socket, &work.afterwards);
+            }
+        }
+        // What must travel with a connect waits for the one that is held, if there is one.
+        if let Some(id) = work.session
+            && self.sessions.get(&id).is_some_and(|session| self.by_connect_only(session) && session.queue.has_new())
+        {
+            self.release(work.now, id, Vec::new());
+        }
+    }
+
+    /// The queued events that go out with the replies of a request.
+    fn events_for(&mut self, work: &Work) -> Vec<Message> {
+        let dialect = &self.settings.dialect;
+        let rides = dialect.options.deliver_during_handshake;
+        let in_handshake = rides
+            || (work.socket().is_some() && dialect.events.before_connect && !dialect.options.meta_connect_deliver_only);
+        let puts_off = work.opened || work.connected || dialect.disconnects.messages_put_expiry_off;
+        let Some(session) = work.session.and_then(|id| self.sessions.get(&id)) else { return Vec::new() };
+        let due = if work.opened { in_handshake } else { work.connected || !self.by_connect_only(session) };
+        let Some(session) = work.session.and_then(|id| self.sessions.get_mut(&id)) else { return Vec::new() };
+        if puts_off {
+            session.touch(work.now);
+        }
+        let closed = if work.opened && rides { session.queue.close_batch() } else { work.closed_batch };
+        if due { session.queue.export(closed) } else { Vec::new() }
+    }
+
+    /// The replies that a frame is sent with at once: where a connect of the same frame is held, the dialect says what
+    /// becomes of the others.
+    fn replies_now(&mut self, work: &mut Work) -> Vec<Message> {
+        let mut replies = std::mem::take(&mut work.replies);
+        let held = work.session.and_then(|id| self.sessions.get_mut(&id)).and_then(|session| session.held.as_mut());
+        let (Some(in_front), Some(held)) = (work.held, held) else { return replies };
+        match self.settings.dialect.connects.batched_socket {
+            BatchedSocket::Sent => replies,
+            BatchedSocket::Lost => Vec::new(),
+            BatchedSocket::Withheld => {
+                held.behind = replies.split_off(in_front.min(replies.len()));
+                held.before = replies;
+                Vec::new()
             }
         }
     }
 
+    /// Whether events of the session travel with connect replies alone.
+    pub(super) fn by_connect_only(&self, session: &Session) -> bool {
+        let asked = self.settings.dialect.options.meta_connect_deliver_only;
+        asked || session.queue.acks() || session.carrier == Carrier::CallbackPolling
+    }
+
     /// Ends the whole request as CometD does when its own code throws. What was executed stays executed.
     fn fail(&mut self, work: &Work) {
+        if let Some(session) = work.session.and_then(|id| self.sessions.get_mut(&id))
+            && matches!(&session.held, Some(Held { on: HeldOn::Exchange { exchange, .. }, .. }) if Some(*exchange) == work.exchange())
+        {
+            session.held = None;
+            session.touch(work.now);
+        }
         self.emit(Event::Rejected(work.via.transport(), Rejected::Protocol));
         match work.via {
             Via::Http { exchange, .. } => self.respond(exchange, container(500, "Server Error")),
@@ -177,7 +338,3 @@ impl Server {
         }
     }
 }
-
-/// A message that makes CometD throw.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fault;
