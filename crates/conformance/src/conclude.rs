@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use protocol::bayeux::batch::{Batch, Limits};
-use protocol::bayeux::message::Message;
+use protocol::bayeux::batch::Batch;
 use protocol::time::Time;
 use protocol::wire::{Entry, Side, Transport, Wire};
 
@@ -251,7 +250,7 @@ fn witnesses(mut frames: Vec<Frame>, counted: &[(usize, &Entry)]) -> Vec<Witness
 }
 
 fn witness(frame: Frame, entry: &Entry) -> Option<Witness> {
-    let message = frame.message.and_then(|position| messages(&entry.wire).into_iter().nth(position));
+    let message = frame.message.and_then(|position| Batch::carried(&entry.wire).into_iter().nth(position));
     let text = message.as_ref().map_or_else(|| head(&entry.wire), |message| message.text().to_owned());
     Some(Witness {
         entry: frame.entry.checked_add(1)?,
@@ -268,24 +267,6 @@ fn cut(text: &str) -> String {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
     }
-}
-
-/// The messages that an entry carries; none if it carries no batch.
-fn messages(wire: &Wire) -> Vec<Message> {
-    let body = match wire {
-        Wire::Request(_, request) | Wire::Upgrade(_, request) => request.body.as_slice(),
-        Wire::Response(_, response) | Wire::Refused(_, response) => response.body.as_slice(),
-        Wire::Text(_, text) => text.as_bytes(),
-        Wire::Broken(..)
-        | Wire::Upgraded(..)
-        | Wire::Binary(..)
-        | Wire::Ping(..)
-        | Wire::Pong(..)
-        | Wire::Close(..)
-        | Wire::Lost(..) => return Vec::new(),
-    };
-    let limits = Limits { bytes: usize::MAX, ..Limits::default() };
-    Batch::parse(body, &limits).map(|batch| batch.messages).unwrap_or_default()
 }
 
 /// What an entry is, apart from its messages.

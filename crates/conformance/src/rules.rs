@@ -13,8 +13,9 @@ mod chats;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use protocol::bayeux::batch::Batch;
 use protocol::violation::Violation;
-use protocol::wire::{Entry, Wire};
+use protocol::wire::Entry;
 
 use self::conversation::{Conversation, Seen};
 use crate::requirements::{Binds, Catalogue, Requirement};
@@ -117,13 +118,7 @@ pub fn survey(entries: &[Entry]) -> Judgement {
 
 /// The text of a message of an entry, as it stands there.
 pub(crate) fn message_text(entry: &Entry, position: usize) -> Option<String> {
-    let body = match &entry.wire {
-        Wire::Request(_, request) => request.body.as_slice(),
-        Wire::Response(_, response) => response.body.as_slice(),
-        Wire::Text(_, text) => text.as_bytes(),
-        _ => return None,
-    };
-    Some(conversation::parse(body).ok()?.messages.get(position)?.text().to_owned())
+    Batch::carried(&entry.wire).get(position).map(|message| message.text().to_owned())
 }
 
 /// What is broken: one rule is broken by one message, or one entry, once, whatever the number of places.

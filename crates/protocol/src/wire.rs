@@ -185,6 +185,23 @@ pub enum Wire {
 }
 
 impl Wire {
+    /// What could hold messages: the body of a request or response, or a text.
+    #[must_use]
+    pub const fn carried(&self) -> Option<&[u8]> {
+        match self {
+            Self::Request(_, request) | Self::Upgrade(_, request) => Some(request.body.as_slice()),
+            Self::Response(_, response) | Self::Refused(_, response) => Some(response.body.as_slice()),
+            Self::Text(_, text) => Some(text.as_bytes()),
+            Self::Broken(..)
+            | Self::Upgraded(..)
+            | Self::Binary(..)
+            | Self::Ping(..)
+            | Self::Pong(..)
+            | Self::Close(..)
+            | Self::Lost(..) => None,
+        }
+    }
+
     /// The exchange that this belongs to, if it is HTTP.
     #[must_use]
     pub const fn exchange(&self) -> Option<Exchange> {

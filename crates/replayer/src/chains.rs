@@ -98,8 +98,7 @@ fn unit(located: &Located) -> Unit {
         Wire::Text(_, text) => Some(text.as_bytes()),
         _ => None,
     };
-    let limits = Limits { bytes: usize::MAX, messages: usize::MAX, ..Limits::default() };
-    let batch = body.and_then(|body| Batch::parse(body, &limits).ok()).map(|batch| {
+    let batch = body.and_then(|body| Batch::parse(body, &Limits::TAKEN).ok()).map(|batch| {
         let line = |position: usize| located.inner.get(position).copied().unwrap_or(located.line);
         batch.messages.into_iter().enumerate().map(|(position, message)| (line(position), message)).collect()
     });

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
+use protocol::bayeux::batch::Batch;
 use protocol::bayeux::channel;
 use protocol::bayeux::message::{ClientId, Message, MessageId};
 use protocol::chat;
@@ -19,7 +20,6 @@ use protocol::wire::{Entry, Exchange, Headers, Side, Socket, Wire};
 
 use crate::gms::Gms;
 use crate::history::SERVICE;
-use crate::link::messages;
 use crate::pair::Pair;
 
 /// What a correct client keeps, whatever server and network do.
@@ -320,7 +320,7 @@ impl Judge {
             Wire::Text(..) => self.count(entry.at)?,
             _ => {}
         }
-        for message in messages(&entry.wire) {
+        for message in Batch::carried(&entry.wire) {
             self.on_message_sent(entry.at, carrier, &message)?;
         }
         Ok(())
@@ -415,7 +415,7 @@ impl Judge {
 
     fn on_received(&mut self, entry: &Entry) {
         let Some(carrier) = Carrier::of(&entry.wire) else { return };
-        let messages = messages(&entry.wire);
+        let messages = Batch::carried(&entry.wire);
         if !messages.is_empty() {
             self.offered.clear();
         }

@@ -14,7 +14,6 @@ use std::time::Duration;
 use protocol::time::Time;
 use protocol::wire::{Exchange, Failure, Headers, Response, Side, Socket, Wire};
 
-pub(crate) use self::fault::messages;
 pub use self::fault::{Fault, Rule, Unit};
 
 /// How the network behaves when nothing is wrong.

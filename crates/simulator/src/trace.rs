@@ -7,11 +7,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use protocol::bayeux::batch::Batch;
 use protocol::bayeux::http::BROWSER_COOKIE;
 use protocol::wire::{Entry, Headers, Wire};
 use serde_json::Value;
-
-use crate::link::messages;
 
 /// Prints entries, in order.
 #[must_use]
@@ -22,7 +21,7 @@ pub fn render(entries: &[Entry]) -> String {
         let head = symbols.head(&entry.wire);
         // Writing to a text cannot fail.
         let _ = writeln!(trace, "{:>9} {} {head}", entry.at.to_string(), entry.from.arrow());
-        for message in messages(&entry.wire) {
+        for message in Batch::carried(&entry.wire) {
             let shown = match serde_json::from_str(message.text()) {
                 Ok(value) => symbols.value("", value).to_string(),
                 Err(_) => format!("<{} bytes>", message.text().len()),

@@ -392,8 +392,7 @@ impl Conversation {
 }
 
 pub(super) fn parse(body: &[u8]) -> Result<Batch, Malformed> {
-    // Tokens are longer than what they replace, so the bounds of a live peer do not hold here.
-    Batch::parse(body, &Limits { bytes: usize::MAX, messages: usize::MAX, ..Limits::default() })
+    Batch::parse(body, &Limits::TAKEN)
 }
 
 /// A form holds messages too (BX-LP-02), but not as its body.

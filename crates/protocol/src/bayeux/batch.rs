@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::bayeux::message::Message;
+use crate::wire::Wire;
 
 /// How much is taken from a peer at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,12 @@ pub struct Limits {
     pub depth: usize,
     /// Messages in one body or frame.
     pub messages: usize,
+}
+
+impl Limits {
+    /// For reading again what was taken before, such as a tape, whose tokens are longer than what they replace: only the
+    /// nesting is bounded.
+    pub const TAKEN: Self = Self { bytes: usize::MAX, depth: 64, messages: usize::MAX };
 }
 
 impl Default for Limits {
@@ -122,6 +129,13 @@ impl Batch {
                 Err(Malformed::NotMessages)
             }
         }
+    }
+
+    /// The messages that something on the wire carries; none if it carries no batch.
+    #[must_use]
+    pub fn carried(wire: &Wire) -> Vec<Message> {
+        let batch = wire.carried().and_then(|body| Self::parse(body, &Limits::TAKEN).ok());
+        batch.map(|batch| batch.messages).unwrap_or_default()
     }
 
     /// The text of an array of messages, each as it stands.

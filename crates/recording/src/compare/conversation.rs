@@ -113,8 +113,7 @@ impl Reader {
         if body.is_empty() {
             return;
         }
-        let limits = Limits { bytes: usize::MAX, messages: usize::MAX, ..Limits::default() };
-        let Ok(batch) = Batch::parse(body, &limits) else {
+        let Ok(batch) = Batch::parse(body, &Limits::TAKEN) else {
             let text = Node::Text(String::from_utf8_lossy(body).into_owned());
             let node = Node::Object(vec![("not messages".to_owned(), text)]);
             let seen = Seen { line: located.line, from, channel: String::new(), node };

@@ -164,8 +164,7 @@ impl Sent {
 
 /// The messages that the live client sent together.
 pub(super) fn messages(body: &[u8]) -> Vec<Message> {
-    let limits = Limits { bytes: usize::MAX, messages: usize::MAX, ..Limits::default() };
-    Batch::parse(body, &limits).map(|batch| batch.messages).unwrap_or_default()
+    Batch::parse(body, &Limits::TAKEN).map(|batch| batch.messages).unwrap_or_default()
 }
 
 /// A response with messages.

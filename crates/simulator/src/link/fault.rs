@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::bayeux::batch::{Batch, Limits};
-use protocol::bayeux::message::Message;
+use protocol::bayeux::batch::Batch;
 use protocol::wire::{Side, Wire};
 use serde_json::Value;
 
@@ -67,11 +66,11 @@ impl Unit {
             Self::Any => true,
             Self::From(side) => *side == from,
             Self::Channel(side, channel) => {
-                *side == from && messages(wire).iter().any(|message| message.channel() == Some(channel))
+                *side == from && Batch::carried(wire).iter().any(|message| message.channel() == Some(channel))
             }
             Self::Operation(name) => {
                 from == Side::Client
-                    && messages(wire).iter().any(|message| {
+                    && Batch::carried(wire).iter().any(|message| {
                         message
                             .value("data")
                             .is_some_and(|data| data.get("operation").and_then(Value::as_str) == Some(name))
@@ -80,19 +79,6 @@ impl Unit {
             Self::Upgrade => matches!(wire, Wire::Upgrade(..)),
         }
     }
-}
-
-/// The messages that something on the wire carries; none if it carries no batch.
-pub(crate) fn messages(wire: &Wire) -> Vec<Message> {
-    let body = match wire {
-        Wire::Request(_, request) => request.body.as_slice(),
-        Wire::Response(_, response) => response.body.as_slice(),
-        Wire::Text(_, text) => text.as_bytes(),
-        _ => return Vec::new(),
-    };
-    Batch::parse(body, &Limits { bytes: usize::MAX, ..Limits::default() })
-        .map(|batch| batch.messages)
-        .unwrap_or_default()
 }
 
 /// A fault and when it strikes.
