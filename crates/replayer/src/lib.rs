@@ -1,7 +1,7 @@
 //! Plays the server side of a recording to the live chat client, in virtual time, and reports where the client diverges
 //! from the one on the tape.
 //!
-//! [`replay`] is all there is to call. Inside, `chains` finds the clients on a tape, `score` reads what each of them and
+//! [`replay()`] is all there is to call. Inside, `chains` finds the clients on a tape, `score` reads what each of them and
 //! its server did, `player` performs it again, and `difference` says what counts as the same: [`SET_ASIDE`] lists all that
 //! two correct clients may do differently. `report` prints the outcome.
 //!
