@@ -28,6 +28,10 @@ use crate::time::Time;
 use crate::violation::Violation;
 use crate::wire::{Transport, Wire};
 
+/// The longest time that advice is followed literally: a year. Longer ones only lead to the end of [`Time`], where
+/// everything is due at once.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
+
 /// Settings of a client.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -338,7 +342,7 @@ impl Client {
             self.advice
                 .timeout
                 .and_then(|timeout| u64::try_from(timeout).ok())
-                .map_or(self.config.default_timeout, Duration::from_millis)
+                .map_or(self.config.default_timeout, |millis| Duration::from_millis(millis).min(LONGEST))
         };
         let id = self.next_id();
         let message = Message::draft(channel::CONNECT)
@@ -359,7 +363,7 @@ impl Client {
 
     /// The wait that the advice asks for; `None` if it says not to come back (BX-ADV-11).
     fn interval(&self) -> Option<Duration> {
-        u64::try_from(self.advice.interval.unwrap_or(0)).ok().map(Duration::from_millis)
+        u64::try_from(self.advice.interval.unwrap_or(0)).ok().map(|millis| Duration::from_millis(millis).min(LONGEST))
     }
 
     /// Forgets the session and handshakes after the advised interval, longer after failures.
