@@ -3,6 +3,7 @@
 mod live_run;
 mod progress;
 mod select;
+mod silence;
 
 use std::fs;
 use std::io::Write;
