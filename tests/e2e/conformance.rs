@@ -116,3 +116,22 @@ fn an_expectation_that_is_not_met_fails_the_run() {
     let output = run(&["conformance", "--target", &serving.url, "--case", "bayeux.meta.id-echoed", "--expect", file]);
     assert_eq!(output.status.code(), Some(1), "{}", shown(&output));
 }
+
+#[test]
+fn known_departures_of_the_simulator_are_expected_of_a_choice_of_cases_too() {
+    let output = run(&["conformance", "--case", "bayeux.handshake.*", "--transport", "websocket"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!((output.status.code(), end(&text)[1]), (Some(0), "PASS: complete and as expected (exit 0)"), "{text}");
+    assert!(text.contains(" 1 deviation, ") && text.contains("expected departures: "), "{text}");
+}
+
+#[test]
+fn what_was_found_is_told_even_if_it_cannot_be_kept() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("result.json")).unwrap();
+    let report = folder.path().to_str().unwrap();
+    let output = run(&["conformance", "--case", "bayeux.meta.id-echoed", "--report", report]);
+    let text = shown(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("2 cases: 2 pass, ") && text.contains("error: failed to write `"), "{text}");
+}

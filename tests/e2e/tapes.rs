@@ -100,3 +100,12 @@ fn a_changed_message_is_a_divergence_and_a_difference() {
     let text = String::from_utf8(compare.stdout).unwrap();
     assert!(compare.status.code() == Some(1) && text.contains("sentMessage"), "{text}");
 }
+
+#[test]
+fn a_reader_who_has_gone_does_not_change_the_exit_code() {
+    let file = fixture("ok/torn.tape.jsonl");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = tapestry(&["check", &file]).stdout(Stdio::from(writer)).output().unwrap();
+    assert_eq!(shown(&output), "exit 3\n----- stdout\n----- stderr\n");
+}

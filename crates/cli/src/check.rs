@@ -6,6 +6,7 @@ use ::conformance::check::check;
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure};
+use crate::output;
 use crate::tapes::{self, Format};
 
 /// Check whether recorded conversations break a rule, on either side.
@@ -28,13 +29,13 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         let report = check(&tapes::read(file)?);
         let name = file.display().to_string();
         match args.format {
-            Format::Text => tapes::print(&report.text(&name))?,
+            Format::Text => output::print(&report.text(&name))?,
             Format::Json => reports.push(report.json(&name)),
         }
         exit = exit.worse(Exit::from_code(report.exit_code()));
     }
     if args.format == Format::Json {
-        tapes::print_json(&json!(reports))?;
+        output::print_json(&json!(reports))?;
     }
     Ok(exit)
 }

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use recording::compare::{compare, render};
 
 use crate::exit::{Exit, Failure};
+use crate::output;
 use crate::tapes::{self, Format};
 
 /// Compare two tapes and print each pair of messages that differs. Prints nothing if none does.
@@ -31,8 +32,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let differences = compare(&tapes::read(&args.before)?, &tapes::read(&args.after)?);
     match args.format {
-        Format::Text => tapes::print(&render::text(&differences, tapes::WIDTH))?,
-        Format::Json => tapes::print_json(&render::json(&differences))?,
+        Format::Text => output::print(&render::text(&differences, tapes::WIDTH))?,
+        Format::Json => output::print_json(&render::json(&differences))?,
     }
     Ok(if differences.is_empty() { Exit::Success } else { Exit::Unexpected })
 }

@@ -3,6 +3,7 @@
 mod live_run;
 mod progress;
 mod select;
+mod silence;
 
 use std::fs;
 use std::io::Write;
@@ -19,12 +20,11 @@ use transport::client;
 use transport::clock::Clock;
 use transport::endpoint::Endpoint;
 
-use self::live_run::Done;
 use self::progress::Progress;
 use crate::exit::{Exit, Failure};
 use crate::live::Stop;
 use crate::serve::Embedded;
-use crate::{files, input, live};
+use crate::{files, input, live, output};
 
 /// How many cases run at once against a server on this machine.
 const JOBS_ON_LOOPBACK: usize = 8;
@@ -130,16 +130,13 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         took: clock.now().since(protocol::time::Time::ZERO),
         command: command(args),
     };
+    let (results, tapes): (Vec<_>, Vec<_>) = done.into_iter().map(|done| (done.result, done.tape)).unzip();
+    let report = Report::new(about, results, cut, &target.expectations, &today);
+    // What was found is told even if it cannot be kept.
+    output::print(&text::render(&report))?;
     if let Some(folder) = &folder {
-        folder.keep_tapes(&done)?;
+        folder.keep(&report, &tapes)?;
     }
-    let report =
-        Report::new(about, done.into_iter().map(|done| done.result).collect(), cut, &target.expectations, &today);
-    if let Some(folder) = &folder {
-        folder.keep_report(&report)?;
-    }
-    let mut out = anstream::stdout();
-    write!(out, "{}", text::render(&report)).context("failed to write to stdout").map_err(Failure::internal)?;
     Ok(Exit::from_code(report.exit().0.code()))
 }
 
@@ -209,20 +206,17 @@ impl Folder {
         Ok(Self(path.to_path_buf()))
     }
 
-    fn keep_tapes(&self, done: &[Done]) -> Result<(), Failure> {
-        for done in done {
-            if let Some(tape) = &done.tape {
-                let name = done.result.name().replace('@', ".");
-                files::write(&self.0.join("tapes").join(format!("{name}.tape.jsonl")), tape)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn keep_report(&self, report: &Report) -> Result<(), Failure> {
+    /// Writes the report, and the tape of each entry of it that ran.
+    fn keep(&self, report: &Report, tapes: &[Option<Vec<u8>>]) -> Result<(), Failure> {
         files::write(&self.0.join("result.json"), json::render(report).as_bytes())?;
         let junit = junit::render(report).context("failed to render junit.xml").map_err(Failure::internal)?;
         files::write(&self.0.join("junit.xml"), junit.as_bytes())?;
+        for (result, tape) in report.results.iter().zip(tapes) {
+            if let Some(tape) = tape {
+                let name = result.name().replace('@', ".");
+                files::write(&self.0.join("tapes").join(format!("{name}.tape.jsonl")), tape)?;
+            }
+        }
         let _ = writeln!(anstream::stderr(), "report in {}", self.0.display());
         Ok(())
     }

@@ -7,6 +7,7 @@ mod exit;
 mod files;
 mod input;
 mod live;
+mod output;
 mod record;
 mod replay;
 mod serve;

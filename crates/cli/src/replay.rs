@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::exit::{Exit, Failure};
+use crate::output;
 use crate::tapes::{self, Format};
 
 /// Play the server side of a tape to the chat client and list where it does something else than the client on the tape.
@@ -21,8 +22,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let replay = replayer::replay(&tapes::read(&args.file)?);
     match args.format {
-        Format::Text => tapes::print(&replay.text(tapes::WIDTH))?,
-        Format::Json => tapes::print_json(&replay.json())?,
+        Format::Text => output::print(&replay.text(tapes::WIDTH))?,
+        Format::Json => output::print_json(&replay.json())?,
     }
     Ok(Exit::from_code(replay.exit_code()))
 }

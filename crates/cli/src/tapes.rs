@@ -1,12 +1,10 @@
-//! Tapes from files, and how the commands that judge them print.
+//! Tapes from files, and how the commands that judge them may print.
 
-use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Error};
+use anyhow::Error;
 use clap::ValueEnum;
 use recording::tape::{ReadError, Tape};
-use serde_json::Value;
 
 use crate::exit::Failure;
 use crate::files;
@@ -30,14 +28,4 @@ pub(crate) fn read(path: &Path) -> Result<Tape, Failure> {
         let hint = error.hint();
         Failure::usage(Error::new(error).context(format!("`{}`", path.display()))).hint(hint)
     })
-}
-
-/// Prints a result on stdout.
-pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    write!(anstream::stdout(), "{text}").context("failed to write to stdout").map_err(Failure::internal)
-}
-
-/// Prints a result for a program on stdout.
-pub(crate) fn print_json(value: &Value) -> Result<(), Failure> {
-    print(&format!("{value:#}\n"))
 }

@@ -84,6 +84,14 @@ impl CaseResult {
         Self::unjudged(case, transport, Kind::NotApplicable, why)
     }
 
+    /// The result of a case that is not worth a try, because of what others came to.
+    #[must_use]
+    pub fn blocked(case: &'static Case, transport: Transport, root: &str, says: &str) -> Self {
+        let mut result = Self::unjudged(case, transport, Kind::Blocked, says);
+        result.reason = result.reason.map(|reason| Reason { root: Some(root.to_owned()), ..reason });
+        result
+    }
+
     /// The result of a case that could not be driven to its end, by a fault of the suite.
     #[must_use]
     pub fn error(case: &'static Case, transport: Transport, says: &str) -> Self {

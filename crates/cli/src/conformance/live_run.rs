@@ -1,5 +1,6 @@
 //! Runs entries against a real server, several at once. What crosses the wire is redacted before it is judged or kept.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::ops::ControlFlow;
@@ -23,6 +24,7 @@ use transport::tap::Tap;
 
 use super::progress::Progress;
 use super::select::Planned;
+use super::silence::Silence;
 use crate::live::{self, Stop};
 
 /// What one entry came to, and its tape if it ran.
@@ -42,13 +44,15 @@ pub(super) async fn run(
     stop: Stop,
 ) -> (Vec<Done>, bool) {
     let permits = Rc::new(Semaphore::new(jobs));
+    let silence = Rc::new(RefCell::new(Silence::default()));
     let mut running = JoinSet::new();
     for (place, planned) in plan.iter().copied().enumerate() {
-        let (permits, settings, endpoint) = (Rc::clone(&permits), settings.clone(), endpoint.clone());
+        let (permits, silence) = (Rc::clone(&permits), Rc::clone(&silence));
+        let (settings, endpoint) = (settings.clone(), endpoint.clone());
         running.spawn_local(async move {
             // Nobody closes the semaphore.
             let _permit = permits.acquire().await;
-            (place, judge(planned, &settings, &endpoint, seed.wrapping_add(planned.number)).await)
+            (place, judge(planned, &settings, &endpoint, seed.wrapping_add(planned.number), &silence).await)
         });
     }
     let mut stop = std::pin::pin!(stop.asked());
@@ -79,10 +83,20 @@ pub(super) async fn run(
     (done.into_values().collect(), finished)
 }
 
-async fn judge(planned: Planned, settings: &Settings, endpoint: &Endpoint, seed: u64) -> Done {
+async fn judge(
+    planned: Planned,
+    settings: &Settings,
+    endpoint: &Endpoint,
+    seed: u64,
+    silence: &RefCell<Silence>,
+) -> Done {
     let cases::Planned { case, transport, not_applicable } = planned.entry;
     if let Some(why) = not_applicable {
         return Done { result: CaseResult::not_applicable(case, transport, why), tape: None };
+    }
+    if silence.borrow().is_certain(transport) {
+        let says = "no case before came to a session or a refusal over this transport: the server says nothing";
+        return Done { result: CaseResult::blocked(case, transport, "the handshake", says), tape: None };
     }
     let clock = Clock::start();
     let mut witness = match Witness::new(&planned, &clock, settings, seed) {
@@ -100,6 +114,7 @@ async fn judge(planned: Planned, settings: &Settings, endpoint: &Endpoint, seed:
         Some(outcome) => conclude(&outcome, &redacted),
         None => CaseResult::error(case, transport, "the run said nothing at its end"),
     };
+    silence.borrow_mut().learn(&result);
     Done { result, tape: Some(tape) }
 }
 

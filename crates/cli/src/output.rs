@@ -1,0 +1,22 @@
+//! What goes to stdout, for whoever still reads it.
+
+use std::io::{ErrorKind, Write};
+
+use anyhow::Context;
+use serde_json::Value;
+
+use crate::exit::Failure;
+
+/// Prints a result. A reader who has gone, such as `head`, has seen enough: the exit code says what was found all the same.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("failed to write to stdout").map_err(Failure::internal),
+    }
+}
+
+/// Prints a result for a program.
+pub(crate) fn print_json(value: &Value) -> Result<(), Failure> {
+    print(&format!("{value:#}\n"))
+}
