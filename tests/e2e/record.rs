@@ -82,3 +82,12 @@ fn an_upstream_that_is_no_url_is_a_usage_error() {
     let folder = TempDir::new().unwrap();
     insta::assert_snapshot!(refusal(&["record", "--upstream", "gms:8080", "-o", "x"], &folder));
 }
+
+#[test]
+fn a_password_in_a_url_is_refused_and_not_repeated() {
+    for url in ["http://ann:hunter2@gms/x", "ftp://ann:hunter2@gms/x", "ann:hunter2@gms"] {
+        let output = run(&["record", "--upstream", url, "-o", "x"]);
+        let text = shown(&output);
+        assert!(output.status.code() == Some(2) && !text.contains("hunter2"), "{text}");
+    }
+}

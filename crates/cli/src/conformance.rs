@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// URL of the server's CometD servlet.
-    #[arg(long, value_name = "URL", value_parser = input::url)]
+    #[arg(long, value_name = "URL", value_parser = input::Url)]
     target: Option<Endpoint>,
     /// Name of a chat service to open chats on; without one only Bayeux is checked.
     #[arg(long, value_name = "NAME", value_parser = input::service)]

@@ -1,10 +1,28 @@
 //! Values from the command line, with errors that name the remedy.
 
+use std::ffi::OsStr;
+
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command};
 use transport::endpoint::{Endpoint, InvalidEndpoint};
 
-/// The URL of a CometD servlet.
-pub(crate) fn url(text: &str) -> Result<Endpoint, String> {
-    text.parse().map_err(|error: InvalidEndpoint| format!("{error}; an example is `http://gms:8080/genesys/cometd`"))
+/// Reads the URL of a CometD servlet. Unlike clap's own errors, its errors do not repeat what was given: it may hold a
+/// password.
+#[derive(Clone)]
+pub(crate) struct Url;
+
+impl TypedValueParser for Url {
+    type Value = Endpoint;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Endpoint, clap::Error> {
+        let text = value.to_string_lossy();
+        text.parse().map_err(|error: InvalidEndpoint| {
+            let name = arg.map(ToString::to_string).unwrap_or_default();
+            let says = format!("`{name}`: {error}\n\nhint: an example is `http://gms:8080/genesys/cometd`\n");
+            clap::Error::raw(ErrorKind::ValueValidation, says).with_cmd(command)
+        })
+    }
 }
 
 /// The name of a chat service: what stands behind `chat.` in the name of its GMS section.

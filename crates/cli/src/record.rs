@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8081")]
     listen: String,
     /// URL of the server's CometD servlet; every path of its origin is forwarded.
-    #[arg(long, value_name = "URL", value_parser = input::url)]
+    #[arg(long, value_name = "URL", value_parser = input::Url)]
     upstream: Endpoint,
     /// Tape to write, NAME.tape.jsonl by custom; must not exist yet.
     #[arg(short, long, value_name = "FILE")]

@@ -47,14 +47,16 @@ impl FromStr for Endpoint {
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(InvalidEndpoint::Blank);
         }
+        // First of all, since the other errors repeat the text.
+        let behind_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
+        if behind_scheme.split('/').next().is_some_and(|authority| authority.contains('@')) {
+            return Err(InvalidEndpoint::Credentials);
+        }
         let (scheme, rest) = text.split_once("://").ok_or_else(|| InvalidEndpoint::NoScheme(text.to_owned()))?;
         let (authority, path) = match rest.find('/') {
             Some(slash) => rest.split_at(slash),
             None => (rest, "/"),
         };
-        if authority.contains('@') {
-            return Err(InvalidEndpoint::Credentials);
-        }
         if !scheme.eq_ignore_ascii_case("http") {
             return Err(InvalidEndpoint::Scheme(text.to_owned(), scheme.to_owned()));
         }
@@ -136,6 +138,8 @@ mod tests {
     #[case("gms:8080/genesys/cometd", "`gms:8080/genesys/cometd` is not a URL: it must begin with `http://`")]
     #[case("ftp://gms/", "`ftp://gms/`: scheme `ftp` is not supported, only `http`")]
     #[case("http://u:p@gms/", "the URL must not hold a user name or password")]
+    #[case("u:p@gms/", "the URL must not hold a user name or password")]
+    #[case("https://u:p@gms/", "the URL must not hold a user name or password")]
     #[case("http:///x", "`http:///x` names no host")]
     #[case("http://gms:x/", "`http://gms:x/`: `x` is not a port")]
     #[case("http://gms/x?y", "`http://gms/x?y` must end with the path of the servlet, without `?` and `#`")]
