@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod chat;
+mod corpus;
 mod histories;
 mod search;
