@@ -83,6 +83,29 @@ fn header(text: &str) -> Option<Header> {
     is_named.then(|| Header { name: name.to_owned(), variable: variable.to_owned() })
 }
 
+/// The path of a servlet.
+pub(crate) fn base(text: &str) -> Result<String, String> {
+    if text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte)) {
+        let path = text.trim_end_matches('/');
+        Ok(if path.is_empty() { "/".to_owned() } else { path.to_owned() })
+    } else {
+        Err("a path begins with `/`, such as `/genesys/cometd`, and has no `?` or `#`".to_owned())
+    }
+}
+
+/// The origin of a web page as browsers write it, or `*`.
+pub(crate) fn origin(text: &str) -> Result<String, String> {
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    match text.parse::<Endpoint>() {
+        Ok(page) if page.path == "/" && !page.host.contains('*') => Ok(page.origin().to_ascii_lowercase()),
+        Ok(_) | Err(_) => {
+            Err("an origin has a scheme and a host, such as `https://shop.example`, and no path".to_owned())
+        }
+    }
+}
+
 /// The name of a chat service: what stands behind `chat.` in the name of its GMS section.
 pub(crate) fn service(text: &str) -> Result<String, String> {
     let name = text.strip_prefix("chat.").unwrap_or(text);
@@ -105,6 +128,25 @@ mod tests {
         assert_eq!(expected.written(), "Authorization=${TOKEN_1}");
         for wrong in ["Authorization=hunter2", "Authorization: ${T}", "A=$T", "A=${}", "A=x${T}", "=${T}", "${T}"] {
             assert_eq!(header(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_base_is_a_path_without_a_slash_at_its_end() {
+        assert_eq!(base("/genesys/cometd/").as_deref(), Ok("/genesys/cometd"));
+        assert_eq!(base("/").as_deref(), Ok("/"));
+        for wrong in ["", "genesys", "/a?b", "/a#b", "/a b", "/\u{e9}"] {
+            assert!(base(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_written_as_browsers_write_it() {
+        assert_eq!(origin("*").as_deref(), Ok("*"));
+        assert_eq!(origin("HTTPS://Shop.example:443").as_deref(), Ok("https://shop.example"));
+        assert_eq!(origin("http://localhost:3000/").as_deref(), Ok("http://localhost:3000"));
+        for wrong in ["", "shop.example", "https://shop.example/a", "https://*.shop.example"] {
+            assert!(origin(wrong).is_err(), "{wrong}");
         }
     }
 
