@@ -7,7 +7,7 @@ use protocol::wire::{Close, Failure, Socket, Wire};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
@@ -121,6 +121,10 @@ fn close(frame: Option<CloseFrame>) -> Close {
 pub(crate) fn failure(error: &Error) -> Failure {
     match error {
         Error::Capacity(_) => Failure::TooLarge,
+        // The stream ended in the middle. With TLS the same shows as an error of the stream.
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake | ProtocolError::HandshakeIncomplete) => {
+            Failure::Reset
+        }
         Error::Protocol(_) | Error::Utf8(_) | Error::Http(_) | Error::HttpFormat(_) | Error::Url(_) => {
             Failure::Protocol
         }

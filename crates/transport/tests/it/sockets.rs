@@ -58,7 +58,7 @@ fn a_client_that_is_gone_is_lost() {
         let (mut client, mut server) = ends().await;
         let socket = open(&mut client, &mut server).await;
         client.send(Wire::Lost(Socket(3), Failure::Aborted));
-        assert!(matches!(server.receive().await, Wire::Lost(lost, _) if lost == socket));
+        assert_eq!(server.receive().await, Wire::Lost(socket, Failure::Reset));
     });
 }
 
