@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
-use transport::tls::{Identity, Trust};
 
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -13,12 +12,14 @@ pub(crate) struct Authority {
 }
 
 impl Authority {
+    /// Makes one; its own certificate is in `ca.pem`.
     pub(crate) fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        let key = KeyPair::generate().expect("there is randomness");
+        let mut params = CertificateParams::new(Vec::new()).expect("no name is no wrong name");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let folder = TempDir::new().unwrap();
-        fs::write(folder.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+        let certificate = params.self_signed(&key).expect("the key is its own");
+        let folder = TempDir::new().expect("a folder can be made");
+        fs::write(folder.path().join("ca.pem"), certificate.pem()).expect("the folder is there");
         Self { issuer: Issuer::new(params, key), folder }
     }
 
@@ -26,24 +27,15 @@ impl Authority {
         self.folder.path().join(name)
     }
 
-    /// Trust in this authority.
-    pub(crate) fn trust(&self) -> Trust {
-        Trust::SystemAnd(self.path("ca.pem"))
-    }
-
-    /// Issues a certificate for a host; the files are named for it.
+    /// Issues a certificate for a host, changed as needed; gives the files of certificate and key.
     pub(crate) fn issue(&self, host: &str, change: impl FnOnce(&mut CertificateParams)) -> (PathBuf, PathBuf) {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        let key = KeyPair::generate().expect("there is randomness");
+        let mut params = CertificateParams::new(vec![host.to_owned()]).expect("the name of a host");
         change(&mut params);
-        let (certificate, secret) = (self.path(&format!("{host}.pem")), self.path(&format!("{host}.key")));
-        fs::write(&certificate, params.signed_by(&key, &self.issuer).unwrap().pem()).unwrap();
-        fs::write(&secret, key.serialize_pem()).unwrap();
-        (certificate, secret)
-    }
-
-    pub(crate) fn identity(&self, host: &str) -> Identity {
-        let (certificate, key) = self.issue(host, |_| {});
-        Identity::read(&certificate, &key).unwrap()
+        let certificate = params.signed_by(&key, &self.issuer).expect("the authority can sign");
+        let (chain, secret) = (self.path(&format!("{host}.pem")), self.path(&format!("{host}.key")));
+        fs::write(&chain, certificate.pem()).expect("the folder is there");
+        fs::write(&secret, key.serialize_pem()).expect("the folder is there");
+        (chain, secret)
     }
 }

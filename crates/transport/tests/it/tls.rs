@@ -57,8 +57,8 @@ fn a_client_comes_to_a_session(
 ) {
     on_one_thread(async {
         let authority = Authority::new();
-        let endpoint = serve_secure(authority.identity(host), host).await;
-        let route = Route::new(endpoint, &authority.trust()).unwrap();
+        let endpoint = serve_secure(identity(&authority, host), host).await;
+        let route = Route::new(endpoint, &trusting(&authority)).unwrap();
         assert!(connects(&route, transport).await);
     });
 }
@@ -69,7 +69,7 @@ fn whoever_trusts_anyone_needs_no_authority(
 ) {
     on_one_thread(async {
         let authority = Authority::new();
-        let endpoint = serve_secure(authority.identity("elsewhere.example"), "localhost").await;
+        let endpoint = serve_secure(identity(&authority, "elsewhere.example"), "localhost").await;
         let route = Route::new(endpoint, &Trust::Anyone).unwrap();
         assert!(connects(&route, transport).await);
     });
@@ -106,7 +106,7 @@ fn a_certificate_that_will_not_do_is_named_apart(
         let authority = Authority::new();
         let (certificate, key) = authority.issue(host, change);
         let endpoint = serve_secure(Identity::read(&certificate, &key).unwrap(), "localhost").await;
-        let trust = if trusted { authority.trust() } else { Trust::System };
+        let trust = if trusted { trusting(&authority) } else { Trust::System };
         let route = Route::new(endpoint, &trust).unwrap();
         let error = route.probe(PATIENCE).await.unwrap_err().explain();
         assert!(error.starts_with(says), "{error}");
@@ -153,15 +153,15 @@ fn a_server_that_never_answers_is_given_up() {
 fn clients_that_do_not_shake_hands_hold_nobody_up_and_are_cut() {
     on_one_thread(async {
         let authority = Authority::new();
-        let identity = authority.identity("localhost").patience(Duration::from_millis(300));
-        let endpoint = serve_secure(identity, "localhost").await;
+        let hasty = identity(&authority, "localhost").patience(Duration::from_millis(300));
+        let endpoint = serve_secure(hasty, "localhost").await;
         let mut silent = Vec::new();
         for _ in 0..20 {
             silent.push(TcpStream::connect(("127.0.0.1", endpoint.port)).await.unwrap());
         }
         let mut wrong = TcpStream::connect(("127.0.0.1", endpoint.port)).await.unwrap();
         wrong.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        let route = Route::new(endpoint, &authority.trust()).unwrap();
+        let route = Route::new(endpoint, &trusting(&authority)).unwrap();
         assert!(connects(&route, Transport::WebSocket).await);
         for stream in silent.iter_mut().chain([&mut wrong]) {
             // It ends with nothing but an alert.
@@ -178,10 +178,10 @@ fn fields_of_a_client_are_on_every_request_and_nobody_sees_them_leave() {
         let authority = Authority::new();
         let listener = bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().port();
-        let mut server = Server::start_secure(listener, 1_000, authority.identity("localhost"));
+        let mut server = Server::start_secure(listener, 1_000, identity(&authority, "localhost"));
         let mut fields = Fields::default();
         fields.add("Authorization", &Secret::new("Bearer x")).unwrap();
-        let route = route(&format!("https://localhost:{port}/"), &authority.trust());
+        let route = route(&format!("https://localhost:{port}/"), &trusting(&authority));
         let mut client = Connections::new(route, fields);
         assert!(!format!("{client:?}").contains("Bearer"));
         client.send(Wire::Request(Exchange(1), get("/a")));
@@ -203,12 +203,12 @@ fn fields_of_a_client_are_on_every_request_and_nobody_sees_them_leave() {
 fn the_recorders_proxy_speaks_tls_to_the_upstream_and_changes_nothing() {
     on_one_thread(async {
         let authority = Authority::new();
-        let (certificate, key) = authority.issue("localhost", |_| {});
+        let (certificate, key) = authority.issue("localhost", unchanged);
         let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = upstream.local_addr().unwrap().port();
         let listener = bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr();
-        let route = route(&format!("https://localhost:{port}/genesys/cometd"), &authority.trust());
+        let route = route(&format!("https://localhost:{port}/genesys/cometd"), &trusting(&authority));
         let (proxy, _events) = Proxy::new(listener, route, Clock::start(), Limits::default());
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(proxy.run(async { drop(stopped.await) }));
@@ -238,7 +238,7 @@ fn the_recorders_proxy_speaks_tls_to_the_upstream_and_changes_nothing() {
 fn a_certificate_of_the_upstream_that_is_not_trusted_is_told_to_the_client() {
     on_one_thread(async {
         let authority = Authority::new();
-        let endpoint = serve_secure(authority.identity("localhost"), "localhost").await;
+        let endpoint = serve_secure(identity(&authority, "localhost"), "localhost").await;
         let listener = bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr();
         let route = Route::new(endpoint.clone(), &Trust::System).unwrap();
@@ -278,9 +278,9 @@ async fn tunnelling(port: u16, answer: &'static str) -> (Endpoint, oneshot::Rece
 fn a_proxy_is_asked_for_a_tunnel_and_the_certificate_is_the_servers() {
     on_one_thread(async {
         let authority = Authority::new();
-        let endpoint = serve_secure(authority.identity("gms.example"), "gms.example").await;
+        let endpoint = serve_secure(identity(&authority, "gms.example"), "gms.example").await;
         let (proxy, asked) = tunnelling(endpoint.port, "HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n").await;
-        let route = Route::new(endpoint.clone(), &authority.trust()).unwrap().through(proxy);
+        let route = Route::new(endpoint.clone(), &trusting(&authority)).unwrap().through(proxy);
         assert!(connects(&route, Transport::WebSocket).await);
         let authority = format!("gms.example:{}", endpoint.port);
         assert_eq!(asked.await.unwrap(), format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n"));
@@ -302,8 +302,8 @@ fn a_proxy_that_gives_no_tunnel_is_named(#[case] answer: &'static str, #[case] s
 #[test]
 fn files_that_are_of_no_use_are_named_with_what_they_lack() {
     let (authority, other) = (Authority::new(), Authority::new());
-    let (certificate, key) = authority.issue("localhost", |_| {});
-    let (_, foreign) = other.issue("localhost", |_| {});
+    let (certificate, key) = authority.issue("localhost", unchanged);
+    let (_, foreign) = other.issue("localhost", unchanged);
     let (missing, garbage, torn) = (authority.path("missing"), authority.path("garbage"), authority.path("torn"));
     fs::write(&garbage, "garbage").unwrap();
     fs::write(&torn, "-----BEGIN CERTIFICATE-----\nMII\n").unwrap();
@@ -313,7 +313,7 @@ fn files_that_are_of_no_use_are_named_with_what_they_lack() {
         let endpoint = "https://gms/".parse().unwrap();
         Route::new(endpoint, &Trust::SystemAnd(path.to_owned())).unwrap_err().to_string()
     };
-    let identity = |certificate: &Path, key: &Path| Identity::read(certificate, key).unwrap_err().to_string();
+    let identity_of = |certificate: &Path, key: &Path| Identity::read(certificate, key).unwrap_err().to_string();
     let folder = authority.path("");
     let told = [
         trust(&missing),
@@ -321,11 +321,11 @@ fn files_that_are_of_no_use_are_named_with_what_they_lack() {
         trust(&torn),
         trust(&not_der),
         trust(&key),
-        identity(&missing, &key),
-        identity(&certificate, &missing),
-        identity(&certificate, &certificate),
-        identity(&certificate, &foreign),
-        identity(&not_der, &key),
+        identity_of(&missing, &key),
+        identity_of(&certificate, &missing),
+        identity_of(&certificate, &certificate),
+        identity_of(&certificate, &foreign),
+        identity_of(&not_der, &key),
     ];
     let told =
         told.map(|text| text.replace(folder.to_str().unwrap(), "").replace(other.path("").to_str().unwrap(), ""));
@@ -344,6 +344,15 @@ fn files_that_are_of_no_use_are_named_with_what_they_lack() {
             "the certificate in `not-der` and the key in `localhost.key` cannot be used",
         ]
     );
+}
+
+fn identity(authority: &Authority, host: &str) -> Identity {
+    let (certificate, key) = authority.issue(host, unchanged);
+    Identity::read(&certificate, &key).unwrap()
+}
+
+fn trusting(authority: &Authority) -> Trust {
+    Trust::SystemAnd(authority.path("ca.pem"))
 }
 
 fn route(url: &str, trust: &Trust) -> Route {
