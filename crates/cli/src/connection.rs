@@ -106,7 +106,10 @@ pub(crate) const fn remedy(error: &CannotConnect) -> Option<&'static str> {
             }
             Refused::Expired => Some("renew the server's certificate; `--insecure` takes any certificate"),
             Refused::NotYetValid => Some("compare the clocks of server and client; `--insecure` takes any certificate"),
-            Refused::Unfit(_) => Some("give the server another certificate; `--insecure` takes any certificate"),
+            Refused::Unfit(_) => Some(
+                "give the server another certificate, or take any with `--insecure`; one that `openssl req -x509` makes must \
+                 not call itself an authority: add `-addext basicConstraints=critical,CA:FALSE`",
+            ),
             Refused::NotTls => Some("is it a port for `http://`?"),
             Refused::NoName(_) | Refused::Handshake(_) | Refused::Broken(_) => None,
         },
