@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 pub(crate) fn tapestry(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tapestry"));
     command.args(arguments).env("NO_COLOR", "1").stdin(Stdio::null());
+    for proxy in ["https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"] {
+        command.env_remove(proxy);
+    }
     command
 }
 
@@ -72,8 +75,7 @@ impl Listening {
 
     /// Host and port.
     pub(crate) fn authority(&self) -> &str {
-        let rest = self.url.strip_prefix("http://").expect("a URL");
-        rest.split('/').next().expect("there is a first part")
+        self.url.split('/').nth(2).expect("a URL has an authority")
     }
 
     /// Sends it a signal and waits for its end.
@@ -85,12 +87,19 @@ impl Listening {
 
     /// Posts a body below the servlet and gives status and body of the answer.
     pub(crate) fn post(&self, path: &str, body: &[u8]) -> (u16, String) {
+        let answer = self.ask("POST", path, "Content-Type: application/json\r\n", body);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        (status, body.to_owned())
+    }
+
+    /// Sends a request below the servlet, with some header fields, and gives the whole answer.
+    pub(crate) fn ask(&self, method: &str, path: &str, fields: &str, body: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.authority()).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout can be set");
         let base = self.url.splitn(4, '/').nth(3).unwrap_or_default();
         let head = format!(
-            "POST /{base}{path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-             Connection: close\r\n\r\n",
+            "{method} /{base}{path} HTTP/1.1\r\nHost: test\r\n{fields}Content-Length: {}\r\nConnection: close\r\n\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).expect("it reads the head");
@@ -98,10 +107,7 @@ impl Listening {
         let _ = stream.write_all(body);
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        (status, body.to_owned())
+        String::from_utf8_lossy(&answer).into_owned()
     }
 }
 

@@ -1,8 +1,13 @@
 //! The command line as a user meets it: real sockets on port 0, exit codes, what stands on stdout and stderr.
 
+#[path = "../../crates/transport/tests/it/authority.rs"]
+mod authority;
 mod conformance;
+mod cors;
 mod harness;
 mod help;
 mod record;
+mod reverse_proxy;
 mod serve;
 mod tapes;
+mod tls;

@@ -13,18 +13,21 @@ use std::time::Duration;
 use ::conformance::expectations::{Expectations, SIMULATOR};
 use ::conformance::report::{About, Cut, Report, json, junit, text};
 use ::conformance::run::{Agent, Settings};
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::ValueEnum;
 use protocol::wire::Transport;
-use transport::client;
 use transport::clock::Clock;
 use transport::endpoint::Endpoint;
+use transport::fields::Fields;
 
+use self::live_run::Peer;
 use self::progress::Progress;
+use crate::connection::TrustArgs;
 use crate::exit::{Exit, Failure};
+use crate::input::Header;
 use crate::live::Stop;
 use crate::serve::Embedded;
-use crate::{files, input, live, output};
+use crate::{connection, files, input, live, output};
 
 /// How many cases run at once against a server on this machine.
 const JOBS_ON_LOOPBACK: usize = 8;
@@ -38,6 +41,11 @@ pub(crate) struct Args {
     /// URL of the server's CometD servlet.
     #[arg(long, value_name = "URL", value_parser = input::Url)]
     target: Option<Endpoint>,
+    #[command(flatten)]
+    trust: TrustArgs,
+    /// Header field for every request, its value from the environment. May be repeated.
+    #[arg(long = "header", value_name = "NAME=${VARIABLE}", value_parser = input::HeaderParser, requires = "target")]
+    headers: Vec<Header>,
     /// Name of a chat service to open chats on; without one only Bayeux is checked.
     #[arg(long, value_name = "NAME", value_parser = input::service)]
     service: Option<String>,
@@ -89,9 +97,8 @@ impl TransportKind {
 
 /// What is to be judged.
 struct Target {
-    endpoint: Endpoint,
+    peer: Peer,
     name: String,
-    settings: Settings,
     expectations: Expectations,
     /// Kept alive for as long as the run lasts.
     _embedded: Option<Embedded>,
@@ -104,17 +111,19 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let folder = args.report.as_deref().map(Folder::create).transpose()?;
     let clock = Clock::start();
     let runtime = live::runtime()?;
+    let mut hint = None;
     let (target, done, cut) = tokio::task::LocalSet::new().block_on(&runtime, async {
         let stop = Stop::listen()?;
         let target = aim(args, given, seed).await?;
-        let plan = select::plan(&target.settings, &args.cases, &transports)?;
-        if let Err(says) = reach(&target.endpoint).await {
+        let plan = select::plan(&target.peer.settings, &args.cases, &transports)?;
+        if let Err(error) = target.peer.route.probe(PATIENCE).await {
+            hint = connection::remedy(&error);
+            let says = format!("cannot reach {}: {}", target.peer.route.endpoint(), error.explain());
             return Ok((target, Vec::new(), Some(Cut::Unreachable(says))));
         }
-        let jobs = args.jobs.map_or_else(|| default_jobs(&target.endpoint), usize::from);
+        let jobs = args.jobs.map_or_else(|| default_jobs(target.peer.route.endpoint()), usize::from);
         let progress = Progress::new(plan.len());
-        let (done, finished) =
-            live_run::run(&plan, &target.settings, &target.endpoint, seed, jobs, &progress, stop).await;
+        let (done, finished) = live_run::run(&plan, &target.peer, seed, jobs, &progress, stop).await;
         progress.end();
         Ok((target, done, (!finished).then_some(Cut::Interrupted)))
     })?;
@@ -123,8 +132,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let about = About {
         version: live::VERSION.to_owned(),
         target: target.name.clone(),
-        service: target.settings.service.clone(),
-        agent: target.settings.agent,
+        service: target.peer.settings.service.clone(),
+        agent: target.peer.settings.agent,
         seed,
         started: Some(started),
         took: clock.now().since(protocol::time::Time::ZERO),
@@ -134,6 +143,9 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let report = Report::new(about, results, cut, &target.expectations, &today);
     // What was found is told even if it cannot be kept.
     output::print(&text::render(&report))?;
+    if let Some(hint) = hint {
+        let _ = writeln!(anstream::stderr(), "\nhint: {hint}");
+    }
     if let Some(folder) = &folder {
         folder.keep(&report, &tapes)?;
     }
@@ -142,31 +154,28 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
 
 async fn aim(args: &Args, given: Expectations, seed: u64) -> Result<Target, Failure> {
     let Some(endpoint) = &args.target else {
+        if args.trust.is_given() {
+            let error = anyhow!("`--ca` and `--insecure` say whom to trust as the target, and there is none");
+            return Err(Failure::usage(error).hint("name the target with `--target https://...`"));
+        }
         let service = args.service.as_deref().unwrap_or("customer-support");
         let embedded = Embedded::start(service, seed).await?;
-        let endpoint = embedded.endpoint.clone();
-        let settings =
-            Settings { base: endpoint.path.clone(), service: Some(service.to_owned()), agent: Agent::Simulated };
+        let route = args.trust.route(&embedded.endpoint)?;
+        let base = embedded.endpoint.path.clone();
+        let settings = Settings { base, service: Some(service.to_owned()), agent: Agent::Simulated };
+        let peer = Peer { settings, route, fields: Fields::default() };
         let known = Expectations::parse(SIMULATOR).map_err(Failure::internal)?;
         let name = "embedded simulator".to_owned();
-        return Ok(Target { endpoint, name, settings, expectations: known.and(given), _embedded: Some(embedded) });
+        return Ok(Target { peer, name, expectations: known.and(given), _embedded: Some(embedded) });
     };
     let agent = match args.agent {
         AgentKind::None => Agent::None,
         AgentKind::Simulated => Agent::Simulated,
     };
     let settings = Settings { base: endpoint.path.clone(), service: args.service.clone(), agent };
-    let name = endpoint.to_string();
-    Ok(Target { endpoint: endpoint.clone(), name, settings, expectations: given, _embedded: None })
-}
-
-/// Whether anything accepts a connection; else what to say.
-async fn reach(endpoint: &Endpoint) -> Result<(), String> {
-    match tokio::time::timeout(PATIENCE, client::probe(endpoint)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(format!("cannot reach {endpoint}: {error}")),
-        Err(_) => Err(format!("cannot reach {endpoint}: no connection within {} s", PATIENCE.as_secs())),
-    }
+    let (route, fields) = (args.trust.route(endpoint)?, connection::fields(&args.headers)?);
+    let peer = Peer { settings, route, fields };
+    Ok(Target { peer, name: endpoint.to_string(), expectations: given, _embedded: None })
 }
 
 fn default_jobs(endpoint: &Endpoint) -> usize {
@@ -185,6 +194,15 @@ fn command(args: &Args) -> String {
     if let Some(target) = &args.target {
         command.push_str(&format!(" --target {target}"));
     }
+    if let Some(ca) = &args.trust.ca {
+        command.push_str(&format!(" --ca {}", quoted(&ca.display().to_string())));
+    }
+    if args.trust.insecure {
+        command.push_str(" --insecure");
+    }
+    for header in &args.headers {
+        command.push_str(&format!(" --header {}", quoted(&header.written())));
+    }
     if let Some(service) = &args.service {
         command.push_str(&format!(" --service {service}"));
     }
@@ -192,6 +210,12 @@ fn command(args: &Args) -> String {
         command.push_str(" --agent simulated");
     }
     command
+}
+
+/// A word for a shell, in single quotes if it needs any.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// Where the report goes.

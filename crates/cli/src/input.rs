@@ -2,10 +2,14 @@
 
 use std::ffi::OsStr;
 
+use anyhow::anyhow;
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
+use protocol::secret::Secret;
 use transport::endpoint::{Endpoint, InvalidEndpoint};
+
+use crate::exit::Failure;
 
 /// Reads the URL of a CometD servlet. Unlike clap's own errors, its errors do not repeat what was given: it may hold a
 /// password.
@@ -18,10 +22,87 @@ impl TypedValueParser for Url {
     fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Endpoint, clap::Error> {
         let text = value.to_string_lossy();
         text.parse().map_err(|error: InvalidEndpoint| {
-            let name = arg.map(ToString::to_string).unwrap_or_default();
-            let says = format!("`{name}`: {error}\n\nhint: an example is `http://gms:8080/genesys/cometd`\n");
-            clap::Error::raw(ErrorKind::ValueValidation, says).with_cmd(command)
+            refused(command, arg, &error.to_string(), "an example is `http://gms:8080/genesys/cometd`")
         })
+    }
+}
+
+fn refused(command: &Command, arg: Option<&Arg>, error: &str, hint: &str) -> clap::Error {
+    let name = arg.map(ToString::to_string).unwrap_or_default();
+    clap::Error::raw(ErrorKind::ValueValidation, format!("`{name}`: {error}\n\nhint: {hint}\n")).with_cmd(command)
+}
+
+/// A header field whose value is in an environment variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) name: String,
+    variable: String,
+}
+
+impl Header {
+    /// How it is written on the command line.
+    pub(crate) fn written(&self) -> String {
+        format!("{}=${{{}}}", self.name, self.variable)
+    }
+
+    /// The value.
+    pub(crate) fn value(&self) -> Result<Secret, Failure> {
+        match std::env::var(&self.variable) {
+            Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
+            Ok(_) | Err(_) => {
+                let Self { name, variable } = self;
+                let error = anyhow!("environment variable `{variable}` has no value for header field `{name}`");
+                Err(Failure::usage(error).hint(format!("set `{variable}` and export it")))
+            }
+        }
+    }
+}
+
+/// Reads `NAME=${VARIABLE}`. A value in its place is not repeated in the error.
+#[derive(Clone)]
+pub(crate) struct HeaderParser;
+
+impl TypedValueParser for HeaderParser {
+    type Value = Header;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Header, clap::Error> {
+        header(&value.to_string_lossy()).ok_or_else(|| {
+            let error = "the value must be the name of an environment variable, since others can see a command line";
+            let hint =
+                "an example is `--header 'Authorization=${TOKEN}'`, in single quotes, with all of the value in TOKEN";
+            refused(command, arg, error, hint)
+        })
+    }
+}
+
+fn header(text: &str) -> Option<Header> {
+    let (name, value) = text.split_once('=')?;
+    let variable = value.strip_prefix("${")?.strip_suffix('}')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_named = !name.is_empty() && !variable.is_empty() && variable.chars().all(plain);
+    is_named.then(|| Header { name: name.to_owned(), variable: variable.to_owned() })
+}
+
+/// The path of a servlet.
+pub(crate) fn base(text: &str) -> Result<String, String> {
+    if text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte)) {
+        let path = text.trim_end_matches('/');
+        Ok(if path.is_empty() { "/".to_owned() } else { path.to_owned() })
+    } else {
+        Err("a path begins with `/`, such as `/genesys/cometd`, and has no `?` or `#`".to_owned())
+    }
+}
+
+/// The origin of a web page as browsers write it, or `*`.
+pub(crate) fn origin(text: &str) -> Result<String, String> {
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    match text.parse::<Endpoint>() {
+        Ok(page) if page.path == "/" && !page.host.contains('*') => Ok(page.origin().to_ascii_lowercase()),
+        Ok(_) | Err(_) => {
+            Err("an origin has a scheme and a host, such as `https://shop.example`, and no path".to_owned())
+        }
     }
 }
 
@@ -39,6 +120,35 @@ pub(crate) fn service(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_header_names_a_variable() {
+        let expected = Header { name: "Authorization".to_owned(), variable: "TOKEN_1".to_owned() };
+        assert_eq!(header("Authorization=${TOKEN_1}"), Some(expected.clone()));
+        assert_eq!(expected.written(), "Authorization=${TOKEN_1}");
+        for wrong in ["Authorization=hunter2", "Authorization: ${T}", "A=$T", "A=${}", "A=x${T}", "=${T}", "${T}"] {
+            assert_eq!(header(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_base_is_a_path_without_a_slash_at_its_end() {
+        assert_eq!(base("/genesys/cometd/").as_deref(), Ok("/genesys/cometd"));
+        assert_eq!(base("/").as_deref(), Ok("/"));
+        for wrong in ["", "genesys", "/a?b", "/a#b", "/a b", "/\u{e9}"] {
+            assert!(base(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_written_as_browsers_write_it() {
+        assert_eq!(origin("*").as_deref(), Ok("*"));
+        assert_eq!(origin("HTTPS://Shop.example:443").as_deref(), Ok("https://shop.example"));
+        assert_eq!(origin("http://localhost:3000/").as_deref(), Ok("http://localhost:3000"));
+        for wrong in ["", "shop.example", "https://shop.example/a", "https://*.shop.example"] {
+            assert!(origin(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_service_is_one_segment_of_a_channel() {

@@ -3,6 +3,7 @@
 mod check;
 mod compare;
 mod conformance;
+mod connection;
 mod exit;
 mod files;
 mod input;

@@ -10,6 +10,7 @@ use transport::endpoint::Endpoint;
 use transport::listener;
 use transport::proxy::Limits;
 
+use crate::connection::TrustArgs;
 use crate::exit::{Exit, Failure};
 use crate::live::Stop;
 use crate::{input, live};
@@ -26,12 +27,15 @@ pub(crate) struct Args {
     /// URL of the server's CometD servlet; every path of its origin is forwarded.
     #[arg(long, value_name = "URL", value_parser = input::Url)]
     upstream: Endpoint,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// Tape to write, NAME.tape.jsonl by custom; must not exist yet.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    let upstream = args.trust.route(&args.upstream)?;
     live::runtime()?.block_on(async {
         let stop = Stop::listen()?;
         let listener = listener::bind(&args.listen).await.map_err(live::cannot_listen)?;
@@ -49,7 +53,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         live::announce(&format!("http://{}{}", listener.local_addr(), args.upstream.path))?;
         let _ =
             writeln!(anstream::stderr(), "recording {} to {}; end with Ctrl-C", args.upstream, args.output.display());
-        let summary = recorder.run(listener, args.upstream.clone(), stop.asked()).await.map_err(cannot_record)?;
+        let summary = recorder.run(listener, upstream, stop.asked()).await.map_err(cannot_record)?;
         tell(args, &summary);
         Ok(if summary.is_complete() { Exit::Success } else { Exit::Incomplete })
     })

@@ -3,19 +3,22 @@
 use std::future::pending;
 use std::io::Write;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use protocol::bayeux::dialect::Dialect;
+use protocol::bayeux::server::Cors;
 use protocol::time::Time;
 use protocol::wire::{Entry, Side};
 use simulator::gms::{Event, Gms, Settings};
 use tokio::task::JoinHandle;
 use transport::clock::Clock;
 use transport::driver;
-use transport::endpoint::{Endpoint, InvalidEndpoint};
+use transport::endpoint::{Endpoint, InvalidEndpoint, Scheme};
 use transport::listener;
 use transport::server::Server;
 use transport::tap::Tap;
+use transport::tls::Identity;
 
 use crate::exit::{Exit, Failure};
 use crate::live::Stop;
@@ -27,6 +30,18 @@ pub(crate) struct Args {
     /// Address to listen on; port 0 takes any free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     listen: String,
+    /// Path of the CometD servlet.
+    #[arg(long, value_name = "PATH", default_value = "/genesys/cometd", value_parser = input::base)]
+    base: String,
+    /// PEM file with the certificate to show, and behind it those that lead to its authority; it speaks `https` then.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// PEM file with the private key of the certificate.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Origin whose web pages may talk to it (CORS), such as `https://shop.example`; `*` for any. May be repeated.
+    #[arg(long = "cors", value_name = "ORIGIN", value_parser = input::origin)]
+    cors: Vec<String>,
     /// Name of the chat service; its channel is `/service/chatV2/NAME`.
     #[arg(long, value_name = "NAME", default_value = "customer-support", value_parser = input::service)]
     service: String,
@@ -46,9 +61,16 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let seed = live::seed(args.seed)?;
+    let identity = identity(args)?;
+    let settings = Settings {
+        base: args.base.clone(),
+        dialect: Dialect::clone(&args.profile),
+        cors: (!args.cors.is_empty()).then(|| Cors { origins: args.cors.clone() }),
+        ..Settings::new(&args.service)
+    };
     live::runtime()?.block_on(async {
         let stop = Stop::listen()?;
-        let mut simulator = Simulator::listen(&args.listen, &args.service, Dialect::clone(&args.profile), seed).await?;
+        let mut simulator = Simulator::listen(&args.listen, settings, identity, seed).await?;
         live::announce(&simulator.url)?;
         let profile = &args.profile.name;
         let _ =
@@ -56,6 +78,13 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         simulator.run(&mut Log, stop.asked()).await;
         Ok(Exit::Success)
     })
+}
+
+/// Who the simulator is, if it is to speak TLS.
+fn identity(args: &Args) -> Result<Option<Identity>, Failure> {
+    let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) else { return Ok(None) };
+    let hint = "`--tls-cert` takes a certificate and `--tls-key` its key, both in PEM form";
+    Identity::read(certificate, key).map(Some).map_err(|error| Failure::usage(error).hint(hint))
 }
 
 /// The simulator on a listener.
@@ -67,12 +96,16 @@ struct Simulator {
 }
 
 impl Simulator {
-    async fn listen(address: &str, service: &str, dialect: Dialect, seed: u64) -> Result<Self, Failure> {
+    async fn listen(address: &str, settings: Settings, identity: Option<Identity>, seed: u64) -> Result<Self, Failure> {
         let listener = listener::bind(address).await.map_err(live::cannot_listen)?;
         let clock = Clock::start();
-        let settings = Settings { start_utc: clock.start_utc(), dialect, ..Settings::new(service) };
-        let url = format!("http://{}{}", listener.local_addr(), settings.base);
-        let carrier = Server::start(listener, settings.limits.bytes);
+        let settings = Settings { start_utc: clock.start_utc(), ..settings };
+        let scheme = if identity.is_some() { Scheme::Https } else { Scheme::Http };
+        let url = format!("{}://{}{}", scheme.name(), listener.local_addr(), settings.base);
+        let carrier = match identity {
+            Some(identity) => Server::start_secure(listener, settings.limits.bytes, identity),
+            None => Server::start(listener, settings.limits.bytes),
+        };
         Ok(Self { gms: Gms::new(settings, seed), carrier, clock, url })
     }
 
@@ -91,7 +124,7 @@ pub(crate) struct Embedded {
 impl Embedded {
     /// Starts it on any free port of this machine. To be called on a local set.
     pub(crate) async fn start(service: &str, seed: u64) -> Result<Self, Failure> {
-        let mut simulator = Simulator::listen("127.0.0.1:0", service, Dialect::cometd_3_1(), seed).await?;
+        let mut simulator = Simulator::listen("127.0.0.1:0", Settings::new(service), None, seed).await?;
         let endpoint = simulator.url.parse().map_err(|error: InvalidEndpoint| Failure::internal(error))?;
         let running = tokio::task::spawn_local(async move { simulator.run(&mut Unseen, pending()).await });
         Ok(Self { endpoint, running })

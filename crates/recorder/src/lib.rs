@@ -15,9 +15,9 @@ use std::path::PathBuf;
 use recording::capture::{self, Capture, Source};
 use recording::token::Key;
 use transport::clock::{self, Clock};
-use transport::endpoint::Endpoint;
 use transport::listener::Listener;
 use transport::proxy::{Limits, Proxy};
+use transport::route::Route;
 
 use self::writer::{Disk, Writer};
 
@@ -160,7 +160,7 @@ impl Recorder {
         Ok(Self { clock: config.clock, limits: config.limits, writer })
     }
 
-    /// Forwards everything to the origin of `upstream` and records it, until `shutdown` is ready.
+    /// Forwards everything to the origin that `upstream` leads to and records it, until `shutdown` is ready.
     ///
     /// # Errors
     ///
@@ -168,7 +168,7 @@ impl Recorder {
     pub async fn run(
         self,
         listener: Listener,
-        upstream: Endpoint,
+        upstream: Route,
         shutdown: impl Future<Output = ()>,
     ) -> Result<Summary, Error> {
         let (proxy, events) = Proxy::new(listener, upstream, self.clock, self.limits);

@@ -8,7 +8,9 @@ use recording::tape::{Kind, Status, Tape};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use transport::endpoint::Endpoint;
 use transport::listener::bind;
+use transport::tls::Trust;
 
 use super::*;
 
@@ -57,6 +59,7 @@ impl Disk for Faulty {
 async fn conversation(recorder: Recorder, requests: usize, release: impl FnOnce()) -> Summary {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let upstream: Endpoint = format!("http://{}/", server.local_addr().unwrap()).parse().unwrap();
+    let upstream = Route::new(upstream, &Trust::System).unwrap();
     let listener = bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr();
     let (stop, stopped) = oneshot::channel::<()>();

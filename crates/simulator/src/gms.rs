@@ -8,7 +8,7 @@ use std::fmt;
 use protocol::bayeux::batch::Limits;
 use protocol::bayeux::dialect::Dialect;
 use protocol::bayeux::message::ClientId;
-use protocol::bayeux::server::{self as bayeux, Closed, Rejected, SessionId};
+use protocol::bayeux::server::{self as bayeux, Closed, Cors, Rejected, SessionId};
 use protocol::chat::server::{self as chat, ChatNumber, ChatServer, EndedBy, GmsSettings};
 use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
@@ -38,6 +38,8 @@ pub struct Settings {
     pub gms: GmsSettings,
     /// How much it takes from a client at once.
     pub limits: Limits,
+    /// Pages of which origins may talk to it.
+    pub cors: Option<Cors>,
     /// Who plays the agent.
     pub agent: Agent,
     /// Wall time at the start of virtual time, in milliseconds since the epoch.
@@ -54,6 +56,7 @@ impl Settings {
             dialect: Dialect::cometd_3_1(),
             gms: GmsSettings::default(),
             limits: Limits::default(),
+            cors: None,
             agent: Agent::Scripted(Script::default()),
             start_utc: 1_700_000_000_000,
         }
@@ -169,6 +172,7 @@ impl Gms {
         let bayeux = bayeux::Settings {
             dialect: settings.dialect,
             limits: settings.limits,
+            cors: settings.cors,
             start_utc: settings.start_utc,
             ..bayeux::Settings::new(settings.base)
         };

@@ -13,14 +13,15 @@ use hyper::header::HOST;
 use hyper::{HeaderMap, Method, Uri};
 use hyper_util::rt::TokioIo;
 use protocol::wire::{Exchange, Failure, Request, Response, Socket, Wire};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::Error as WebSocketError;
 
 use crate::driver::Carrier;
-use crate::endpoint::Endpoint;
+use crate::fields::Fields;
+use crate::route::Route;
+use crate::stream::Stream;
 use crate::{http, socket};
 
 /// The longest response body and the longest WebSocket message that is taken, in bytes.
@@ -31,7 +32,7 @@ type Kept = Arc<Mutex<Vec<SendRequest<Full<Bytes>>>>>;
 /// The connections of one client to one server. Dropping it cuts them all.
 #[derive(Debug)]
 pub struct Connections {
-    endpoint: Endpoint,
+    way: Arc<Way>,
     kept: Kept,
     exchanges: BTreeMap<Exchange, JoinHandle<()>>,
     sockets: BTreeMap<Socket, (mpsc::Sender<Wire>, JoinHandle<()>)>,
@@ -39,13 +40,21 @@ pub struct Connections {
     arrivals: mpsc::Sender<Wire>,
 }
 
+/// What every connection of a client needs.
+#[derive(Debug)]
+struct Way {
+    route: Route,
+    fields: Fields,
+}
+
 impl Connections {
-    /// Makes a client's end without any connection yet.
+    /// Makes a client's end without any connection yet. Every request gets the fields beside its own; whoever looks on does
+    /// not see them.
     #[must_use]
-    pub fn new(endpoint: Endpoint) -> Self {
+    pub fn new(route: Route, fields: Fields) -> Self {
         let (arrivals, incoming) = mpsc::channel(socket::BACKLOG);
         Self {
-            endpoint,
+            way: Arc::new(Way { route, fields }),
             kept: Kept::default(),
             exchanges: BTreeMap::new(),
             sockets: BTreeMap::new(),
@@ -55,9 +64,9 @@ impl Connections {
     }
 
     fn request(&mut self, exchange: Exchange, request: Request) {
-        let (endpoint, kept, arrivals) = (self.endpoint.clone(), Arc::clone(&self.kept), self.arrivals.clone());
+        let (way, kept, arrivals) = (Arc::clone(&self.way), Arc::clone(&self.kept), self.arrivals.clone());
         let task = tokio::spawn(async move {
-            let wire = match ask(&endpoint, &kept, request).await {
+            let wire = match ask(&way, &kept, request).await {
                 Ok(response) => Wire::Response(exchange, response),
                 Err(failure) => Wire::Broken(exchange, failure),
             };
@@ -68,8 +77,8 @@ impl Connections {
 
     fn upgrade(&mut self, socket: Socket, request: Request) {
         let (outgoing, commands) = mpsc::channel(socket::BACKLOG);
-        let (endpoint, arrivals) = (self.endpoint.clone(), self.arrivals.clone());
-        let task = tokio::spawn(async move { open(socket, &endpoint, request, commands, arrivals).await });
+        let (way, arrivals) = (Arc::clone(&self.way), self.arrivals.clone());
+        let task = tokio::spawn(async move { open(socket, &way, request, commands, arrivals).await });
         self.sockets.insert(socket, (outgoing, task));
     }
 
@@ -136,15 +145,15 @@ impl Drop for Connections {
     }
 }
 
-async fn ask(endpoint: &Endpoint, kept: &Kept, request: Request) -> Result<Response, Failure> {
-    let mut request = build(endpoint, request)?;
+async fn ask(way: &Way, kept: &Kept, request: Request) -> Result<Response, Failure> {
+    let mut request = build(way, request)?;
     loop {
         let pooled = kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let fresh = pooled.is_none();
         let mut sender = match pooled {
             Some(sender) if sender.is_closed() => continue,
             Some(sender) => sender,
-            None => connect(endpoint).await?,
+            None => connect(&way.route).await?,
         };
         if sender.ready().await.is_err() {
             if fresh {
@@ -174,44 +183,48 @@ async fn ask(endpoint: &Endpoint, kept: &Kept, request: Request) -> Result<Respo
     }
 }
 
-fn build(endpoint: &Endpoint, request: Request) -> Result<hyper::Request<Full<Bytes>>, Failure> {
-    let mut built = hyper::Request::new(Full::new(Bytes::from(request.body)));
+fn build(way: &Way, request: Request) -> Result<hyper::Request<Full<Bytes>>, Failure> {
+    let mut built = hyper::Request::new(Full::default());
     *built.method_mut() = Method::from_bytes(request.method.as_bytes()).map_err(|_| Failure::Protocol)?;
     *built.uri_mut() = request.target.parse::<Uri>().map_err(|_| Failure::Protocol)?;
-    host(built.headers_mut(), endpoint)?;
-    http::add_headers(built.headers_mut(), &request.headers);
+    let authority = way.route.endpoint().authority().parse().map_err(|_| Failure::Protocol)?;
+    built.headers_mut().insert(HOST, authority);
+    way.add_fields(built.headers_mut(), &request);
+    *built.body_mut() = Full::new(Bytes::from(request.body));
     Ok(built)
 }
 
-fn host(headers: &mut HeaderMap, endpoint: &Endpoint) -> Result<(), Failure> {
-    let authority = endpoint.authority().parse().map_err(|_| Failure::Protocol)?;
-    headers.insert(HOST, authority);
-    Ok(())
+impl Way {
+    /// Adds the fields of a request, and those that every request carries.
+    fn add_fields(&self, headers: &mut HeaderMap, request: &Request) {
+        http::add_headers(headers, &request.headers);
+        self.fields.add_to(headers);
+    }
 }
 
-async fn dial(endpoint: &Endpoint) -> Result<TcpStream, Failure> {
-    let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await.map_err(|_| Failure::Unreachable)?;
-    // Small messages must not wait for each other.
-    let _ = stream.set_nodelay(true);
-    Ok(stream)
-}
-
-async fn connect(endpoint: &Endpoint) -> Result<SendRequest<Full<Bytes>>, Failure> {
-    let stream = dial(endpoint).await?;
+async fn connect(route: &Route) -> Result<SendRequest<Full<Bytes>>, Failure> {
+    let stream = dial(route).await?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| Failure::Reset)?;
     // It ends by itself when the sender is dropped or the peer goes away.
     tokio::spawn(connection);
     Ok(sender)
 }
 
+async fn dial(route: &Route) -> Result<Stream, Failure> {
+    route.connect().await.map_err(|error| {
+        tracing::debug!(error = error.explain(), "no connection");
+        Failure::Unreachable
+    })
+}
+
 async fn open(
     socket: Socket,
-    endpoint: &Endpoint,
+    way: &Way,
     request: Request,
     outgoing: mpsc::Receiver<Wire>,
     incoming: mpsc::Sender<Wire>,
 ) {
-    match try_open(endpoint, request).await {
+    match try_open(way, request).await {
         Ok((stream, headers)) => {
             if incoming.send(Wire::Upgraded(socket, headers)).await.is_ok() {
                 socket::carry(socket, stream, outgoing, incoming).await;
@@ -227,13 +240,15 @@ enum Refusal {
     Failed(Failure),
 }
 
-type Opened = (tokio_tungstenite::WebSocketStream<TcpStream>, protocol::wire::Headers);
+type Opened = (tokio_tungstenite::WebSocketStream<Stream>, protocol::wire::Headers);
 
-async fn try_open(endpoint: &Endpoint, request: Request) -> Result<Opened, Refusal> {
-    let url = format!("ws://{}{}", endpoint.authority(), request.target);
+async fn try_open(way: &Way, request: Request) -> Result<Opened, Refusal> {
+    let endpoint = way.route.endpoint();
+    let scheme = if endpoint.is_secure() { "wss" } else { "ws" };
+    let url = format!("{scheme}://{}{}", endpoint.authority(), request.target);
     let mut built = url.into_client_request().map_err(|_| Refusal::Failed(Failure::Protocol))?;
-    http::add_headers(built.headers_mut(), &request.headers);
-    let stream = dial(endpoint).await.map_err(Refusal::Failed)?;
+    way.add_fields(built.headers_mut(), &request);
+    let stream = dial(&way.route).await.map_err(Refusal::Failed)?;
     let upgraded = tokio_tungstenite::client_async_with_config(built, stream, Some(socket::config(LIMIT))).await;
     match upgraded {
         Ok((stream, response)) => Ok((stream, http::headers(response.headers()))),
@@ -244,13 +259,4 @@ async fn try_open(endpoint: &Endpoint, request: Request) -> Result<Opened, Refus
         })),
         Err(error) => Err(Refusal::Failed(socket::failure(&error))),
     }
-}
-
-/// Whether anything listens at the endpoint.
-///
-/// # Errors
-///
-/// The operating system's, if no connection can be made.
-pub async fn probe(endpoint: &Endpoint) -> std::io::Result<()> {
-    TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await.map(drop)
 }

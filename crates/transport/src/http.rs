@@ -25,10 +25,15 @@ pub(crate) fn headers(map: &HeaderMap) -> Headers {
     Headers(map.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect())
 }
 
+/// Whether a field belongs to a connection and not to a message.
+pub(crate) fn is_of_connection(name: &str) -> bool {
+    CONNECTION_FIELDS.iter().any(|field| name.eq_ignore_ascii_case(field))
+}
+
 /// Adds the fields of a message to what the connection needs. Fields that no HTTP message can hold are left out.
 pub(crate) fn add_headers(map: &mut HeaderMap, headers: &Headers) {
     for (name, value) in &headers.0 {
-        if CONNECTION_FIELDS.iter().any(|field| name.eq_ignore_ascii_case(field)) {
+        if is_of_connection(name) {
             continue;
         }
         let latin: Option<Vec<u8>> = value.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();

@@ -14,7 +14,6 @@ mod splice;
 mod upstream;
 
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,9 +39,9 @@ use self::feed::{Feed, feed};
 use self::splice::Splice;
 use self::upstream::{Trouble, Upstream};
 use crate::clock::Clock;
-use crate::endpoint::Endpoint;
 use crate::frames;
 use crate::listener::Listener;
+use crate::route::Route;
 
 /// How much is kept of what passes through, and for how long a server is tried. The traffic itself has no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +74,7 @@ pub struct Proxy {
 /// What all connections have in common.
 #[derive(Debug)]
 struct Shared {
-    upstream: Endpoint,
+    upstream: Route,
     limits: Limits,
     feed: Feed,
 }
@@ -83,7 +82,7 @@ struct Shared {
 impl Proxy {
     /// Puts a proxy in front of the origin of `upstream`; its path does not matter, every path is forwarded.
     #[must_use]
-    pub fn new(listener: Listener, upstream: Endpoint, clock: Clock, limits: Limits) -> (Self, Events) {
+    pub fn new(listener: Listener, upstream: Route, clock: Clock, limits: Limits) -> (Self, Events) {
         let (feed, events) = feed(clock, limits);
         (Self { listener, shared: Arc::new(Shared { upstream, limits, feed }) }, events)
     }
@@ -189,7 +188,7 @@ impl Connection {
         let exchange = Exchange::begin(feed.clone(), self.conn, link, head::request(&parts));
         let held = Held::new(Arc::clone(&exchange));
         let passing = Passing::request(body, Arc::clone(&exchange), self.shared.limits.body);
-        head::address(&mut parts, &self.shared.upstream, client.is_some());
+        head::address(&mut parts, self.shared.upstream.endpoint(), client.is_some());
         let sent = self.upstream.lock().await.send(Request::from_parts(parts, passing)).await;
         let answer = match sent {
             Ok(mut answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => match client {
@@ -204,7 +203,8 @@ impl Connection {
                 // The request is worth having on the tape although nobody takes it.
                 drain(request.into_body()).await;
                 exchange.broken(Side::Server, failure);
-                warn!(conn = self.conn, %link, %error, "cannot reach the upstream");
+                let error = error.explain();
+                warn!(conn = self.conn, %link, error, "cannot reach the upstream");
                 Ok(self.bad_gateway(&error))
             }
             Err(Trouble::Broken { by, failure }) => self.cut(&exchange, by, failure),
@@ -252,8 +252,8 @@ impl Connection {
         Err(Cut)
     }
 
-    fn bad_gateway(&self, error: &io::Error) -> Response<Outgoing> {
-        let text = format!("tapestry cannot reach {}: {error}\n", self.shared.upstream.origin());
+    fn bad_gateway(&self, error: &str) -> Response<Outgoing> {
+        let text = format!("tapestry cannot reach {}: {error}\n", self.shared.upstream.endpoint().origin());
         let mut response = Response::new(Either::Right(Full::from(text)));
         *response.status_mut() = StatusCode::BAD_GATEWAY;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

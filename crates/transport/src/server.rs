@@ -30,6 +30,8 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::driver::Carrier;
 use crate::listener::Listener;
+use crate::stream::Stream;
+use crate::tls::Identity;
 use crate::{http, socket};
 
 /// How many connections are served at once; more wait in the backlog of the operating system.
@@ -72,10 +74,20 @@ impl Server {
     /// first `limit + 1` bytes, enough to see that it is too long.
     #[must_use]
     pub fn start(listener: Listener, limit: usize) -> Self {
+        Self::accepting(listener, limit, None)
+    }
+
+    /// The same with TLS. A client that does not shake hands, or not in time, is cut; the machine does not hear of it.
+    #[must_use]
+    pub fn start_secure(listener: Listener, limit: usize, identity: Identity) -> Self {
+        Self::accepting(listener, limit, Some(identity))
+    }
+
+    fn accepting(listener: Listener, limit: usize, identity: Option<Identity>) -> Self {
         let address = listener.local_addr();
         let (arriving, arrivals) = mpsc::channel(socket::BACKLOG);
         let (socket_arriving, sockets_in) = mpsc::channel(socket::BACKLOG);
-        let shared = Shared { limit, numbers: Arc::default(), arriving, socket_arriving };
+        let shared = Shared { limit, identity, numbers: Arc::default(), arriving, socket_arriving };
         let mut accepting = JoinSet::new();
         accepting.spawn(accept(listener.into_inner(), shared));
         Self {
@@ -190,6 +202,7 @@ impl Carrier for Server {
 #[derive(Clone)]
 struct Shared {
     limit: usize,
+    identity: Option<Identity>,
     numbers: Arc<Numbers>,
     arriving: mpsc::Sender<Arrival>,
     socket_arriving: mpsc::Sender<Wire>,
@@ -228,6 +241,16 @@ async fn accept(listener: TcpListener, shared: Shared) {
 
 async fn serve(stream: TcpStream, shared: Shared) {
     let _ = stream.set_nodelay(true);
+    let stream = match &shared.identity {
+        None => Stream::Plain(stream),
+        Some(identity) => match identity.accept(stream).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::debug!(%error, "no TLS with a client");
+                return;
+            }
+        },
+    };
     let (sockets, mut upgraded) = mpsc::channel(1);
     let service = service_fn(move |request| answer(request, shared.clone(), sockets.clone()));
     let connection = http1::Builder::new()

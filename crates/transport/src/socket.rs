@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use protocol::wire::{Close, Failure, Socket, Wire};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
@@ -63,7 +63,11 @@ pub(crate) async fn carry<S>(
                     Some(Ok(Message::Close(frame))) => {
                         let _ = incoming.send(Wire::Close(socket, close(frame))).await;
                         // The library has queued the answer; it goes out with the next flush.
-                        let _ = tokio::time::timeout(CLOSE_PATIENCE, stream.close(None)).await;
+                        let closing = async {
+                            let _ = stream.close(None).await;
+                            let _ = stream.get_mut().shutdown().await;
+                        };
+                        let _ = tokio::time::timeout(CLOSE_PATIENCE, closing).await;
                         return;
                     }
                     Some(Ok(Message::Frame(_))) => continue,
@@ -100,6 +104,8 @@ where
         if stream.close(frame).await.is_ok() {
             while let Some(Ok(_)) = stream.next().await {}
         }
+        // To TLS an end without this looks like one that somebody in between has faked.
+        let _ = stream.get_mut().shutdown().await;
     };
     let _ = tokio::time::timeout(CLOSE_PATIENCE, closing).await;
 }
@@ -115,6 +121,10 @@ fn close(frame: Option<CloseFrame>) -> Close {
 pub(crate) fn failure(error: &Error) -> Failure {
     match error {
         Error::Capacity(_) => Failure::TooLarge,
+        // The stream ended in the middle. With TLS the same shows as an error of the stream.
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake | ProtocolError::HandshakeIncomplete) => {
+            Failure::Reset
+        }
         Error::Protocol(_) | Error::Utf8(_) | Error::Http(_) | Error::HttpFormat(_) | Error::Url(_) => {
             Failure::Protocol
         }

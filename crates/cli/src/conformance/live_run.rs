@@ -19,13 +19,22 @@ use tokio::task::JoinSet;
 use transport::client::Connections;
 use transport::clock::{self, Clock};
 use transport::driver;
-use transport::endpoint::Endpoint;
+use transport::fields::Fields;
+use transport::route::Route;
 use transport::tap::Tap;
 
 use super::progress::Progress;
 use super::select::Planned;
 use super::silence::Silence;
 use crate::live::{self, Stop};
+
+/// The server, and how a client of it gets there.
+#[derive(Clone)]
+pub(super) struct Peer {
+    pub(super) settings: Settings,
+    pub(super) route: Route,
+    pub(super) fields: Fields,
+}
 
 /// What one entry came to, and its tape if it ran.
 pub(super) struct Done {
@@ -36,8 +45,7 @@ pub(super) struct Done {
 /// Runs everything planned; says whether it came to its end. Results stand in the order of the plan.
 pub(super) async fn run(
     plan: &[Planned],
-    settings: &Settings,
-    endpoint: &Endpoint,
+    peer: &Peer,
     seed: u64,
     jobs: usize,
     progress: &Progress,
@@ -47,12 +55,11 @@ pub(super) async fn run(
     let silence = Rc::new(RefCell::new(Silence::default()));
     let mut running = JoinSet::new();
     for (place, planned) in plan.iter().copied().enumerate() {
-        let (permits, silence) = (Rc::clone(&permits), Rc::clone(&silence));
-        let (settings, endpoint) = (settings.clone(), endpoint.clone());
+        let (permits, silence, peer) = (Rc::clone(&permits), Rc::clone(&silence), peer.clone());
         running.spawn_local(async move {
             // Nobody closes the semaphore.
             let _permit = permits.acquire().await;
-            (place, judge(planned, &settings, &endpoint, seed.wrapping_add(planned.number), &silence).await)
+            (place, judge(planned, &peer, seed.wrapping_add(planned.number), &silence).await)
         });
     }
     let mut stop = std::pin::pin!(stop.asked());
@@ -83,13 +90,7 @@ pub(super) async fn run(
     (done.into_values().collect(), finished)
 }
 
-async fn judge(
-    planned: Planned,
-    settings: &Settings,
-    endpoint: &Endpoint,
-    seed: u64,
-    silence: &RefCell<Silence>,
-) -> Done {
+async fn judge(planned: Planned, peer: &Peer, seed: u64, silence: &RefCell<Silence>) -> Done {
     let cases::Planned { case, transport, not_applicable } = planned.entry;
     if let Some(why) = not_applicable {
         return Done { result: CaseResult::not_applicable(case, transport, why), tape: None };
@@ -99,14 +100,14 @@ async fn judge(
         return Done { result: CaseResult::blocked(case, transport, "the handshake", says), tape: None };
     }
     let clock = Clock::start();
-    let mut witness = match Witness::new(&planned, &clock, settings, seed) {
+    let mut witness = match Witness::new(&planned, &clock, &peer.settings, seed) {
         Ok(witness) => witness,
         Err(error) => {
             return Done { result: CaseResult::error(case, transport, &error.to_string()), tape: None };
         }
     };
-    let mut machine = Run::new(case, transport, settings, seed);
-    let mut connections = Connections::new(endpoint.clone());
+    let mut machine = Run::new(case, transport, &peer.settings, seed);
+    let mut connections = Connections::new(peer.route.clone(), peer.fields.clone());
     driver::run(&mut machine, Side::Client, &clock, &mut connections, &mut witness, pending()).await;
     let Witness { capture, redacted, mut tape, outcome } = witness;
     tape.extend(capture.finish(clock.now(), Finish::Complete));

@@ -15,8 +15,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use transport::clock::Clock;
+use transport::endpoint::Endpoint;
 use transport::listener::bind;
 use transport::proxy::Limits;
+use transport::route::Route;
+use transport::tls::Trust;
 
 const CANARIES: [&str; 12] = [
     "canary-secure-key",
@@ -59,7 +62,8 @@ impl Recording {
         let directory = tempfile::tempdir().unwrap();
         let recorder = Recorder::create(config(&directory.path().join("chat.tape.jsonl"))).unwrap();
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let upstream = format!("http://{}/genesys/cometd", server.local_addr().unwrap()).parse().unwrap();
+        let upstream: Endpoint = format!("http://{}/genesys/cometd", server.local_addr().unwrap()).parse().unwrap();
+        let upstream = Route::new(upstream, &Trust::System).unwrap();
         let listener = bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr()).await.unwrap();
         let (stop, stopped) = oneshot::channel::<()>();

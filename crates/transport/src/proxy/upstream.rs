@@ -1,6 +1,5 @@
 //! The connection to the server that belongs to one connection of a client.
 
-use std::io;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -8,15 +7,14 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use protocol::wire::{Failure, Side};
-use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
 use super::body::Passing;
-use crate::endpoint::Endpoint;
+use crate::route::{CannotConnect, Route};
 
 #[derive(Debug)]
 pub(super) struct Upstream {
-    endpoint: Endpoint,
+    route: Route,
     patience: Duration,
     link: Option<Link>,
 }
@@ -37,14 +35,14 @@ impl Drop for Link {
 /// Why there is no answer.
 pub(super) enum Trouble {
     /// No connection; the request comes back.
-    Unreachable { failure: Failure, error: io::Error, request: Box<Request<Passing>> },
+    Unreachable { failure: Failure, error: CannotConnect, request: Box<Request<Passing>> },
     /// The exchange broke after the request was on its way.
     Broken { by: Side, failure: Failure },
 }
 
 impl Upstream {
-    pub(super) const fn new(endpoint: Endpoint, patience: Duration) -> Self {
-        Self { endpoint, patience, link: None }
+    pub(super) const fn new(route: Route, patience: Duration) -> Self {
+        Self { route, patience, link: None }
     }
 
     /// Sends a request and waits for the head of the answer.
@@ -80,19 +78,16 @@ impl Upstream {
         link.sender.ready().await.is_ok().then_some(link)
     }
 
-    async fn connect(&self) -> Result<Link, (Failure, io::Error)> {
-        let unreachable = |error| (Failure::Unreachable, error);
-        let connecting = TcpStream::connect((self.endpoint.host.as_str(), self.endpoint.port));
-        let stream = tokio::time::timeout(self.patience, connecting)
-            .await
-            .map_err(|_| (Failure::TimedOut, io::ErrorKind::TimedOut.into()))?
-            .map_err(unreachable)?;
-        stream.set_nodelay(true).map_err(unreachable)?;
+    async fn connect(&self) -> Result<Link, (Failure, CannotConnect)> {
+        let stream = self.route.connect_within(self.patience).await.map_err(|error| match error {
+            CannotConnect::TimedOut(_) => (Failure::TimedOut, error),
+            _ => (Failure::Unreachable, error),
+        })?;
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(true)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| unreachable(io::Error::other(error)))?;
+            .map_err(|error| (Failure::Unreachable, CannotConnect::Broken(std::io::Error::other(error))))?;
         // How the connection ends shows in the exchange that it carries.
         let driver = tokio::spawn(async move { drop(connection.with_upgrades().await) }).abort_handle();
         Ok(Link { sender, driver })

@@ -11,6 +11,8 @@ use transport::clock::Clock;
 use transport::endpoint::Endpoint;
 use transport::listener::bind;
 use transport::proxy::{Events, Limits, Next, Proxy, What};
+use transport::route::Route;
+use transport::tls::Trust;
 
 /// Nothing here takes this long; a test that waits longer has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,6 +37,7 @@ impl Bench {
     pub(crate) async fn with(limits: Limits) -> Self {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let upstream: Endpoint = format!("http://{}/genesys/cometd", server.local_addr().unwrap()).parse().unwrap();
+        let upstream = Route::new(upstream, &Trust::System).unwrap();
         let listener = bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().to_string();
         let (proxy, events) = Proxy::new(listener, upstream, Clock::start(), limits);

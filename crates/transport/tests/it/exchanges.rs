@@ -13,9 +13,11 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use transport::client::Connections;
 use transport::driver::Carrier;
+use transport::endpoint::Endpoint;
+use transport::fields::Fields;
 use transport::server::Server;
 
-use super::machines::{BASE, on_one_thread, run, serve};
+use super::machines::{BASE, on_one_thread, plain, run, serve};
 
 /// A client that was started, on its way to a session.
 fn started(transports: &[Transport]) -> Client {
@@ -60,7 +62,7 @@ fn a_client_holds_a_whole_session(#[values(Transport::WebSocket, Transport::Long
         let endpoint = serve(1 << 20, move |event| told.send(event.clone()).expect("the test listens")).await;
         let mut client = Talk(started(&[transport]), Time::ZERO);
         let mut events = Vec::new();
-        run(&mut client, &endpoint, |event| {
+        run(&mut client, &plain(&endpoint), |event| {
             events.push(event);
             if client_is_closed(&events) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
@@ -96,7 +98,7 @@ fn a_refused_web_socket_is_followed_by_long_polling() {
         config.limits.depth = 8;
         let mut client = Client::new(config);
         client.start(Time::ZERO).unwrap();
-        let entries = run(&mut client, &endpoint, |event| match event {
+        let entries = run(&mut client, &plain(&endpoint), |event| match event {
             Event::Connected { .. } => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         })
@@ -153,7 +155,7 @@ fn nobody_listening_is_unreachable(#[values(Transport::WebSocket, Transport::Lon
         let endpoint = format!("http://{}{BASE}", listener.local_addr()).parse().unwrap();
         drop(listener);
         let mut client = started(&[transport]);
-        let entries = run(&mut client, &endpoint, |event| match event {
+        let entries = run(&mut client, &plain(&endpoint), |event| match event {
             Event::HandshakeFailed => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         })
@@ -192,8 +194,8 @@ fn a_body_over_the_limit_is_answered_and_not_kept() {
 async fn ends(limit: usize) -> (Connections, Server) {
     let listener = transport::listener::bind("127.0.0.1:0").await.expect("a free port");
     let server = Server::start(listener, limit);
-    let endpoint = format!("http://{}/", server.address()).parse().expect("a URL");
-    (Connections::new(endpoint), server)
+    let endpoint: Endpoint = format!("http://{}/", server.address()).parse().expect("a URL");
+    (Connections::new(plain(&endpoint), Fields::default()), server)
 }
 
 fn post(target: &str, body: &[u8]) -> Request {

@@ -12,7 +12,10 @@ use transport::client::Connections;
 use transport::clock::Clock;
 use transport::driver;
 use transport::endpoint::Endpoint;
+use transport::fields::Fields;
+use transport::route::Route;
 use transport::tap::Tap;
+use transport::tls::{Identity, Trust};
 
 /// Calls closures for entries and events.
 pub(crate) struct Look<F, G>(pub(crate) F, pub(crate) G);
@@ -36,11 +39,30 @@ pub(crate) fn on_one_thread(test: impl Future<Output = ()>) {
     runtime.block_on(LocalSet::new().run_until(test));
 }
 
+/// The straight way to a server without TLS.
+pub(crate) fn plain(endpoint: &Endpoint) -> Route {
+    Route::new(endpoint.clone(), &Trust::System).expect("without TLS nothing is to be trusted")
+}
+
 /// Serves a Bayeux server machine in the background and gives its endpoint. `look` sees its events.
-pub(crate) async fn serve(limit: usize, mut look: impl FnMut(&server::Event) + 'static) -> Endpoint {
+pub(crate) async fn serve(limit: usize, look: impl FnMut(&server::Event) + 'static) -> Endpoint {
     let listener = transport::listener::bind("127.0.0.1:0").await.expect("a free port");
-    let mut carrier = transport::server::Server::start(listener, limit);
+    let carrier = transport::server::Server::start(listener, limit);
     let endpoint = format!("http://{}{BASE}", carrier.address()).parse().expect("a URL");
+    run_server(carrier, look);
+    endpoint
+}
+
+/// The same with TLS, at a name that the certificate is for.
+pub(crate) async fn serve_secure(identity: Identity, name: &str) -> Endpoint {
+    let listener = transport::listener::bind("127.0.0.1:0").await.expect("a free port");
+    let carrier = transport::server::Server::start_secure(listener, 1 << 20, identity);
+    let endpoint = format!("https://{name}:{}{BASE}", carrier.address().port()).parse().expect("a URL");
+    run_server(carrier, |_| {});
+    endpoint
+}
+
+fn run_server(mut carrier: transport::server::Server, mut look: impl FnMut(&server::Event) + 'static) {
     tokio::task::spawn_local(async move {
         let mut machine = Server::new(server::Settings::new(BASE), 7);
         let mut tap = Look(
@@ -52,17 +74,16 @@ pub(crate) async fn serve(limit: usize, mut look: impl FnMut(&server::Event) + '
         );
         driver::run(&mut machine, Side::Server, &Clock::start(), &mut carrier, &mut tap, pending()).await
     });
-    endpoint
 }
 
 /// Runs a client-side machine until `look` breaks off.
 pub(crate) async fn run<M: Machine>(
     machine: &mut M,
-    endpoint: &Endpoint,
+    route: &Route,
     look: impl FnMut(M::Event) -> ControlFlow<()>,
 ) -> Vec<Entry> {
     let mut entries = Vec::new();
-    let mut connections = Connections::new(endpoint.clone());
+    let mut connections = Connections::new(route.clone(), Fields::default());
     let mut tap = Look(|entry: &Entry| entries.push(entry.clone()), look);
     let clock = Clock::start();
     driver::run(machine, Side::Client, &clock, &mut connections, &mut tap, pending()).await;

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail like the test")]
 
+mod authority;
 mod bench;
 mod exchanges;
 mod machines;
 mod proxy;
 mod sockets;
+mod tls;

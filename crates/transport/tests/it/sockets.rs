@@ -4,17 +4,19 @@ use pretty_assertions::assert_eq;
 use protocol::wire::{Close, Failure, Headers, Request, Response, Socket, Wire};
 use transport::client::Connections;
 use transport::driver::Carrier;
+use transport::endpoint::Endpoint;
+use transport::fields::Fields;
 use transport::server::Server;
 
-use super::machines::on_one_thread;
+use super::machines::{on_one_thread, plain};
 
 const LIMIT: usize = 1_000;
 
 async fn ends() -> (Connections, Server) {
     let listener = transport::listener::bind("127.0.0.1:0").await.expect("a free port");
     let server = Server::start(listener, LIMIT);
-    let endpoint = format!("http://{}/", server.address()).parse().expect("a URL");
-    (Connections::new(endpoint), server)
+    let endpoint: Endpoint = format!("http://{}/", server.address()).parse().expect("a URL");
+    (Connections::new(plain(&endpoint), Fields::default()), server)
 }
 
 fn upgrade() -> Wire {
@@ -56,7 +58,7 @@ fn a_client_that_is_gone_is_lost() {
         let (mut client, mut server) = ends().await;
         let socket = open(&mut client, &mut server).await;
         client.send(Wire::Lost(Socket(3), Failure::Aborted));
-        assert!(matches!(server.receive().await, Wire::Lost(lost, _) if lost == socket));
+        assert_eq!(server.receive().await, Wire::Lost(socket, Failure::Reset));
     });
 }
 
