@@ -11,7 +11,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
-use self::peers::{CLIENTS, Kit, OFFICIAL, SERVERS, SERVICE, Server, Transport};
+use self::peers::{CLIENTS, Kit, OFFICIAL, Origins, SERVERS, SERVICE, Server, Transport};
 use self::process::{CHAT, Listening, SUITE, finish};
 use crate::{Outcome, root};
 
@@ -22,29 +22,29 @@ pub(crate) fn run(shell: &Shell, record: bool) -> Outcome {
     let tapestry = build(shell)?;
     let obstacles = prepare(shell);
     let mut table = Table::default();
-    let serving = Listening::start(Command::new(&tapestry).args([
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--service",
-        SERVICE,
-        "--seed",
-        "2",
-    ]))?;
+    let serving = serve(&tapestry, &[])?;
+    let serving_all = serve(&tapestry, &["--cors", "*"])?;
     table.head("clients, a whole chat with `tapestry serve`");
     for client in CLIENTS {
+        let server = match client.origins {
+            Origins::Own => &serving,
+            Origins::All => &serving_all,
+        };
         table.row(client.name, client.version, obstacles.get(&client.kit), |transport| {
-            Some(client.chat(serving.url(), transport).and_then(|mut chat| finish(&mut chat, CHAT)))
+            let chat = || finish(&mut client.chat(server.url(), transport)?, CHAT);
+            client.transports.contains(&transport).then(chat)
         });
     }
+    serving_all.end()?;
     table.head("recorder, a whole chat through `tapestry record`, then check and replay");
     let folder = shell.create_temp_dir()?;
     table.row(OFFICIAL.name, OFFICIAL.version, obstacles.get(&OFFICIAL.kit), |transport| {
         let tape = folder.path().join(format!("cometd-{}-{}.tape.jsonl", OFFICIAL.version, transport.name()));
-        Some(
-            record_chat(&tapestry, serving.url(), transport, &tape)
-                .and_then(|()| if record { keep(shell, &tape) } else { Ok(()) }),
-        )
+        let recorded = || {
+            record_chat(&tapestry, serving.url(), transport, &tape)?;
+            if record { keep(shell, &tape) } else { Ok(()) }
+        };
+        OFFICIAL.transports.contains(&transport).then(recorded)
     });
     serving.end()?;
     table.head("servers, tried with the official client, then judged by the suite");
@@ -69,6 +69,13 @@ fn prepare(shell: &Shell) -> Obstacles {
         }
     }
     obstacles
+}
+
+/// Starts the simulator.
+fn serve(tapestry: &Path, more: &[&str]) -> Result<Listening> {
+    let mut serve = Command::new(tapestry);
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--service", SERVICE, "--seed", "2"]).args(more);
+    Listening::start(&mut serve)
 }
 
 /// Builds the program and gives its path.
@@ -121,7 +128,7 @@ struct Table {
 impl Table {
     fn head(&self, title: &str) {
         println!("\n{title}");
-        println!("  {:<32}  {:<9}  long-polling", "peer", "websocket");
+        println!("  {:<32}  {:<9}  {:<12}  callback-polling", "peer", "websocket", "long-polling");
     }
 
     /// Runs a peer over each transport, unless something stands in the way. `None` means that it has no such transport.
@@ -150,7 +157,7 @@ impl Table {
                 }
             });
         }
-        println!("  {peer:<32}  {:<9}  {}", words[0], words[1]);
+        println!("  {peer:<32}  {:<9}  {:<12}  {}", words[0], words[1], words[2]);
     }
 
     /// A failure weighs more than a peer that was not there.
@@ -179,6 +186,7 @@ mod tests {
         table.row("peer", "3", None, |transport| match transport {
             Transport::WebSocket => None,
             Transport::LongPolling => Some(Err(anyhow!("no answer"))),
+            Transport::CallbackPolling => Some(Ok(())),
         });
         assert_eq!(table.code(), 1);
     }

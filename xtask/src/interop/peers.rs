@@ -17,16 +17,20 @@ pub(crate) const SERVICE: &str = "customer-support";
 pub(crate) enum Transport {
     WebSocket,
     LongPolling,
+    CallbackPolling,
 }
 
 impl Transport {
-    pub(crate) const ALL: [Self; 2] = [Self::WebSocket, Self::LongPolling];
+    pub(crate) const ALL: [Self; 3] = [Self::WebSocket, Self::LongPolling, Self::CallbackPolling];
+    /// Those that do not need a browser.
+    const USUAL: &[Self] = &[Self::WebSocket, Self::LongPolling];
 
     /// The connection type of Bayeux.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::WebSocket => "websocket",
             Self::LongPolling => "long-polling",
+            Self::CallbackPolling => "callback-polling",
         }
     }
 }
@@ -35,6 +39,7 @@ impl Transport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kit {
     CometdJs,
+    Browser,
     Faye,
     CometdNodejsServer,
     Aiocometd,
@@ -51,6 +56,11 @@ struct Tool {
 }
 
 const NODE: &[Tool] = &[Tool { program: "node", least: (20, 0) }, Tool { program: "npm", least: (8, 0) }];
+const BROWSER: &[Tool] = &[
+    Tool { program: "node", least: (20, 0) },
+    Tool { program: "npm", least: (8, 0) },
+    Tool { program: "chromium", least: (110, 0) },
+];
 const PYTHON: &[Tool] = &[Tool { program: "python3", least: (3, 11) }];
 const JAVA: &[Tool] = &[
     Tool { program: "java", least: (17, 0) },
@@ -59,12 +69,13 @@ const JAVA: &[Tool] = &[
 ];
 
 impl Kit {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::CometdJs, Self::Faye, Self::CometdNodejsServer, Self::Aiocometd, Self::CometdJava];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::CometdJs, Self::Browser, Self::Faye, Self::CometdNodejsServer, Self::Aiocometd, Self::CometdJava];
 
     const fn name(self) -> &'static str {
         match self {
             Self::CometdJs => "cometd-js",
+            Self::Browser => "browser",
             Self::Faye => "faye",
             Self::CometdNodejsServer => "cometd-nodejs-server",
             Self::Aiocometd => "aiocometd",
@@ -79,6 +90,7 @@ impl Kit {
     const fn tools(self) -> &'static [Tool] {
         match self {
             Self::CometdJs | Self::Faye | Self::CometdNodejsServer => NODE,
+            Self::Browser => BROWSER,
             Self::Aiocometd => PYTHON,
             Self::CometdJava => JAVA,
         }
@@ -87,7 +99,7 @@ impl Kit {
     /// The commands that install the kit. What they find already there they do not fetch again.
     const fn installation(self) -> &'static [&'static [&'static str]] {
         match self {
-            Self::CometdJs | Self::Faye | Self::CometdNodejsServer => {
+            Self::CometdJs | Self::Browser | Self::Faye | Self::CometdNodejsServer => {
                 &[&["npm", "ci", "--prefer-offline", "--no-fund", "--no-audit"]]
             }
             Self::Aiocometd => &[
@@ -152,10 +164,26 @@ pub(crate) struct Client {
     words: &'static [&'static str],
     /// What comes after them.
     more: &'static [&'static str],
+    pub(crate) transports: &'static [Transport],
+    /// Which of our servers it talks to.
+    pub(crate) origins: Origins,
+}
+
+/// Pages of which origins the server of a client serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origins {
+    /// None but its own, as CometD itself: it sends no CORS headers.
+    Own,
+    /// All of them.
+    All,
 }
 
 const fn cometd_js(version: &'static str, more: &'static [&'static str]) -> Client {
-    Client { name: "npm cometd", version, kit: Kit::CometdJs, words: &["node", "chat.mjs"], more }
+    Client { more, ..client("npm cometd", version, Kit::CometdJs, &["node", "chat.mjs"]) }
+}
+
+const fn client(name: &'static str, version: &'static str, kit: Kit, words: &'static [&'static str]) -> Client {
+    Client { name, version, kit, words, more: &[], transports: Transport::USUAL, origins: Origins::Own }
 }
 
 /// The client whose chats are recorded and kept, and with which servers are tried.
@@ -168,21 +196,20 @@ pub(crate) const CLIENTS: &[Client] = &[
     cometd_js("7.0.19", &["cometd-7.0"]),
     OFFICIAL,
     cometd_js("9.0.0", &["cometd-9.0"]),
-    Client { name: "npm faye", version: "1.4.3", kit: Kit::Faye, words: &["node", "chat.mjs"], more: &[] },
     Client {
-        name: "PyPI aiocometd-ng",
-        version: "0.5.6",
-        kit: Kit::Aiocometd,
-        words: &[".venv/bin/python", "chat.py"],
-        more: &[],
+        transports: &Transport::ALL,
+        origins: Origins::All,
+        ..client("npm cometd, Chromium", "8.0.11", Kit::Browser, &["node", "chat.mjs"])
     },
+    // What CometD calls cross-domain needs no permission: only long-polling asks for it.
     Client {
-        name: "CometD Java client",
-        version: "8.0.10",
-        kit: Kit::CometdJava,
-        words: &["java", "-jar", "client/target/client.jar"],
-        more: &[],
+        more: &["refused"],
+        transports: &[Transport::LongPolling],
+        ..client("the same, refused", "8.0.11", Kit::Browser, &["node", "chat.mjs"])
     },
+    client("npm faye", "1.4.3", Kit::Faye, &["node", "chat.mjs"]),
+    client("PyPI aiocometd-ng", "0.5.6", Kit::Aiocometd, &[".venv/bin/python", "chat.py"]),
+    client("CometD Java client", "8.0.10", Kit::CometdJava, &["java", "-jar", "client/target/client.jar"]),
 ];
 
 impl Client {
@@ -214,7 +241,7 @@ const fn cometd_java(version: &'static str, words: &'static [&'static str]) -> S
         version,
         kit: Kit::CometdJava,
         words,
-        transports: &Transport::ALL,
+        transports: Transport::USUAL,
         chats: true,
         known: "cometd-java.toml",
     }
@@ -241,7 +268,7 @@ pub(crate) const SERVERS: &[Server] = &[
         version: "1.4.3",
         kit: Kit::Faye,
         words: &["node", "server.mjs"],
-        transports: &Transport::ALL,
+        transports: Transport::USUAL,
         chats: false,
         known: "faye.toml",
     },
@@ -297,6 +324,7 @@ mod tests {
         assert_eq!(version("Python 3.11.7"), Some((3, 11)));
         assert_eq!(version("openjdk 17 2021-09-14"), Some((17, 0)));
         assert_eq!(version("\u{1b}[1mApache Maven 3.8.7\u{1b}[m"), Some((3, 8)));
+        assert_eq!(version("Chromium 156.0.8078.79 built on Debian"), Some((156, 0)));
         assert_eq!(version("none"), None);
     }
 }
