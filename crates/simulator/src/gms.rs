@@ -38,6 +38,10 @@ pub struct Settings {
     pub gms: GmsSettings,
     /// How much it takes from a client at once.
     pub limits: Limits,
+    /// Pages of which origins may open a WebSocket, `*` for any; without, every page may.
+    pub web_socket_origins: Option<Vec<String>>,
+    /// Whether clients come over TLS.
+    pub over_tls: bool,
     /// Who plays the agent.
     pub agent: Agent,
     /// Wall time at the start of virtual time, in milliseconds since the epoch.
@@ -54,6 +58,8 @@ impl Settings {
             dialect: Dialect::cometd_3_1(),
             gms: GmsSettings::default(),
             limits: Limits::default(),
+            web_socket_origins: None,
+            over_tls: false,
             agent: Agent::Scripted(Script::default()),
             start_utc: 1_700_000_000_000,
         }
@@ -84,6 +90,8 @@ pub enum Event {
     SessionOpened(SessionId, Transport),
     /// A session is gone.
     SessionClosed(SessionId, Closed),
+    /// One more event waits for a session than the operator's `maxQueue`.
+    QueueMaxed(SessionId),
     /// Something from a client was thrown out whole.
     Rejected(Transport, Rejected),
     /// A chat began.
@@ -115,12 +123,14 @@ impl fmt::Display for Event {
                 };
                 write!(f, "{session} {why}")
             }
+            Self::QueueMaxed(session) => write!(f, "the queue of {session} is over `maxQueue`"),
             Self::Rejected(transport, why) => {
                 let why = match why {
                     Rejected::Path => "a path outside the servlet",
                     Rejected::Method => "a method or path of no transport",
                     Rejected::Malformed => "a malformed or oversized body",
                     Rejected::Protocol => "a batch that breaks the protocol",
+                    Rejected::Origin => "a page of an origin that is not allowed",
                 };
                 write!(f, "rejected {why} over {transport}")
             }
@@ -169,6 +179,8 @@ impl Gms {
         let bayeux = bayeux::Settings {
             dialect: settings.dialect,
             limits: settings.limits,
+            web_socket_origins: settings.web_socket_origins,
+            over_tls: settings.over_tls,
             start_utc: settings.start_utc,
             ..bayeux::Settings::new(settings.base)
         };
@@ -308,6 +320,7 @@ impl Gms {
                 let data = message.data().map(|data| data.get());
                 self.chats.handle_publish(now, session, message.channel().unwrap_or_default(), data);
             }
+            bayeux::Event::QueueMaxed(session) => self.tell(Event::QueueMaxed(session)),
             bayeux::Event::Rejected(transport, why) => self.tell(Event::Rejected(transport, why)),
         }
     }
