@@ -1,4 +1,6 @@
 //! The machines from outside: what a peer sees on the wire.
 
+mod differences;
+mod malformed;
 mod profiles;
 mod talk;
