@@ -1,5 +1,7 @@
 //! `tapestry serve`: the simulator behind a real listener.
 
+mod options;
+
 use std::future::pending;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -19,7 +21,7 @@ use transport::tap::Tap;
 
 use crate::exit::{Exit, Failure};
 use crate::live::Stop;
-use crate::{input, live};
+use crate::{input, live, output};
 
 /// Run the GMS simulator: CometD, Chat Server and an agent who joins, greets, answers, and closes on `bye`.
 #[derive(clap::Args)]
@@ -39,16 +41,27 @@ pub(crate) struct Args {
             .try_map(|name| Dialect::by_name(&name).map(Box::new).ok_or("no such profile"))
     )]
     profile: Box<Dialect>,
+    /// Option of CometD to set, under its own name; can be given several times.
+    #[arg(long = "option", value_name = "NAME=VALUE")]
+    options: Vec<String>,
+    /// List the options that the profile has, and end.
+    #[arg(long)]
+    list_options: bool,
     /// Seed of ids and keys; drawn at random unless given.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    let dialect = dialect(args)?;
+    if args.list_options {
+        output::print(&options::list(&dialect))?;
+        return Ok(Exit::Success);
+    }
     let seed = live::seed(args.seed)?;
     live::runtime()?.block_on(async {
         let stop = Stop::listen()?;
-        let mut simulator = Simulator::listen(&args.listen, &args.service, Dialect::clone(&args.profile), seed).await?;
+        let mut simulator = Simulator::listen(&args.listen, &args.service, dialect, seed).await?;
         live::announce(&simulator.url)?;
         let profile = &args.profile.name;
         let _ =
@@ -56,6 +69,15 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         simulator.run(&mut Log, stop.asked()).await;
         Ok(Exit::Success)
     })
+}
+
+/// The profile with the options that were set.
+fn dialect(args: &Args) -> Result<Dialect, Failure> {
+    let mut dialect = Dialect::clone(&args.profile);
+    for option in &args.options {
+        options::set(&mut dialect, option)?;
+    }
+    Ok(dialect)
 }
 
 /// The simulator on a listener.
