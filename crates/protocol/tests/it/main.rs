@@ -3,4 +3,5 @@
 mod differences;
 mod malformed;
 mod profiles;
+mod rows;
 mod talk;

@@ -7,6 +7,7 @@ mod lazy;
 mod leniency;
 mod options;
 mod properties;
+mod rows;
 
 use std::time::Duration;
 
