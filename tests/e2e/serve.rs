@@ -128,5 +128,7 @@ fn an_option_without_a_value_is_refused() {
 #[rstest]
 fn lists_the_options_of_a_profile(#[values("cometd-2.9", "cometd-3.1")] profile: &str) {
     let output = run(&["serve", "--profile", profile, "--list-options"]);
-    insta::assert_snapshot!(format!("lists_the_options_of_{profile}"), shown(&output));
+    insta::with_settings!({snapshot_suffix => profile}, {
+        insta::assert_snapshot!("options_of", shown(&output));
+    });
 }
