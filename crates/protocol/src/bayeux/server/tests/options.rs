@@ -449,3 +449,17 @@ fn what_the_binary_extension_adds_is_handed_on() {
         assert_eq!(replies[0], json!({"channel": "/a", "data": data, "ext": {"binary": {}}}));
     }
 }
+
+#[test]
+fn the_status_of_a_superseded_connect_and_the_transports_may_be_chosen() {
+    let mut settings = Settings::new(BASE);
+    settings.dialect.set("duplicateMetaConnectHttpResponseCode", "409").unwrap();
+    settings.dialect.set("allowedTransports", "callback-polling, long-polling").unwrap();
+    let mut bench = Bench::with(settings);
+    let reply = bench.post(serde_json::from_str(HANDSHAKE).unwrap());
+    assert_eq!(reply[0]["supportedConnectionTypes"], json!(["callback-polling", "long-polling"]));
+    let client = bench.connected();
+    let first = bench.hold(&client, "3");
+    let (_, wires) = bench.request("POST", BASE, &json!([connect(&client, "4")]).to_string());
+    assert_eq!(responses(&wires), [(first, 409, Value::Null)]);
+}
