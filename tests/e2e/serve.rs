@@ -67,3 +67,68 @@ fn speaks_as_the_profile_says(#[case] profile: &str, #[case] says: &str) {
     assert_eq!(status, 200);
     assert!(body.contains(says), "{body}");
 }
+
+#[test]
+fn an_option_of_cometd_is_set_by_its_own_name() {
+    let arguments =
+        ["serve", "--listen", "127.0.0.1:0", "--option", "timeout=1234", "--option", "handshakeReconnect=true"];
+    let (status, body) = Listening::start(&arguments).post("/handshake", HANDSHAKE);
+    assert_eq!(status, 200);
+    assert!(body.contains(r#""timeout":1234"#) && body.contains(r#""maxInterval":10000"#), "{body}");
+}
+
+#[test]
+fn an_unknown_option_is_told_with_the_nearest() {
+    insta::assert_snapshot!(shown(&run(&["serve", "--option", "maxIntervall=5"])), @"
+    exit 2
+    ----- stdout
+    ----- stderr
+    error: there is no option `maxIntervall`; the nearest is `maxInterval`
+
+    hint: `tapestry serve --profile cometd-3.1 --list-options` shows them all
+    ");
+}
+
+#[test]
+fn a_value_of_another_type_is_told_with_the_type() {
+    insta::assert_snapshot!(shown(&run(&["serve", "--option", "timeout=soon"])), @"
+    exit 2
+    ----- stdout
+    ----- stderr
+    error: `timeout` takes a number from 0, not `soon`
+
+    hint: in cometd-3.1 it is `30000`
+    ");
+}
+
+#[test]
+fn an_option_of_another_generation_is_refused() {
+    insta::assert_snapshot!(shown(&run(&["serve", "--profile", "cometd-3.0", "--option", "maxProcessing=5"])), @"
+    exit 2
+    ----- stdout
+    ----- stderr
+    error: `maxProcessing` is no option of cometd-3.0: CometD has it since 3.1
+
+    hint: `tapestry serve --profile cometd-3.0 --list-options` shows them all
+    ");
+}
+
+#[test]
+fn an_option_without_a_value_is_refused() {
+    insta::assert_snapshot!(shown(&run(&["serve", "--option", "timeout"])), @"
+    exit 2
+    ----- stdout
+    ----- stderr
+    error: `timeout` is not of the form NAME=VALUE
+
+    hint: such as `timeout=5000`
+    ");
+}
+
+#[rstest]
+fn lists_the_options_of_a_profile(#[values("cometd-2.9", "cometd-3.1")] profile: &str) {
+    let output = run(&["serve", "--profile", profile, "--list-options"]);
+    insta::with_settings!({snapshot_suffix => profile}, {
+        insta::assert_snapshot!("options_of", shown(&output));
+    });
+}

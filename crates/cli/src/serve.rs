@@ -1,5 +1,7 @@
 //! `tapestry serve`: the simulator behind a real listener.
 
+mod options;
+
 use std::future::pending;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -22,7 +24,7 @@ use transport::tls::Identity;
 
 use crate::exit::{Exit, Failure};
 use crate::live::Stop;
-use crate::{input, live};
+use crate::{input, live, output};
 
 /// Run the GMS simulator: CometD, Chat Server and an agent who joins, greets, answers, and closes on `bye`.
 #[derive(clap::Args)]
@@ -42,6 +44,9 @@ pub(crate) struct Args {
     /// Origin whose web pages may talk to it (CORS), such as `https://shop.example`; `*` for any. May be repeated.
     #[arg(long = "cors", value_name = "ORIGIN", value_parser = input::origin)]
     cors: Vec<String>,
+    /// Origin whose web pages may open a WebSocket, `*` for any; without, every page may. May be repeated.
+    #[arg(long, value_name = "ORIGIN", value_parser = input::origin)]
+    web_socket_origin: Vec<String>,
     /// Name of the chat service; its channel is `/service/chatV2/NAME`.
     #[arg(long, value_name = "NAME", default_value = "customer-support", value_parser = input::service)]
     service: String,
@@ -54,17 +59,30 @@ pub(crate) struct Args {
             .try_map(|name| Dialect::by_name(&name).map(Box::new).ok_or("no such profile"))
     )]
     profile: Box<Dialect>,
+    /// Option of CometD to set, under its own name. May be repeated.
+    #[arg(long = "option", value_name = "NAME=VALUE")]
+    options: Vec<String>,
+    /// List the options that the profile has, and end.
+    #[arg(long)]
+    list_options: bool,
     /// Seed of ids and keys; drawn at random unless given.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    let dialect = dialect(args)?;
+    if args.list_options {
+        output::print(&options::list(&dialect))?;
+        return Ok(Exit::Success);
+    }
     let seed = live::seed(args.seed)?;
     let identity = identity(args)?;
     let settings = Settings {
         base: args.base.clone(),
-        dialect: Dialect::clone(&args.profile),
+        dialect,
+        over_tls: identity.is_some(),
+        web_socket_origins: (!args.web_socket_origin.is_empty()).then(|| args.web_socket_origin.clone()),
         cors: (!args.cors.is_empty()).then(|| Cors { origins: args.cors.clone() }),
         ..Settings::new(&args.service)
     };
@@ -85,6 +103,15 @@ fn identity(args: &Args) -> Result<Option<Identity>, Failure> {
     let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) else { return Ok(None) };
     let hint = "`--tls-cert` takes a certificate and `--tls-key` its key, both in PEM form";
     Identity::read(certificate, key).map(Some).map_err(|error| Failure::usage(error).hint(hint))
+}
+
+/// The profile with the options that were set.
+fn dialect(args: &Args) -> Result<Dialect, Failure> {
+    let mut dialect = Dialect::clone(&args.profile);
+    for option in &args.options {
+        options::set(&mut dialect, option)?;
+    }
+    Ok(dialect)
 }
 
 /// The simulator on a listener.

@@ -40,6 +40,10 @@ pub struct Settings {
     pub limits: Limits,
     /// Pages of which origins may talk to it.
     pub cors: Option<Cors>,
+    /// Pages of which origins may open a WebSocket, `*` for any; without, every page may.
+    pub web_socket_origins: Option<Vec<String>>,
+    /// Whether clients come over TLS.
+    pub over_tls: bool,
     /// Who plays the agent.
     pub agent: Agent,
     /// Wall time at the start of virtual time, in milliseconds since the epoch.
@@ -57,6 +61,8 @@ impl Settings {
             gms: GmsSettings::default(),
             limits: Limits::default(),
             cors: None,
+            web_socket_origins: None,
+            over_tls: false,
             agent: Agent::Scripted(Script::default()),
             start_utc: 1_700_000_000_000,
         }
@@ -87,6 +93,8 @@ pub enum Event {
     SessionOpened(SessionId, Transport),
     /// A session is gone.
     SessionClosed(SessionId, Closed),
+    /// One more event waits for a session than the operator's `maxQueue`.
+    QueueMaxed(SessionId),
     /// Something from a client was thrown out whole.
     Rejected(Transport, Rejected),
     /// A chat began.
@@ -118,12 +126,14 @@ impl fmt::Display for Event {
                 };
                 write!(f, "{session} {why}")
             }
+            Self::QueueMaxed(session) => write!(f, "the queue of {session} is over `maxQueue`"),
             Self::Rejected(transport, why) => {
                 let why = match why {
                     Rejected::Path => "a path outside the servlet",
                     Rejected::Method => "a method or path of no transport",
                     Rejected::Malformed => "a malformed or oversized body",
                     Rejected::Protocol => "a batch that breaks the protocol",
+                    Rejected::Origin => "a page of an origin that is not allowed",
                 };
                 write!(f, "rejected {why} over {transport}")
             }
@@ -173,6 +183,8 @@ impl Gms {
             dialect: settings.dialect,
             limits: settings.limits,
             cors: settings.cors,
+            web_socket_origins: settings.web_socket_origins,
+            over_tls: settings.over_tls,
             start_utc: settings.start_utc,
             ..bayeux::Settings::new(settings.base)
         };
@@ -312,6 +324,7 @@ impl Gms {
                 let data = message.data().map(|data| data.get());
                 self.chats.handle_publish(now, session, message.channel().unwrap_or_default(), data);
             }
+            bayeux::Event::QueueMaxed(session) => self.tell(Event::QueueMaxed(session)),
             bayeux::Event::Rejected(transport, why) => self.tell(Event::Rejected(transport, why)),
         }
     }

@@ -2,14 +2,16 @@
 //!
 //! A dialect differs from another in its values alone: what all generations share is code, and no code asks for a name or
 //! a version. The values of the six named dialects stand in a table of their own. [`Options`] are what an operator can
-//! switch in any generation, with CometD's defaults.
+//! switch; [`Dialect::set`] takes any setting by the name that CometD gives it.
 
+mod options;
+mod setting;
 mod table;
-
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::options::{Activity, Extensions, Options, Timing, TransportTiming};
+pub use self::setting::{Invalid, Kind, Setting};
 use crate::wire::Transport;
 
 /// The dialect of a server.
@@ -50,6 +52,8 @@ pub struct Dialect {
     pub web_socket_limit: usize,
     /// What an operator may switch.
     pub options: Options,
+    /// The names of the settings that the generation does not have, so that [`Dialect::set`] refuses them.
+    pub lacks: Vec<String>,
 }
 
 /// Error texts; the first three digits are what clients may rely on. Where a text is absent, the generation has no such
@@ -143,8 +147,48 @@ pub struct Browser {
     /// Whether a connect with neither cookie nor `Origin` is sent away to poll, as without
     /// `allowMultiSessionsNoBrowser`.
     pub needed_to_hold: bool,
-    /// The attributes of the cookie, as they stand behind its value.
-    pub cookie_attributes: String,
+    /// The cookie that names the browser.
+    pub cookie: Cookie,
+}
+
+/// The cookie that names the browser (Bayeux 8.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Cookie {
+    /// Its name.
+    pub name: String,
+    /// Its `Domain`, if any.
+    pub domain: Option<String>,
+    /// Its `Path`.
+    pub path: String,
+    /// Whether it is `HttpOnly`.
+    pub http_only: bool,
+    /// Whether it is `Secure`, as long as it is set over TLS.
+    pub secure: bool,
+    /// Its `SameSite`, if any.
+    pub same_site: Option<String>,
+}
+
+impl Cookie {
+    /// The attributes as they stand behind the value, in the order of CometD.
+    #[must_use]
+    pub fn attributes(&self, over_tls: bool) -> String {
+        let mut text = String::new();
+        if let Some(domain) = &self.domain {
+            text += &format!("; Domain={domain}");
+        }
+        text += &format!("; Path={}", self.path);
+        if self.http_only {
+            text += "; HttpOnly";
+        }
+        if self.secure && over_tls {
+            text += "; Secure";
+        }
+        if let Some(same_site) = &self.same_site {
+            text += &format!("; SameSite={same_site}");
+        }
+        text
+    }
 }
 
 /// Connects that meet other connects or other messages.
@@ -165,6 +209,8 @@ pub struct Connects {
     pub batched_expires: Option<String>,
     /// Whether the old WebSocket is closed when a connect on another one takes the session over.
     pub cancels_old_socket: bool,
+    /// The reason in the close frame of a WebSocket whose session is swept under a held connect (`maxProcessing`).
+    pub swept_reason: String,
 }
 
 /// What becomes of a connect among other messages, over HTTP (BX-CN-03).
@@ -197,10 +243,25 @@ pub enum BatchedSocket {
 pub struct Events {
     /// Whether an event keeps the id of the publish (BX-DL-04).
     pub keep_id: bool,
-    /// Whether events are sent on a WebSocket before the first connect; else they wait for it.
-    pub before_connect: bool,
+    /// Since when events are sent on a WebSocket as they come up.
+    pub pushed_since: PushedSince,
+    /// Whether on a WebSocket any reply takes along what waits; else it waits for the next push or connect.
+    pub replies_take_along: bool,
     /// What becomes of events whose WebSocket is gone.
     pub without_socket: WithoutSocket,
+}
+
+/// Since when a WebSocket pushes the events that come up outside of requests of their own session (BX-WS-05). Until
+/// then they wait for a connect, or for a reply that takes them along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PushedSince {
+    /// Since the handshake.
+    Handshake,
+    /// Since the first message behind the handshake.
+    FirstMessage,
+    /// Since the first connect that was held on the WebSocket.
+    FirstHold,
 }
 
 /// What becomes of events while the WebSocket of their session is gone.
@@ -260,89 +321,6 @@ pub enum Empty {
     Fails,
 }
 
-/// What an operator may switch in any generation, with CometD's names and defaults.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Options {
-    /// `broadcastToPublisher`: whether a publisher gets its own event.
-    pub broadcast_to_publisher: bool,
-    /// `metaConnectDeliverOnly`: whether events travel with connect replies alone.
-    pub meta_connect_deliver_only: bool,
-    /// `maxSessionsPerBrowser`: how many long polls one browser may have; negative means any number.
-    pub max_sessions_per_browser: i64,
-    /// `handshakeReconnect`: whether advice names `maxInterval` (BX-ADV-16).
-    pub handshake_reconnect: bool,
-    /// `allowMessageDeliveryDuringHandshake`: whether events ride in the handshake response, counted by `x-messages`.
-    pub deliver_during_handshake: bool,
-    /// `ws.messagesPerFrame`: how many events one frame carries at the most.
-    pub messages_per_frame: usize,
-    /// `ws.requireHandshakePerConnection`: whether a session answers only on the WebSocket of its handshake.
-    pub handshake_per_socket: bool,
-    /// `ws.protocol`: the sub-protocol that an upgrade must ask for.
-    pub web_socket_protocol: Option<String>,
-    /// `callbackParameter`: the name of the parameter that names the callback.
-    pub callback_parameter: String,
-    /// `callbackParameterMaxLength`: how long the name of a callback may be.
-    pub callback_limit: usize,
-    /// Timing of single transports, by name, in place of the dialect's.
-    pub timing: BTreeMap<String, Timing>,
-    /// The server's extensions.
-    pub extensions: Extensions,
-}
-
-/// How connects are timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Timing {
-    /// How long an idle connect is held, in milliseconds.
-    pub timeout_ms: u64,
-    /// How long clients are to wait between two connects, in milliseconds.
-    pub interval_ms: u64,
-}
-
-/// The extensions that a server has installed. None is by default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Extensions {
-    /// Events are sent again until the client has acknowledged them.
-    pub ack: bool,
-    /// Every message to a client carries the server's time of day.
-    pub timestamp: bool,
-    /// Clients can measure how far their clock is off.
-    pub timesync: bool,
-    /// Sessions that do nothing are disconnected.
-    pub activity: Option<Activity>,
-}
-
-/// When a session counts as inactive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Activity {
-    /// Whether what the server sends counts as activity too.
-    pub server_counts: bool,
-    /// For how long a session may be inactive, in milliseconds.
-    pub max_inactivity_ms: u64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            broadcast_to_publisher: true,
-            meta_connect_deliver_only: false,
-            max_sessions_per_browser: 1,
-            handshake_reconnect: false,
-            deliver_during_handshake: false,
-            messages_per_frame: 1,
-            handshake_per_socket: false,
-            web_socket_protocol: None,
-            callback_parameter: "jsonp".to_owned(),
-            callback_limit: 64,
-            timing: BTreeMap::new(),
-            extensions: Extensions::default(),
-        }
-    }
-}
-
 /// The name of callback-polling in `supportedConnectionTypes` (Bayeux 6.2).
 pub const CALLBACK_POLLING: &str = "callback-polling";
 
@@ -374,7 +352,11 @@ impl Dialect {
     #[must_use]
     pub fn timing(&self, transport: &str) -> Timing {
         let own = Timing { timeout_ms: self.timeout_ms, interval_ms: self.interval_ms };
-        self.options.timing.get(transport).copied().unwrap_or(own)
+        let Some(transport) = self.options.timing.get(transport) else { return own };
+        Timing {
+            timeout_ms: transport.timeout_ms.unwrap_or(own.timeout_ms),
+            interval_ms: transport.interval_ms.unwrap_or(own.interval_ms),
+        }
     }
 }
 
@@ -416,9 +398,22 @@ mod tests {
     #[test]
     fn times_a_transport_by_its_own_values_if_it_has_any() {
         let mut dialect = Dialect::cometd_3_1();
-        let own = Timing { timeout_ms: 5_000, interval_ms: 100 };
+        let own = TransportTiming { timeout_ms: Some(5_000), interval_ms: None };
         dialect.options.timing.insert("websocket".to_owned(), own);
-        assert_eq!(dialect.timing("websocket"), own);
-        assert_eq!(dialect.timing("long-polling"), Timing { timeout_ms: 30_000, interval_ms: 0 });
+        dialect.interval_ms = 100;
+        assert_eq!(dialect.timing("websocket"), Timing { timeout_ms: 5_000, interval_ms: 100 });
+        assert_eq!(dialect.timing("long-polling"), Timing { timeout_ms: 30_000, interval_ms: 100 });
+    }
+
+    #[test]
+    fn a_cookie_is_secure_over_tls_alone() {
+        let cookie = Cookie {
+            domain: Some("example.com".to_owned()),
+            secure: true,
+            same_site: Some("Lax".to_owned()),
+            ..Dialect::cometd_3_1().browser.cookie
+        };
+        assert_eq!(cookie.attributes(true), "; Domain=example.com; Path=/; HttpOnly; Secure; SameSite=Lax");
+        assert_eq!(cookie.attributes(false), "; Domain=example.com; Path=/; HttpOnly; SameSite=Lax");
     }
 }

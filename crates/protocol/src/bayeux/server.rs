@@ -16,8 +16,8 @@
 //! Clients come by WebSocket, long-polling and callback-polling. Events name the last two by one word, since they are
 //! one way of polling over HTTP.
 //!
-//! What it deliberately does not have: lazy messages and channel listeners, which only an application inside the server
-//! could ask for; and unconnected publishes, which no CometD allows.
+//! What it deliberately does not have: channel listeners, which only an application inside the server could ask for; and
+//! unconnected publishes, which no CometD allows.
 
 mod channels;
 mod delivery;
@@ -37,11 +37,13 @@ mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 
 use self::channels::Channels;
-use self::session::{Carrier, HeldOn, Session};
+use self::queue::Queue;
+use self::session::{Carrier, Held, HeldOn, Session};
 pub use self::settings::{Bounds, Cors, Policy, Settings};
 use self::work::Work;
 use crate::bayeux::batch::Batch;
@@ -95,6 +97,8 @@ pub enum Rejected {
     Malformed,
     /// A batch that breaks the protocol, such as a message without a channel.
     Protocol,
+    /// A WebSocket for a page of an origin that the operator does not allow.
+    Origin,
 }
 
 /// What happens to sessions.
@@ -106,6 +110,8 @@ pub enum Event {
     SessionClosed(SessionId, Closed),
     /// A client published; the reply is given without asking the layer above.
     Published(SessionId, Message),
+    /// As many events wait for a session as the operator set, and one more came (`maxQueue`). It waits too.
+    QueueMaxed(SessionId),
     /// Something was thrown out whole.
     Rejected(Transport, Rejected),
 }
@@ -117,6 +123,19 @@ pub enum Timer {
     Hold,
     /// A session expires.
     Expiry,
+    /// Lazy events have waited long enough.
+    Lazy,
+    /// A WebSocket carried nothing for too long.
+    Idle,
+}
+
+/// A WebSocket that is open.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    /// The session whose messages it has carried.
+    session: Option<SessionId>,
+    /// When it last carried something.
+    active_at: Time,
 }
 
 /// A Bayeux server. See the module's text.
@@ -130,8 +149,9 @@ pub struct Server {
     sessions: BTreeMap<SessionId, Session>,
     by_client: BTreeMap<ClientId, SessionId>,
     channels: Channels,
-    /// The open WebSockets and the session whose messages each has carried.
-    sockets: BTreeMap<Socket, Option<SessionId>>,
+    /// The bytes of events that wait for all sessions.
+    waiting_bytes: usize,
+    sockets: BTreeMap<Socket, Open>,
     /// The allowed origins of open exchanges, for the CORS headers of their answers.
     origins: BTreeMap<Exchange, String>,
     work: Option<Work>,
@@ -142,6 +162,7 @@ impl Server {
     /// Makes a server without sessions. The same seed gives the same clientIds and cookies.
     #[must_use]
     pub fn new(settings: Settings, seed: u64) -> Self {
+        let channels = Channels::new(settings.dialect.options.sweep_period_ms);
         Self {
             settings,
             mint: Mint::new(seed, 1),
@@ -149,7 +170,8 @@ impl Server {
             last_session: 0,
             sessions: BTreeMap::new(),
             by_client: BTreeMap::new(),
-            channels: Channels::default(),
+            channels,
+            waiting_bytes: 0,
             sockets: BTreeMap::new(),
             origins: BTreeMap::new(),
             work: None,
@@ -279,7 +301,10 @@ impl Server {
 
     /// Sends one frame if there is anything to send and the socket is there.
     fn text(&mut self, socket: Socket, messages: &[Message]) {
-        if !messages.is_empty() && self.sockets.contains_key(&socket) {
+        if !messages.is_empty()
+            && let Some(open) = self.sockets.get_mut(&socket)
+        {
+            open.active_at = self.now;
             let text = Batch::array(&self.stamped(messages));
             self.outputs.push_back(Output::Wire(Wire::Text(socket, text)));
         }
@@ -287,7 +312,11 @@ impl Server {
 
     /// Sends events, as many in one frame as the operator allows.
     fn frames(&mut self, socket: Socket, events: &[Message]) {
-        for events in events.chunks(self.settings.dialect.options.messages_per_frame.max(1)) {
+        let at_once = match self.settings.dialect.options.messages_per_frame {
+            0 => events.len().max(1),
+            some => some,
+        };
+        for events in events.chunks(at_once) {
             self.text(socket, events);
         }
     }
@@ -299,37 +328,67 @@ impl Server {
         for name in &session.subscriptions {
             self.channels.unsubscribe(name, id, self.now);
         }
-        for bound in self.sockets.values_mut().filter(|bound| **bound == Some(id)) {
-            *bound = None;
+        for open in self.sockets.values_mut().filter(|open| open.session == Some(id)) {
+            open.session = None;
         }
         self.emit(Event::SessionClosed(id, why));
+        self.waiting_bytes -= session.queue.bytes();
         session.queue.export(None)
     }
 
+    /// Takes out of a queue what goes out with a reply that closed this batch.
+    fn export(&mut self, id: SessionId, closed: Option<u64>) -> Vec<Message> {
+        self.on_queue(id, |queue| queue.export(closed)).unwrap_or_default()
+    }
+
+    /// Changes a queue, and keeps account of what waits in all of them.
+    fn on_queue<T>(&mut self, id: SessionId, change: impl FnOnce(&mut Queue) -> T) -> Option<T> {
+        let queue = &mut self.sessions.get_mut(&id)?.queue;
+        let before = queue.bytes();
+        let result = change(queue);
+        self.waiting_bytes = self.waiting_bytes - before + queue.bytes();
+        Some(result)
+    }
+
     fn handle_due(&mut self, now: Time) {
-        let due: Vec<SessionId> = self
+        let period = self.settings.dialect.options.sweep_period_ms;
+        let due: Vec<(SessionId, Timer)> = self
             .sessions
             .iter()
-            .filter(|(_, session)| session.deadline().is_some_and(|(at, _)| at <= now))
-            .map(|(id, _)| *id)
+            .filter_map(|(id, session)| Some((*id, session.deadline(period)?)))
+            .filter(|(_, (at, _))| *at <= now)
+            .map(|(id, (_, timer))| (id, timer))
             .collect();
-        for id in due {
-            match self.sessions.get(&id).and_then(Session::deadline) {
-                Some((_, Timer::Hold)) => self.release(now, id, Vec::new()),
-                Some((_, Timer::Expiry)) => self.expire(now, id),
-                None => {}
+        for (id, timer) in due {
+            match timer {
+                Timer::Hold => self.release(now, id, Vec::new()),
+                Timer::Expiry => self.expire(now, id),
+                Timer::Lazy => self.send_lazy(now, id),
+                Timer::Idle => {}
             }
+        }
+        self.close_idle(now);
+    }
+
+    /// A session that expires under a connect that is held takes its socket with it, or fails the exchange.
+    fn expire(&mut self, now: Time, id: SessionId) {
+        let session = self.sessions.get_mut(&id);
+        let held = session.and_then(|session| session.held.take().map(|held| (held, session.carrier)));
+        self.remove(id, Closed::Expired);
+        let Some((Held { on, expires: Some(expiry), .. }, carrier)) = held else { return };
+        match (on, carrier) {
+            (HeldOn::Exchange { exchange, .. }, _) => {
+                self.respond(exchange, http::container(self.settings.dialect.connects.superseded_status, ""));
+            }
+            (HeldOn::Socket, Carrier::Socket(socket)) => self.close(now, socket, 1000, &expiry.reason),
+            (HeldOn::Socket, Carrier::LongPolling | Carrier::CallbackPolling) => {}
         }
     }
 
-    /// A session that expires under a connect that is held takes its socket with it.
-    fn expire(&mut self, now: Time, id: SessionId) {
-        let session = self.sessions.get_mut(&id);
-        let held = session.and_then(|session| Some((session.held.take()?.expires?.1, session.carrier)));
-        self.remove(id, Closed::Expired);
-        if let Some((reason, Carrier::Socket(socket))) = held {
-            self.close(now, socket, 1000, &reason);
-        }
+    /// When an open WebSocket is closed for want of traffic.
+    fn idle_at(&self, open: &Open) -> Option<Time> {
+        let idle = self.settings.dialect.options.web_socket_idle_ms;
+        (idle > 0).then(|| open.active_at + Duration::from_millis(idle))
     }
 }
 
@@ -345,10 +404,13 @@ impl Machine for Server {
         self.now = now;
         self.handle_due(now);
         let Input::Wire(wire) = input else { return };
+        if let Some(open) = wire.socket().and_then(|socket| self.sockets.get_mut(&socket)) {
+            open.active_at = now;
+        }
         match wire {
             Wire::Request(exchange, request) => self.handle_request(now, exchange, &request),
             Wire::Broken(exchange, _) => self.handle_broken(exchange),
-            Wire::Upgrade(socket, request) => self.handle_upgrade(socket, &request),
+            Wire::Upgrade(socket, request) => self.handle_upgrade(now, socket, &request),
             Wire::Text(socket, text) => self.handle_text(now, socket, &text),
             Wire::Close(socket, _) | Wire::Lost(socket, _) => self.handle_socket_gone(now, socket),
             // CometD ignores binary messages; pings are the transport's business; the rest only a server sends.
@@ -372,6 +434,9 @@ impl Machine for Server {
     }
 
     fn deadline(&self) -> Option<(Time, Timer)> {
-        self.sessions.values().filter_map(Session::deadline).min()
+        let period = self.settings.dialect.options.sweep_period_ms;
+        let sessions = self.sessions.values().filter_map(|session| session.deadline(period));
+        let sockets = self.sockets.values().filter_map(|open| Some((self.idle_at(open)?, Timer::Idle)));
+        sessions.chain(sockets).min()
     }
 }

@@ -1,4 +1,7 @@
 //! The machines from outside: what a peer sees on the wire.
 
+mod differences;
+mod malformed;
 mod profiles;
+mod rows;
 mod talk;

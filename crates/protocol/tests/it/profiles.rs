@@ -8,8 +8,8 @@ use rstest::rstest;
 use crate::talk::{BASE, Talk, connect, connect_message, handshake, publish_message};
 
 /// One row or a few of what differs between generations.
-struct Scene {
-    title: &'static str,
+pub(crate) struct Scene {
+    pub(crate) title: &'static str,
     settings: fn(&mut Settings),
     play: fn(&mut Talk),
 }
@@ -22,7 +22,7 @@ const fn scene_with(title: &'static str, settings: fn(&mut Settings), play: fn(&
     Scene { title, settings, play }
 }
 
-const SCENES: &[Scene] = &[
+pub(crate) const SCENES: &[Scene] = &[
     scene("unknown session", |talk| {
         talk.post(&connect("nobody", "1"));
         talk.post(r#"[{"channel":"/meta/disconnect","clientId":"nobody","id":"2"}]"#);
@@ -111,6 +111,25 @@ const SCENES: &[Scene] = &[
             r#"[{{"channel":"/meta/unsubscribe","clientId":"{a}","id":"3","subscription":["/b","/zzz"]}}]"#
         ));
     }),
+    scene("unsubscribing from a meta channel", |talk| {
+        let a = talk.connected("A");
+        talk.post(&format!(
+            r#"[{{"channel":"/meta/unsubscribe","clientId":"{a}","id":"2","subscription":"/meta/connect"}}]"#
+        ));
+    }),
+    scene("channel that nobody uses any more", |talk| {
+        let a = talk.connected("A");
+        let unsubscribe =
+            format!(r#"[{{"channel":"/meta/unsubscribe","clientId":"{a}","id":"3","subscription":"/a"}}]"#);
+        talk.post(&format!("[{}]", publish_message(&a, "2", "/a")));
+        talk.post(&unsubscribe);
+        talk.wait(3_000);
+        talk.post(&unsubscribe);
+    }),
+    scene("service that nobody provides", |talk| {
+        let a = talk.connected("A");
+        talk.post(&format!("[{}]", publish_message(&a, "2", "/service/nobody")));
+    }),
     scene("publish to a pattern", |talk| {
         let a = talk.connected("A");
         talk.quietly(|talk| subscribe(talk, &a, "2", r#"["/p/*","/p/**"]"#));
@@ -178,6 +197,26 @@ const SCENES: &[Scene] = &[
         talk.wait(500);
         talk.post(&connect(&a, "3").replace("}]", r#","advice":{"timeout":0}}]"#));
     }),
+    scene("change of transport", |talk| {
+        let a = talk.connected("A");
+        let message = encoded(&connect(&a, "2").replace("}]", r#","advice":{"timeout":0}}]"#));
+        talk.request("GET", &format!("/?jsonp=cb&message={message}"), Headers::new(), b"");
+    }),
+    scene("timeout that the application gave", |talk| {
+        let a = talk.connected("A");
+        talk.retime(&a, 1_000);
+        talk.post(&connect(&a, "2"));
+        talk.wait(1_000);
+        talk.post(&connect(&a, "3"));
+        talk.wait(1_000);
+    }),
+    scene_with(
+        "advice with maxInterval",
+        |settings| set(settings, "handshakeReconnect", "true"),
+        |talk| {
+            talk.post(&handshake("").replace("\"id\":\"0\"", "\"id\":\"0\",\"clientId\":\"ignored\""));
+        },
+    ),
     scene("second connect over HTTP", |talk| {
         let a = talk.connected("A");
         talk.post(&connect(&a, "2"));
@@ -207,6 +246,15 @@ const SCENES: &[Scene] = &[
         talk.cookie = Some("another".to_owned());
         talk.post(&format!("[{}]", publish_message(&a, "2", "/a")));
     }),
+    scene_with(
+        "no cookie where sessions are trusted",
+        |settings| set(settings, "trustClientSession", "true"),
+        |talk| {
+            let a = talk.connected("A");
+            talk.cookie = None;
+            talk.post(&format!("[{}]", publish_message(&a, "2", "/a")));
+        },
+    ),
     scene("no cookie", |talk| {
         let a = talk.connected("A");
         talk.cookie = None;
@@ -246,6 +294,26 @@ const SCENES: &[Scene] = &[
         talk.post(&connect(&a, "2"));
         talk.disconnect(&a);
     }),
+    scene("disconnect by the server with no connect held", |talk| {
+        let a = talk.connected("A");
+        talk.disconnect(&a);
+        talk.post(&connect(&a, "2"));
+    }),
+    scene_with("lazy event over HTTP", lazy, |talk| {
+        let a = talk.connected("A");
+        talk.deliver(&a, "lazy");
+        talk.post(&format!("[{}]", publish_message(&a, "2", "/a")));
+        talk.post(&connect(&a, "3"));
+        talk.deliver(&a, "lazy again");
+        talk.wait(4_000);
+    }),
+    scene_with("lazy event on a websocket", lazy, |talk| {
+        let Some((socket, a)) = talk.socket_connected("A") else { return };
+        talk.quietly(|talk| talk.send(socket, &connect(&a, "2").replace("}]", r#","advice":{"timeout":9000}}]"#)));
+        talk.deliver(&a, "lazy");
+        talk.send(socket, &format!("[{}]", publish_message(&a, "3", "/a")));
+        talk.wait(5_000);
+    }),
     scene("publishes without a connect", |talk| {
         let a = talk.connected("A");
         for id in ["2", "3"] {
@@ -281,6 +349,18 @@ const SCENES: &[Scene] = &[
     }),
     scene("body [null]", |talk| {
         talk.post("[null]");
+    }),
+    scene_with(
+        "body over the limit",
+        |settings| set(settings, "maxMessageSize", "40"),
+        |talk| {
+            talk.post(&connect("nobody", "1"));
+        },
+    ),
+    scene("paths", |talk| {
+        for target in ["/handshake", "/a/b", "?c=d", "x"] {
+            talk.request("POST", target, Headers::new(), connect("nobody", "1").as_bytes());
+        }
     }),
     scene("bare object", |talk| {
         talk.post(connect("nobody", "1").trim_matches(['[', ']']));
@@ -358,6 +438,12 @@ const SCENES: &[Scene] = &[
             &format!(r#"[{{"channel":"/meta/subscribe","clientId":"{a}","id":"2","subscription":"/a/*/b"}}]"#),
         );
     }),
+    scene("frame over the limit, and a binary one", |talk| {
+        let Some((socket, _)) = talk.socket_connected("A") else { return };
+        talk.send_binary(socket, b"[]");
+        let wires = talk.quietly(|talk| talk.send(socket, &format!("[{}]", " ".repeat(70_000))));
+        talk.tell(&wires);
+    }),
     scene("frame with another's session", |talk| {
         let Some((_, a)) = talk.socket_connected("A") else { return };
         let Some((socket, b)) = talk.socket_connected("B") else { return };
@@ -427,6 +513,23 @@ const SCENES: &[Scene] = &[
         talk.deliver(&a, "early");
         talk.send(socket, &connect(&a, "2"));
     }),
+    scene("event between the first connect and the next on a websocket", |talk| {
+        let Some((socket, a)) = talk.socket_connected("A") else { return };
+        talk.deliver(&a, "early");
+        talk.send(socket, &connect(&a, "2"));
+        talk.wait(4_000);
+        talk.deliver(&a, "later");
+    }),
+    scene("websocket without a connect", |talk| {
+        let Some((socket, a)) = talk.socket_connected("A") else { return };
+        talk.wait(8_000);
+        talk.send(socket, &connect(&a, "2"));
+    }),
+    scene_with("session swept under its connect", set_silence, |talk| {
+        let Some((socket, a)) = talk.socket_connected("A") else { return };
+        talk.send(socket, &connect(&a, "2"));
+        talk.wait(4_000);
+    }),
     scene("events while the websocket is gone", |talk| {
         let Some((socket, a)) = talk.socket_connected("A") else { return };
         talk.send(socket, &connect(&a, "2"));
@@ -474,6 +577,23 @@ const SCENES: &[Scene] = &[
     ),
 ];
 
+/// Sets an option, where the generation has it.
+fn set(settings: &mut Settings, name: &str, value: &str) {
+    if settings.dialect.settings().any(|setting| setting.name == name) {
+        settings.dialect.set(name, value).expect("a value of its type");
+    }
+}
+
+fn lazy(settings: &mut Settings) {
+    settings.lazy = vec!["/service/**".to_owned()];
+}
+
+fn set_silence(settings: &mut Settings) {
+    for name in ["maxServerInterval", "maxProcessing"] {
+        set(settings, name, "3000");
+    }
+}
+
 fn subscription(client: &str, id: &str, to: &str) -> String {
     format!(r#"[{{"channel":"/meta/subscribe","clientId":"{client}","id":"{id}","subscription":{to}}}]"#)
 }
@@ -490,7 +610,7 @@ fn encoded(text: &str) -> String {
 }
 
 /// Plays a scene on a server that was just started, with short times.
-fn play(scene: &Scene, name: &str) -> String {
+pub(crate) fn play(scene: &Scene, name: &str) -> String {
     let mut dialect = Dialect::by_name(name).expect("a known dialect");
     dialect.timeout_ms = 4_000;
     dialect.max_interval_ms = 8_000;

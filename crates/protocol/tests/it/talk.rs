@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use protocol::bayeux::dialect::Timing;
 use protocol::bayeux::message::{ClientId, Message};
 use protocol::bayeux::server::{Server, SessionId, Settings};
 use protocol::machine::{Input, Machine, Output};
@@ -90,6 +91,13 @@ impl Talk {
         self.line(&line);
     }
 
+    /// Writes down what was sent quietly.
+    pub(crate) fn tell(&mut self, wires: &[Wire]) {
+        for wire in wires {
+            self.show(wire);
+        }
+    }
+
     /// Sends a request with the cookie, if there is one.
     pub(crate) fn request(&mut self, method: &str, target: &str, headers: Headers, body: &[u8]) -> Vec<Wire> {
         self.exchanges += 1;
@@ -145,6 +153,11 @@ impl Talk {
         self.feed(Wire::Text(socket, text.to_owned()))
     }
 
+    pub(crate) fn send_binary(&mut self, socket: Socket, bytes: &[u8]) -> Vec<Wire> {
+        self.line(&format!("-> [ws {}] {} bytes", socket.0, bytes.len()));
+        self.feed(Wire::Binary(socket, bytes.to_vec()))
+    }
+
     /// Opens a socket, handshakes and connects once on it. `None`, and a line that says so, if it is refused.
     pub(crate) fn socket_connected(&mut self, name: &str) -> Option<(Socket, String)> {
         let (socket, client) = self.socket_handshaken(name)?;
@@ -194,6 +207,13 @@ impl Talk {
         let data = RawValue::from_string(Value::from(text).to_string()).expect("a JSON text");
         self.server.deliver(self.now, self.session(client), "/service/x", data).expect("a session");
         self.drain();
+    }
+
+    /// The application changes how long the connects of a session are held.
+    pub(crate) fn retime(&mut self, client: &str, timeout_ms: u64) {
+        self.line(&format!("application: timeout {timeout_ms} for {client}"));
+        let timing = Timing { timeout_ms, interval_ms: 0 };
+        self.server.retime(self.session(client), Some(timing)).expect("a session");
     }
 
     /// The application disconnects a session.

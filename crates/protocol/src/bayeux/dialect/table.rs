@@ -2,10 +2,12 @@
 //!
 //! Each is its predecessor with what changed, so that reading downwards is reading the history.
 
+use super::setting::lacking;
 use super::{
-    BatchSession, BatchedHttp, BatchedSocket, Browser, CALLBACK_POLLING, Connects, Dialect, Disconnects, Empty,
-    ErrorTexts, Events, MalformedInput, MessageIds, Options, Validation, WithoutSocket, all_transports,
+    BatchSession, BatchedHttp, BatchedSocket, Browser, CALLBACK_POLLING, Connects, Cookie, Dialect, Disconnects, Empty,
+    ErrorTexts, Events, MalformedInput, MessageIds, Options, PushedSince, Validation, WithoutSocket, all_transports,
 };
+use crate::bayeux::http::BROWSER_COOKIE;
 use crate::wire::Transport;
 
 /// A name and how to make its dialect.
@@ -54,7 +56,18 @@ fn cometd_2_9() -> Dialect {
         },
         handshake_advice: false,
         multiple_clients_timeout: true,
-        browser: Browser { owns_sessions: false, needed_to_hold: true, cookie_attributes: "; Path=/".to_owned() },
+        browser: Browser {
+            owns_sessions: false,
+            needed_to_hold: true,
+            cookie: Cookie {
+                name: BROWSER_COOKIE.to_owned(),
+                domain: None,
+                path: "/".to_owned(),
+                http_only: false,
+                secure: false,
+                same_site: None,
+            },
+        },
         connects: Connects {
             superseded_status: 408,
             batched_http: BatchedHttp::Fails,
@@ -62,8 +75,14 @@ fn cometd_2_9() -> Dialect {
             superseding_expires: None,
             batched_expires: None,
             cancels_old_socket: true,
+            swept_reason: "Cancel".to_owned(),
         },
-        events: Events { keep_id: true, before_connect: false, without_socket: WithoutSocket::Kept },
+        events: Events {
+            keep_id: true,
+            pushed_since: PushedSince::Handshake,
+            replies_take_along: false,
+            without_socket: WithoutSocket::Kept,
+        },
         disconnects: Disconnects { connect_first: true, by_server_successful: true, messages_put_expiry_off: false },
         malformed: MalformedInput {
             not_json_status: 400,
@@ -81,6 +100,7 @@ fn cometd_2_9() -> Dialect {
         multi_session_interval_ms: 2_000,
         web_socket_limit: 65_536,
         options: Options::default(),
+        lacks: lacking([2, 9, 1]),
     }
 }
 
@@ -88,11 +108,13 @@ fn cometd_2_9() -> Dialect {
 fn cometd_3_0() -> Dialect {
     let mut dialect = cometd_2_9();
     dialect.name = "cometd-3.0".to_owned();
+    dialect.lacks = lacking([3, 0, 10]);
     dialect.transports = all_transports();
     dialect.validation.inner_wildcards = false;
     dialect.validation.batch_session = BatchSession::Latest;
-    dialect.browser =
-        Browser { owns_sessions: true, needed_to_hold: false, cookie_attributes: "; Path=/; HttpOnly".to_owned() };
+    dialect.browser.owns_sessions = true;
+    dialect.browser.needed_to_hold = false;
+    dialect.browser.cookie.http_only = true;
     dialect.connects.batched_http = BatchedHttp::Held;
     dialect.events.keep_id = false;
     dialect.disconnects.by_server_successful = false;
@@ -104,11 +126,11 @@ fn cometd_3_0() -> Dialect {
     dialect
 }
 
-/// CometD 3.1.14. What 3.1.3 did otherwise is `superseded-status` 408 (until 3.1.10) and `before-connect` false (until
-/// 3.1.8).
+/// CometD 3.1.14. What 3.1.3 did otherwise is `superseded-status` 408 (until 3.1.10).
 pub(super) fn cometd_3_1() -> Dialect {
     let mut dialect = cometd_3_0();
     dialect.name = "cometd-3.1".to_owned();
+    dialect.lacks = lacking([3, 1, 14]);
     dialect.errors.message_deleted = Some("404::message deleted".to_owned());
     dialect.validation.publish_to_patterns = true;
     dialect.validation.subscription_always_echoed = true;
@@ -118,7 +140,6 @@ pub(super) fn cometd_3_1() -> Dialect {
     dialect.connects.batched_http = BatchedHttp::Answered;
     dialect.connects.batched_socket = BatchedSocket::Sent;
     dialect.connects.batched_expires = Some("Cancel".to_owned());
-    dialect.events.before_connect = true;
     dialect.events.without_socket = WithoutSocket::Lost;
     dialect.disconnects.by_server_successful = true;
     dialect.disconnects.messages_put_expiry_off = true;
@@ -130,6 +151,7 @@ pub(super) fn cometd_3_1() -> Dialect {
 fn cometd_4_0_0() -> Dialect {
     let mut dialect = cometd_3_1();
     dialect.name = "cometd-4.0.0".to_owned();
+    dialect.lacks = lacking([4, 0, 9]);
     dialect.errors.channel_missing = Some("400::channel_missing".to_owned());
     dialect.errors.channel_invalid = Some("405::invalid_channel".to_owned());
     dialect.errors.message_id_invalid = Some("405::invalid_id".to_owned());
@@ -142,6 +164,9 @@ fn cometd_4_0_0() -> Dialect {
     dialect.connects.superseding_expires = Some("Destroy".to_owned());
     dialect.connects.batched_expires = None;
     dialect.connects.cancels_old_socket = false;
+    dialect.connects.swept_reason = "Destroy".to_owned();
+    dialect.events.pushed_since = PushedSince::FirstHold;
+    dialect.events.replies_take_along = true;
     dialect.events.without_socket = WithoutSocket::Kept;
     dialect
 }
@@ -159,6 +184,7 @@ fn cometd_4_0_4() -> Dialect {
 fn cometd_5_0() -> Dialect {
     let mut dialect = cometd_4_0_4();
     dialect.name = "cometd-5.0".to_owned();
+    dialect.lacks = lacking([5, 0, 17]);
     dialect.errors.unknown_session = "402::session_unknown".to_owned();
     dialect.errors.channel_invalid = Some("405::channel_invalid".to_owned());
     dialect.errors.message_id_invalid = Some("405::message_id_invalid".to_owned());
@@ -166,6 +192,7 @@ fn cometd_5_0() -> Dialect {
     dialect.validation.first_slash = true;
     dialect.validation.subscriptions_as_texts = true;
     dialect.connects.superseding_expires = None;
+    dialect.events.pushed_since = PushedSince::FirstMessage;
     dialect.events.without_socket = WithoutSocket::FirstLost;
     dialect.disconnects.connect_first = false;
     dialect.malformed.not_json_status = 500;

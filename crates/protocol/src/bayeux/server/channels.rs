@@ -10,9 +10,6 @@ use crate::bayeux::server::SessionId;
 use crate::bayeux::server::malformed::Fault;
 use crate::time::Time;
 
-/// How long a channel without subscribers lasts: three sweeps of a second each.
-const SWEPT_AFTER: Duration = Duration::from_secs(3);
-
 #[derive(Clone, Debug)]
 struct Channel {
     subscribers: BTreeSet<SessionId>,
@@ -21,18 +18,34 @@ struct Channel {
 }
 
 impl Channel {
-    fn is_swept(&self, now: Time) -> bool {
-        self.subscribers.is_empty() && self.idle_since + SWEPT_AFTER <= now
+    fn is_swept(&self, now: Time, after: Duration) -> bool {
+        self.subscribers.is_empty() && self.idle_since + after <= now
     }
 }
 
-#[derive(Clone, Debug, Default)]
-pub(super) struct Channels(BTreeMap<String, Channel>);
+#[derive(Clone, Debug)]
+pub(super) struct Channels {
+    all: BTreeMap<String, Channel>,
+    /// How long one without subscribers lasts.
+    swept_after: Duration,
+}
 
 impl Channels {
+    /// None yet. One without subscribers lasts for three sweeps; 0 stands for a sweep every second.
+    pub(super) fn new(sweep_period_ms: u64) -> Self {
+        let period = if sweep_period_ms == 0 { 1_000 } else { sweep_period_ms };
+        Self { all: BTreeMap::new(), swept_after: Duration::from_millis(period.saturating_mul(3)) }
+    }
+
+    /// How many there are, those included that are yet to be swept.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     /// Whether the channel is there. Those of services are the application's, and always are.
     pub(super) fn exist(&self, name: &str, now: Time) -> bool {
-        channel::is_service(name) || self.0.get(name).is_some_and(|channel| !channel.is_swept(now))
+        channel::is_service(name) || self.all.get(name).is_some_and(|channel| !channel.is_swept(now, self.swept_after))
     }
 
     /// Makes the channel if it is not there, as long as there is room.
@@ -40,28 +53,28 @@ impl Channels {
         if channel::is_service(name) {
             return Ok(());
         }
-        if let Some(channel) = self.0.get_mut(name) {
+        if let Some(channel) = self.all.get_mut(name) {
             channel.idle_since = now;
             return Ok(());
         }
-        if self.0.len() >= bound {
-            self.0.retain(|_, channel| !channel.is_swept(now));
+        if self.all.len() >= bound {
+            self.all.retain(|_, channel| !channel.is_swept(now, self.swept_after));
         }
-        if self.0.len() >= bound {
+        if self.all.len() >= bound {
             return Err(Fault);
         }
-        self.0.insert(name.to_owned(), Channel { subscribers: BTreeSet::new(), idle_since: now });
+        self.all.insert(name.to_owned(), Channel { subscribers: BTreeSet::new(), idle_since: now });
         Ok(())
     }
 
     pub(super) fn subscribe(&mut self, name: &str, session: SessionId) {
-        if let Some(channel) = self.0.get_mut(name) {
+        if let Some(channel) = self.all.get_mut(name) {
             channel.subscribers.insert(session);
         }
     }
 
     pub(super) fn unsubscribe(&mut self, name: &str, session: SessionId, now: Time) {
-        if let Some(channel) = self.0.get_mut(name) {
+        if let Some(channel) = self.all.get_mut(name) {
             channel.subscribers.remove(&session);
             channel.idle_since = now;
         }
@@ -76,7 +89,7 @@ impl Channels {
         }
         names
             .iter()
-            .filter_map(|name| self.0.get(name))
+            .filter_map(|name| self.all.get(name))
             .flat_map(|channel| channel.subscribers.iter().copied())
             .collect()
     }
@@ -90,7 +103,7 @@ mod tests {
 
     #[test]
     fn lasts_three_seconds_without_subscribers() {
-        let mut channels = Channels::default();
+        let mut channels = Channels::new(0);
         channels.create("/a", AT(0), 10).unwrap();
         assert!(channels.exist("/a", AT(2_999)) && !channels.exist("/a", AT(3_000)));
         channels.create("/a", AT(5_000), 10).unwrap();
@@ -102,7 +115,7 @@ mod tests {
 
     #[test]
     fn makes_room_by_sweeping_and_then_refuses() {
-        let mut channels = Channels::default();
+        let mut channels = Channels::new(0);
         channels.create("/a", AT(0), 2).unwrap();
         channels.create("/b", AT(2_000), 2).unwrap();
         assert_eq!(channels.create("/c", AT(2_500), 2), Err(Fault));
@@ -111,7 +124,7 @@ mod tests {
 
     #[test]
     fn finds_each_subscriber_once() {
-        let mut channels = Channels::default();
+        let mut channels = Channels::new(0);
         for (name, session) in [("/p/a", 1), ("/p/*", 1), ("/p/**", 2), ("/**", 2), ("/p", 3), ("/q/*", 4)] {
             channels.create(name, AT(0), 10).unwrap();
             channels.subscribe(name, SessionId(session));

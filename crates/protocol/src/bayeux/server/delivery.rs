@@ -1,5 +1,7 @@
 //! Publishes and events: who gets what, and by which way it goes (Bayeux 5).
 
+use std::time::Duration;
+
 use crate::bayeux::channel;
 use crate::bayeux::dialect::WithoutSocket;
 use crate::bayeux::message::Message;
@@ -73,32 +75,72 @@ impl Server {
             (Some(Within::Http) | None, Carrier::LongPolling | Carrier::CallbackPolling) => None,
         };
         let socket = socket.filter(|_| !self.by_connect_only(session));
-        let (frames, without_socket) = (dialect.options.messages_per_frame > 1, dialect.events.without_socket);
-        let too_early = within.is_none() && !session.connected && !dialect.events.before_connect;
+        let (frames, without_socket) = (dialect.options.messages_per_frame != 1, dialect.events.without_socket);
+        let too_early = within.is_none() && session.reached < dialect.events.pushed_since;
         let open = socket.filter(|socket| self.sockets.contains_key(socket));
-        let bounds = self.settings.bounds;
+        let max_lazy = Duration::from_millis(dialect.options.max_lazy_ms);
+        let lazy = !max_lazy.is_zero() && lists(&self.settings.lazy, event.channel().unwrap_or_default());
+        let counts = dialect.options.extensions.activity.is_some_and(|activity| activity.server_counts);
         let Some(session) = self.sessions.get_mut(&to) else { return };
-        if dialect.options.extensions.activity.is_some_and(|activity| activity.server_counts) {
+        if counts {
             session.active_at = now;
         }
+        // A request over HTTP takes along what comes up in it, so that nothing has to be timed.
+        if lazy && within != Some(Within::Http) {
+            session.lazy_due.get_or_insert(now + max_lazy);
+        }
         match (socket, open) {
-            (Some(_), _) if too_early => session.queue.push(event, &bounds),
-            (Some(_), Some(_)) if within.is_some() && frames => session.queue.push(event, &bounds),
-            (Some(_), Some(open)) => self.text(open, &[event]),
+            (Some(_), _) if too_early => self.keep(to, event, lazy),
+            (Some(_), Some(_)) if lazy || (within.is_some() && frames) => self.keep(to, event, lazy),
+            (Some(_), Some(open)) => {
+                let waiting = self.export(to, None);
+                self.frames(open, &[waiting, vec![event]].concat());
+            }
             (Some(_), None) => {
                 let first = !std::mem::replace(&mut session.lost_one, true);
                 match without_socket {
                     WithoutSocket::Lost => {}
                     WithoutSocket::FirstLost if first => {}
-                    WithoutSocket::FirstLost | WithoutSocket::Kept => session.queue.push(event, &bounds),
+                    WithoutSocket::FirstLost | WithoutSocket::Kept => self.keep(to, event, lazy),
                 }
             }
             (None, _) => {
-                session.queue.push(event, &bounds);
-                if within.is_none() {
+                self.keep(to, event, lazy);
+                if within.is_none() && !lazy {
                     self.release(now, to, Vec::new());
                 }
             }
+        }
+    }
+
+    /// Lets an event wait, and tells the layer above if as many wait as the operator set.
+    fn keep(&mut self, to: SessionId, event: Message, lazy: bool) {
+        let Some(session) = self.sessions.get(&to) else { return };
+        let most = usize::try_from(self.settings.dialect.options.max_queue).ok().filter(|most| *most > 0);
+        let maxed = most.is_some_and(|most| session.queue.len() >= most);
+        let mut bounds = self.settings.bounds;
+        let others = self.waiting_bytes - session.queue.bytes();
+        bounds.queue_bytes = bounds.queue_bytes.min(bounds.all_queues_bytes.saturating_sub(others));
+        self.on_queue(to, |queue| queue.push(event, lazy, &bounds));
+        if maxed {
+            self.emit(Event::QueueMaxed(to));
+        }
+    }
+
+    /// Lazy events have waited long enough. If nothing can carry them, they wait for the next response after all.
+    pub(super) fn send_lazy(&mut self, now: Time, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.lazy_due = None;
+        let Some(session) = self.sessions.get(&id).filter(|session| session.queue.has_unsent()) else { return };
+        let pushes = session.reached >= self.settings.dialect.events.pushed_since;
+        match session.carrier {
+            Carrier::Socket(socket) if !self.by_connect_only(session) => {
+                if pushes && self.sockets.contains_key(&socket) {
+                    let events = self.export(id, None);
+                    self.frames(socket, &events);
+                }
+            }
+            Carrier::Socket(_) | Carrier::LongPolling | Carrier::CallbackPolling => self.release(now, id, Vec::new()),
         }
     }
 
@@ -107,12 +149,12 @@ impl Server {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(held) = session.held.take() else { return };
         session.touch(now);
+        let carrier = session.carrier;
         let (reply, closed) = self.connect_reply(id, &held.answer);
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let mut events = session.queue.export(closed);
+        let mut events = self.export(id, closed);
         events.extend(before);
         let replies = [held.before, vec![reply], held.behind].concat();
-        match (held.on, session.carrier) {
+        match (held.on, carrier) {
             (HeldOn::Exchange { exchange, callback, .. }, _) => {
                 self.answer(exchange, callback.as_deref(), &[events, replies].concat(), None);
             }

@@ -1,8 +1,9 @@
 //! Requests and responses of long-polling and callback-polling (Bayeux 6.1 and 6.2, as CometD routes them).
 
+use crate::bayeux::batch::Limits;
 use crate::bayeux::dialect::CALLBACK_POLLING;
 use crate::bayeux::http::{
-    self, BROWSER_COOKIE, FORM_TYPE, MESSAGE_PARAMETER, cookie, form_values, is_callback, media_type, query_values,
+    self, FORM_TYPE, MESSAGE_PARAMETER, cookie, form_values, is_callback, media_type, query_values,
 };
 use crate::bayeux::message::Message;
 use crate::bayeux::server::malformed::{self, Habits, Verdict};
@@ -76,17 +77,20 @@ impl Server {
     /// Reads a body by what its media type says it is. Without one it is JSON (BX-LP-05).
     fn read_body(&self, request: &Request) -> Result<Vec<Message>, Verdict> {
         let input = &self.settings.dialect.malformed;
+        let limits = self.settings.limits;
+        let longest = self.settings.dialect.options.max_message_size.unwrap_or(usize::MAX);
+        let limits = Limits { bytes: limits.bytes.min(longest), ..limits };
         match media_type(&request.headers).as_deref() {
             None | Some("application/json") => {}
             Some(FORM_TYPE) if input.forms => {
                 let values = form_values(&request.body, MESSAGE_PARAMETER);
                 let habits = Habits::of_parameter(input);
-                return malformed::read_parameters(&values, &self.settings.limits, habits);
+                return malformed::read_parameters(&values, &limits, habits);
             }
             Some(_) if input.any_media_type => {}
             Some(_) => return Err(Verdict::Fault),
         }
-        malformed::read(&request.body, &self.settings.limits, Habits::of_body(input))
+        malformed::read(&request.body, &limits, Habits::of_body(input))
     }
 
     /// Takes what was read into work, or answers what could not be read.
@@ -100,7 +104,8 @@ impl Server {
     ) {
         match read {
             Ok(messages) => {
-                let browser = cookie(&request.headers, BROWSER_COOKIE).map(Secret::new);
+                let name = &self.settings.dialect.browser.cookie.name;
+                let browser = cookie(&request.headers, name).map(Secret::new);
                 let has_origin = request.headers.get("origin").is_some();
                 self.work = Some(Work::new(now, Via::Http { exchange, browser, has_origin, callback }, messages));
             }
@@ -134,8 +139,9 @@ impl Server {
             None => http::response(&messages),
         };
         if let Some(browser) = new_browser {
-            let attributes = &self.settings.dialect.browser.cookie_attributes;
-            let cookie = format!("{BROWSER_COOKIE}={}{attributes}", browser.expose());
+            let cookie = &self.settings.dialect.browser.cookie;
+            let attributes = cookie.attributes(self.settings.over_tls);
+            let cookie = format!("{}={}{attributes}", cookie.name, browser.expose());
             response.headers = response.headers.with("Set-Cookie", &cookie);
         }
         self.respond(exchange, response);

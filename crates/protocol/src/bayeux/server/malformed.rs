@@ -144,6 +144,9 @@ pub(super) fn check<'a>(message: &Message, dialect: &'a Dialect) -> Result<Optio
     let answer = |error: &'a Option<String>| error.as_deref().map(Some).ok_or(Fault);
     let errors = &dialect.errors;
     let Some(name) = message.channel() else { return answer(&errors.channel_missing) };
+    if !dialect.options.validate_fields {
+        return Ok(None);
+    }
     if !has_channel_characters(name) || (dialect.validation.first_slash && !has_first_slash(name)) {
         return answer(&errors.channel_invalid);
     }

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use crate::bayeux::advice::{Advice, Reconnect};
 use crate::bayeux::channel;
-use crate::bayeux::dialect::{BatchedHttp, Timing};
+use crate::bayeux::dialect::{BatchedHttp, PushedSince, Timing};
 use crate::bayeux::message::{ClientId, Draft, Message, MessageId};
 use crate::bayeux::server::extension::{self, Ext, Timesync};
 use crate::bayeux::server::http::container;
 use crate::bayeux::server::malformed::{Fault, id_of};
 use crate::bayeux::server::queue::Queue;
-use crate::bayeux::server::session::{Answer, Carrier, Held, HeldOn, Session};
+use crate::bayeux::server::session::{Answer, Carrier, Held, HeldExpiry, HeldOn, Session};
 use crate::bayeux::server::subscription::with_subscription;
 use crate::bayeux::server::work::{Via, Work};
-use crate::bayeux::server::{Closed, Event, Server, SessionId};
+use crate::bayeux::server::{Closed, Event, Open, Server, SessionId};
 use crate::secret::Secret;
 
 /// Advice for a session that is over (BX-DC-03).
@@ -127,7 +127,7 @@ impl Server {
         self.last_session += 1;
         let id = SessionId(self.last_session);
         if let Carrier::Socket(socket) = carrier {
-            self.sockets.insert(socket, Some(id));
+            self.sockets.insert(socket, Open { session: Some(id), active_at: work.now });
         }
         let timing = self.settings.dialect.timing(carrier.name());
         let grace = Duration::from_millis(timing.interval_ms.saturating_add(self.settings.dialect.max_interval_ms));
@@ -140,6 +140,8 @@ impl Server {
             owes_advice: !self.settings.dialect.handshake_advice,
             timing: None,
             queue,
+            lazy_due: None,
+            reached: PushedSince::Handshake,
             lost_one: false,
             held: None,
             grace,
@@ -193,7 +195,9 @@ impl Server {
         let Some(session) = self.sessions.get(&id) else { return Ok(None) };
         let timing = session.timing.unwrap_or_else(|| self.settings.dialect.timing(session.carrier.name()));
         let answered = over_http && work.batched && batched_http == BatchedHttp::Answered;
-        let may_hold = !answered && !session.queue.has_new();
+        // On a WebSocket what waits is sent by itself, and holds up no connect.
+        let delivers_alone = !over_http && !self.by_connect_only(session);
+        let may_hold = !answered && (delivers_alone || !session.queue.has_new());
         let crowded = if may_hold { self.crowded(work, id, session) } else { None };
         let due = session.owes_advice || asked.is_some();
         let mut answer = Answer {
@@ -215,9 +219,7 @@ impl Server {
             }
             Via::Socket(_) => HeldOn::Socket,
         };
-        let connects = &self.settings.dialect.connects;
-        let bug = if superseding { connects.superseding_expires.clone() } else { None };
-        let bug = bug.or_else(|| connects.batched_expires.clone().filter(|_| work.batched && !over_http));
+        let expires = self.held_expiry(work, superseding);
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(None) };
         session.grace = Duration::from_millis(waits.saturating_add(max_interval));
         session.owes_advice = crowded.is_some();
@@ -225,8 +227,10 @@ impl Server {
         let again = std::mem::replace(&mut session.connected, true);
         if again && may_hold && crowded.is_none() && hold > 0 {
             let until = work.now + Duration::from_millis(hold);
-            let expires = bug.map(|reason| (work.now + Duration::from_millis(max_interval), reason));
             session.expires = None;
+            if !over_http {
+                session.reached = PushedSince::FirstHold;
+            }
             session.held = Some(Held { on, answer, until, expires, before: Vec::new(), behind: Vec::new() });
             work.held = Some(work.replies.len());
             return Ok(None);
@@ -235,6 +239,26 @@ impl Server {
         work.connected = true;
         work.closed_batch = closed;
         Ok(Some(reply))
+    }
+
+    /// Whether and when a session expires under a connect that is held from here on.
+    fn held_expiry(&self, work: &Work, superseding: bool) -> Option<HeldExpiry> {
+        let dialect = &self.settings.dialect;
+        let on_socket = work.socket().is_some();
+        let superseding = dialect.connects.superseding_expires.as_ref().filter(|_| superseding);
+        let batched = dialect.connects.batched_expires.as_ref().filter(|_| work.batched && on_socket);
+        let by_bug = superseding.or(batched).map(|reason| HeldExpiry {
+            at: work.now + Duration::from_millis(dialect.max_interval_ms),
+            reason: reason.clone(),
+            put_off: None,
+        });
+        let processing = dialect.options.max_processing_ms.filter(|most| *most > 0).map(Duration::from_millis);
+        let by_silence = processing.map(|most| HeldExpiry {
+            at: work.now + most,
+            reason: dialect.connects.swept_reason.clone(),
+            put_off: Some(most),
+        });
+        by_bug.into_iter().chain(by_silence).min_by_key(|expiry| expiry.at)
     }
 
     /// A connect reply as it is sent. In the idle case of a dialect it holds nothing but channel, id and `successful`.
@@ -257,12 +281,14 @@ impl Server {
     /// Notes what the client has, and says whether all that waits was sent before and must be sent again at once.
     fn acknowledge(&mut self, id: SessionId, message: &Message) -> bool {
         let batch = message.ext().and_then(|ext| extension::number(ext.get("ack")?));
-        let (Some(session), Some(batch)) = (self.sessions.get_mut(&id), batch) else { return false };
-        if !session.queue.acks() {
-            return false;
-        }
-        session.queue.acknowledge(batch);
-        session.queue.has_only_old()
+        let Some(batch) = batch else { return false };
+        let only_old = self.on_queue(id, |queue| {
+            if queue.acks() {
+                queue.acknowledge(batch);
+            }
+            queue.acks() && queue.has_only_old()
+        });
+        only_old == Some(true)
     }
 
     fn crowded(&self, work: &Work, id: SessionId, session: &Session) -> Option<Crowded> {
@@ -301,6 +327,9 @@ impl Server {
         let carrier = work.via.carrier();
         let Some(session) = self.sessions.get_mut(&id) else { return false };
         let before = std::mem::replace(&mut session.carrier, carrier);
+        if before != carrier {
+            session.reached = PushedSince::FirstMessage;
+        }
         session.owes_advice |= before.name() != carrier.name();
         let held = session.held.take().map(|held| held.on);
         let superseding = held == Some(HeldOn::Socket) && before == carrier;

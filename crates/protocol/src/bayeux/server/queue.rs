@@ -11,6 +11,8 @@ struct Waiting {
     /// The batch that it belongs to; 0 without the extension.
     batch: u64,
     sent: bool,
+    /// Whether it may wait for something else to be sent.
+    lazy: bool,
 }
 
 /// A queue of events. Beyond its bounds the oldest are let go.
@@ -32,23 +34,38 @@ impl Queue {
         self.batch.is_some()
     }
 
-    pub(super) fn push(&mut self, event: Message, bounds: &Bounds) {
+    pub(super) fn push(&mut self, event: Message, lazy: bool, bounds: &Bounds) {
         self.bytes += event.text().len();
-        self.waiting.push_back(Waiting { event, batch: self.batch.unwrap_or(0), sent: false });
+        self.waiting.push_back(Waiting { event, batch: self.batch.unwrap_or(0), sent: false, lazy });
         while self.waiting.len() > bounds.queue || self.bytes > bounds.queue_bytes {
             let Some(oldest) = self.waiting.pop_front() else { return };
             self.bytes -= oldest.event.text().len();
         }
     }
 
-    /// Whether an event waits that was not sent yet.
+    /// How many bytes of events wait.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many events wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether an event waits that was not sent yet and is not lazy.
     pub(super) fn has_new(&self) -> bool {
+        self.waiting.iter().any(|waiting| !waiting.sent && !waiting.lazy)
+    }
+
+    /// Whether an event waits that was not sent yet, lazy or not.
+    pub(super) fn has_unsent(&self) -> bool {
         self.waiting.iter().any(|waiting| !waiting.sent)
     }
 
     /// Whether everything that waits was sent and not acknowledged.
     pub(super) fn has_only_old(&self) -> bool {
-        !self.waiting.is_empty() && !self.has_new()
+        !self.waiting.is_empty() && !self.has_unsent()
     }
 
     /// Ends the batch that is filled, and gives its number for the reply that carries it.
@@ -106,10 +123,10 @@ mod tests {
         let bounds = Bounds { queue: 3, queue_bytes: 48, ..Bounds::default() };
         let mut queue = Queue::default();
         for name in ["/a", "/b", "/c", "/d"] {
-            queue.push(event(name), &bounds);
+            queue.push(event(name), false, &bounds);
         }
         assert_eq!(names(&queue.clone().export(None)), ["/b", "/c", "/d"]);
-        queue.push(event("/a/rather/long/name"), &bounds);
+        queue.push(event("/a/rather/long/name"), false, &bounds);
         assert_eq!(names(&queue.export(None)), ["/a/rather/long/name"]);
         assert_eq!((queue.bytes, queue.has_new()), (0, false));
     }
@@ -121,12 +138,12 @@ mod tests {
         queue.begin_ack();
         queue.acknowledge(0);
         assert_eq!(queue.close_batch(), Some(1));
-        queue.push(event("/a"), &bounds);
-        queue.push(event("/b"), &bounds);
+        queue.push(event("/a"), false, &bounds);
+        queue.push(event("/b"), false, &bounds);
         queue.acknowledge(1);
         let closed = queue.close_batch();
         assert_eq!((closed, names(&queue.export(closed))), (Some(2), vec!["/a", "/b"]));
-        queue.push(event("/c"), &bounds);
+        queue.push(event("/c"), false, &bounds);
         queue.acknowledge(1);
         let closed = queue.close_batch();
         assert_eq!((closed, names(&queue.export(closed))), (Some(3), vec!["/a", "/b", "/c"]));

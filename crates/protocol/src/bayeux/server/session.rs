@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::bayeux::advice::Advice;
-use crate::bayeux::dialect::{CALLBACK_POLLING, Timing};
+use crate::bayeux::dialect::{CALLBACK_POLLING, PushedSince, Timing};
 use crate::bayeux::message::{ClientId, Message, MessageId};
 use crate::bayeux::server::Timer;
 use crate::bayeux::server::extension::Timesync;
@@ -61,11 +61,21 @@ pub(super) struct Held {
     pub(super) on: HeldOn,
     pub(super) answer: Answer,
     pub(super) until: Time,
-    /// When the session expires all the same, and the reason in the close frame (CometD's bug).
-    pub(super) expires: Option<(Time, String)>,
+    /// When the session expires all the same.
+    pub(super) expires: Option<HeldExpiry>,
     /// Replies that are sent with its own, in front of it and behind it.
     pub(super) before: Vec<Message>,
     pub(super) behind: Vec<Message>,
+}
+
+/// That a session expires under a connect that is held: by a bug of CometD's, or for want of messages.
+#[derive(Clone, Debug)]
+pub(super) struct HeldExpiry {
+    pub(super) at: Time,
+    /// The reason in the close frame of a WebSocket.
+    pub(super) reason: String,
+    /// How far another message of the session puts it off, if it does.
+    pub(super) put_off: Option<Duration>,
 }
 
 #[derive(Clone, Debug)]
@@ -82,6 +92,10 @@ pub(super) struct Session {
     pub(super) timing: Option<Timing>,
     /// Events that wait for a carrier.
     pub(super) queue: Queue,
+    /// When the lazy ones among them are sent at the latest.
+    pub(super) lazy_due: Option<Time>,
+    /// How far it has got on its WebSocket.
+    pub(super) reached: PushedSince,
     /// Whether an event was lost since the socket went.
     pub(super) lost_one: bool,
     pub(super) held: Option<Held>,
@@ -96,15 +110,16 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn deadline(&self) -> Option<(Time, Timer)> {
-        match &self.held {
-            Some(held) => {
-                let expiry = held.expires.as_ref().map(|(at, _)| (*at, Timer::Expiry));
-                let hold = (held.until, Timer::Hold);
-                Some(expiry.map_or(hold, |expiry| hold.min(expiry)))
-            }
-            None => self.expires.map(|at| (at, Timer::Expiry)),
-        }
+    /// What is due next; expiry is noticed by the sweeper, that comes every so many milliseconds.
+    pub(super) fn deadline(&self, sweep_period_ms: u64) -> Option<(Time, Timer)> {
+        let hold = self.held.as_ref().map(|held| (held.until, Timer::Hold));
+        let expires = match &self.held {
+            Some(held) => held.expires.as_ref().map(|expiry| expiry.at),
+            None => self.expires,
+        };
+        let expiry = expires.map(|at| (swept_at(at, sweep_period_ms), Timer::Expiry));
+        let lazy = self.lazy_due.map(|at| (at, Timer::Lazy));
+        [hold, expiry, lazy].into_iter().flatten().min()
     }
 
     /// Begins its life without a connect again.
@@ -118,5 +133,27 @@ impl Session {
     pub(super) fn polls_for(&self, browser: &Secret) -> bool {
         let holds = matches!(&self.held, Some(Held { on: HeldOn::Exchange { broken: false, .. }, .. }));
         holds && self.browser.as_ref() == Some(browser)
+    }
+}
+
+/// When the sweeper notices what ends at a moment; at once if it does not come by the clock.
+fn swept_at(at: Time, period_ms: u64) -> Time {
+    let period = period_ms.saturating_mul(1_000);
+    match at.as_micros().checked_div(period) {
+        Some(passes) => Time::from_micros(passes.saturating_add(1).saturating_mul(period)),
+        None => at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sweeper_comes_by_the_clock() {
+        let at = Time::from_millis(10_000);
+        assert_eq!(swept_at(at, 0), at);
+        assert_eq!(swept_at(at, 997), Time::from_millis(10_967));
+        assert_eq!(swept_at(at, 1_000), Time::from_millis(11_000), "what ends just then is not yet over");
     }
 }

@@ -18,6 +18,14 @@ pub struct Settings {
     pub bounds: Bounds,
     /// What the application denies to clients.
     pub policy: Policy,
+    /// Channels and patterns whose events are lazy: they may wait for something else to be sent. In CometD the application
+    /// says so of a channel.
+    pub lazy: Vec<String>,
+    /// Pages of which origins may open a WebSocket, `*` for any; without, every page may, as CometD lets them. Whoever names
+    /// no origin is no page.
+    pub web_socket_origins: Option<Vec<String>>,
+    /// Whether clients come over TLS, as far as the server knows.
+    pub over_tls: bool,
     /// Pages of which origins may talk to it; without, no answer carries CORS headers, as CometD's own do not.
     pub cors: Option<Cors>,
     /// Wall time at the start of virtual time, in milliseconds since the epoch; only extensions tell it.
@@ -34,6 +42,9 @@ impl Settings {
             limits: Limits::default(),
             bounds: Bounds::default(),
             policy: Policy::default(),
+            lazy: Vec::new(),
+            web_socket_origins: None,
+            over_tls: false,
             cors: None,
             start_utc: 1_700_000_000_000,
         }
@@ -50,6 +61,8 @@ pub struct Bounds {
     pub queue: usize,
     /// Bytes of events that wait for one session.
     pub queue_bytes: usize,
+    /// Bytes of events that wait for all sessions together.
+    pub all_queues_bytes: usize,
     /// Channels at once.
     pub channels: usize,
     /// Subscriptions of one session.
@@ -57,9 +70,16 @@ pub struct Bounds {
 }
 
 impl Default for Bounds {
-    /// 10 000 sessions and channels, and for each session 1 000 subscriptions, 1 000 events and 4 MiB.
+    /// 10 000 sessions and channels, for each session 1 000 subscriptions, 1 000 events and 4 MiB, and 256 MiB for all.
     fn default() -> Self {
-        Self { sessions: 10_000, queue: 1_000, queue_bytes: 4 << 20, channels: 10_000, subscriptions: 1_000 }
+        Self {
+            sessions: 10_000,
+            queue: 1_000,
+            queue_bytes: 4 << 20,
+            all_queues_bytes: 256 << 20,
+            channels: 10_000,
+            subscriptions: 1_000,
+        }
     }
 }
 
@@ -96,6 +116,11 @@ impl Cors {
     /// Whether pages of the origin may talk to the server.
     #[must_use]
     pub fn allows(&self, origin: &str) -> bool {
-        self.origins.iter().any(|allowed| allowed == "*" || allowed == origin)
+        has_origin(&self.origins, origin)
     }
+}
+
+/// Whether a list of origins has this one.
+pub(super) fn has_origin(list: &[String], origin: &str) -> bool {
+    list.iter().any(|allowed| allowed == "*" || allowed == origin)
 }

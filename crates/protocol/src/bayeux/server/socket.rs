@@ -4,20 +4,27 @@ use crate::bayeux::batch::Limits;
 use crate::bayeux::server::http::{Place, container};
 use crate::bayeux::server::malformed::{self, Habits, Verdict};
 use crate::bayeux::server::session::{Carrier, HeldOn};
+use crate::bayeux::server::settings::has_origin;
 use crate::bayeux::server::work::{Via, Work};
-use crate::bayeux::server::{Event, Rejected, Server};
+use crate::bayeux::server::{Event, Open, Rejected, Server};
 use crate::machine::Output;
 use crate::time::Time;
 use crate::wire::{Close, Headers, Request, Socket, Transport, Wire};
 
 impl Server {
-    pub(super) fn handle_upgrade(&mut self, socket: Socket, request: &Request) {
+    pub(super) fn handle_upgrade(&mut self, now: Time, socket: Socket, request: &Request) {
         let protocol = self.settings.dialect.options.web_socket_protocol.as_deref();
         let asked = |wanted: &str| {
             request.headers.all("sec-websocket-protocol").flat_map(|field| field.split(',')).any(|p| p.trim() == wanted)
         };
         let offered = self.settings.dialect.offers(Transport::WebSocket.name());
+        let foreign = request
+            .headers
+            .get("origin")
+            .zip(self.settings.web_socket_origins.as_ref())
+            .is_some_and(|(origin, allowed)| !has_origin(allowed, origin));
         let refusal = match self.place(request) {
+            Place::Base if offered && foreign => Some((Rejected::Origin, container(403, "Forbidden"))),
             Place::Base if offered && protocol.is_none_or(asked) => None,
             Place::Base | Place::BelowBase => Some((Rejected::Method, container(400, "Unknown Bayeux Transport"))),
             Place::Elsewhere => Some((Rejected::Path, container(404, "Not Found"))),
@@ -28,7 +35,7 @@ impl Server {
                     Some(protocol) => Headers::new().with("Sec-WebSocket-Protocol", protocol),
                     None => Headers::new(),
                 };
-                self.sockets.insert(socket, None);
+                self.sockets.insert(socket, Open { session: None, active_at: now });
                 self.outputs.push_back(Output::Wire(Wire::Upgraded(socket, headers)));
             }
             Some((why, response)) => {
@@ -76,6 +83,16 @@ impl Server {
                 session.held = None;
                 session.touch(now);
             }
+        }
+    }
+
+    /// Closes the sockets that carried nothing for too long, as the container does.
+    pub(super) fn close_idle(&mut self, now: Time) {
+        let is_due = |open: &Open| self.idle_at(open).is_some_and(|at| at <= now);
+        let due: Vec<Socket> =
+            self.sockets.iter().filter(|(_, open)| is_due(open)).map(|(socket, _)| *socket).collect();
+        for socket in due {
+            self.close(now, socket, 1001, "Idle Timeout");
         }
     }
 }

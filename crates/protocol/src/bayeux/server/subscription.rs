@@ -111,7 +111,10 @@ impl Server {
                 names.into_iter().map(text).collect::<Result<_, _>>()?
             }
         };
-        let valid = |name: &String| has_channel_characters(name) && (!validation.first_slash || has_first_slash(name));
+        let looks = self.settings.dialect.options.validate_fields;
+        let valid = |name: &String| {
+            !looks || has_channel_characters(name) && (!validation.first_slash || has_first_slash(name))
+        };
         match names.iter().all(valid) {
             true => Ok(Names::Given(names)),
             false if validation.subscriptions_answered => Ok(Names::Invalid),

@@ -1,10 +1,13 @@
 //! The server machine against wire inputs written by hand.
 
+mod bounds;
 mod broadcast;
 mod extensions;
+mod lazy;
 mod leniency;
 mod options;
 mod properties;
+mod rows;
 
 use std::time::Duration;
 
@@ -890,7 +893,7 @@ fn debug_shows_neither_client_ids_nor_cookies_nor_data() {
     bench.hold(&client, "3");
     bench.server.sessions.values_mut().for_each(|session| {
         let event = Message::parse(r#"{"channel":"/a","data":"pssst"}"#).unwrap();
-        session.queue.push(event, &Bounds::default());
+        session.queue.push(event, false, &Bounds::default());
     });
     let shown = format!("{:?} {:?}", bench.server, bench.events);
     for secret in [client.as_str(), bench.cookie.as_deref().unwrap(), "pssst"] {

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::bayeux::channel;
-use crate::bayeux::dialect::{BatchSession, BatchedSocket};
+use crate::bayeux::dialect::{BatchSession, BatchedSocket, PushedSince};
 use crate::bayeux::message::Message;
 use crate::bayeux::server::extension::{Ext, Timesync, copy_without};
 use crate::bayeux::server::http::container;
@@ -164,9 +164,14 @@ impl Server {
             return self.connect(work, session, message, timesync);
         }
         let mut acks = false;
+        let puts_off = self.settings.dialect.disconnects.messages_put_expiry_off;
         if let Some(session) = self.sessions.get_mut(&session) {
             session.active_at = work.now;
             acks = session.queue.acks();
+            let expiry = session.held.as_mut().and_then(|held| held.expires.as_mut()).filter(|_| puts_off);
+            if let Some((expiry, by)) = expiry.and_then(|expiry| expiry.put_off.map(|by| (expiry, by))) {
+                expiry.at = work.now + by;
+            }
         }
         let reply = match name {
             channel::DISCONNECT => self.end(work, session, message),
@@ -214,19 +219,25 @@ impl Server {
             }
             Via::Socket(socket) => {
                 let bound_only = self.settings.dialect.options.handshake_per_socket;
-                match self.sockets.get_mut(socket)? {
-                    Some(bound) => named.filter(|id| id == bound),
-                    free if !bound_only => {
-                        *free = named;
+                let open = self.sockets.get_mut(socket)?;
+                match open.session {
+                    Some(bound) => named.filter(|id| *id == bound),
+                    None if bound_only => None,
+                    None => {
+                        open.session = named;
                         named
                     }
-                    _ => None,
                 }
             }
         };
         work.looked = true;
         if sender.is_some() {
             work.session = sender;
+        }
+        if let Some(session) = sender.and_then(|id| self.sessions.get_mut(&id))
+            && work.socket().is_some()
+        {
+            session.reached = session.reached.max(PushedSince::FirstMessage);
         }
         sender
     }
@@ -287,17 +298,22 @@ impl Server {
     fn events_for(&mut self, work: &Work) -> Vec<Message> {
         let dialect = &self.settings.dialect;
         let rides = dialect.options.deliver_during_handshake;
-        let in_handshake = rides
-            || (work.socket().is_some() && dialect.events.before_connect && !dialect.options.meta_connect_deliver_only);
+        let along = work.socket().is_none() || dialect.events.replies_take_along || work.held.is_some();
         let puts_off = work.opened || work.connected || dialect.disconnects.messages_put_expiry_off;
         let Some(session) = work.session.and_then(|id| self.sessions.get(&id)) else { return Vec::new() };
-        let due = if work.opened { in_handshake } else { work.connected || !self.by_connect_only(session) };
+        let due = match work.opened {
+            true => rides,
+            false => work.connected || (!self.by_connect_only(session) && (along || session.queue.has_new())),
+        };
         let Some(session) = work.session.and_then(|id| self.sessions.get_mut(&id)) else { return Vec::new() };
         if puts_off {
             session.touch(work.now);
         }
         let closed = if work.opened && rides { session.queue.close_batch() } else { work.closed_batch };
-        if due { session.queue.export(closed) } else { Vec::new() }
+        match work.session {
+            Some(id) if due => self.export(id, closed),
+            Some(_) | None => Vec::new(),
+        }
     }
 
     /// The replies that a frame is sent with at once: where a connect of the same frame is held, the dialect says what

@@ -7,7 +7,7 @@ use rstest::rstest;
 
 use super::*;
 
-fn in_each_dialect(check: impl Fn(&mut Bench)) {
+pub(super) fn in_each_dialect(check: impl Fn(&mut Bench)) {
     for name in Dialect::names() {
         let dialect = Dialect::by_name(name).unwrap();
         check(&mut Bench::with(Settings { dialect, ..Settings::new(BASE) }));

@@ -4,7 +4,7 @@ use pretty_assertions::assert_eq;
 use rstest::rstest;
 
 use super::*;
-use crate::bayeux::dialect::{Options, Timing};
+use crate::bayeux::dialect::{Options, Timing, TransportTiming};
 use crate::wire::Response;
 
 fn with(change: impl FnOnce(&mut Options)) -> Bench {
@@ -138,7 +138,7 @@ fn a_held_connect_is_answered_with_cors_headers_too() {
 #[test]
 fn a_transport_may_have_a_timing_of_its_own() {
     let mut bench = with(|options| {
-        options.timing.insert("websocket".to_owned(), Timing { timeout_ms: 500, interval_ms: 50 });
+        options.timing.insert("websocket".to_owned(), TransportTiming { timeout_ms: Some(500), interval_ms: Some(50) });
     });
     let client = bench.connected();
     bench.hold(&client, "3");
@@ -258,8 +258,10 @@ fn events_of_a_handshake_come_behind_its_reply_and_never_in_it() {
     assert_eq!(bench.post(json!([connect(client, "2")]))[0], event("welcome"));
     let socket = bench.open(1);
     let wires = handshake_with_events(&mut bench, Wire::Text(socket, HANDSHAKE.to_owned()));
-    assert_eq!(frames(&wires)[0][0]["channel"], "/meta/handshake");
-    assert_eq!(frames(&wires)[1..], [json!([event("welcome")])]);
+    let [reply] = frames(&wires).try_into().expect("one frame");
+    let client = reply[0]["clientId"].as_str().unwrap();
+    let wires = bench.send(socket, &json!([connect(client, "2")]));
+    assert_eq!(frames(&wires), [json!([event("welcome")]), json!([connect_ok("2")])]);
 }
 
 #[test]
@@ -337,4 +339,127 @@ fn with_trusted_sessions_the_client_id_is_enough() {
     let client = bench.connected();
     bench.cookie = None;
     assert_eq!(bench.post(json!([publish(&client, "3")]))[0]["successful"], true);
+}
+
+#[test]
+fn a_page_from_elsewhere_may_be_refused_a_socket() {
+    let ask = |allowed: Option<&str>, origin: Option<&str>| {
+        let web_socket_origins = allowed.map(|origin| vec![origin.to_owned()]);
+        let mut bench = Bench::with(Settings { web_socket_origins, ..Settings::new(BASE) });
+        let headers = origin.map_or_else(Headers::new, |origin| Headers::new().with("Origin", origin));
+        let request = Request { method: "GET".into(), target: BASE.into(), headers, body: Vec::new() };
+        match bench.feed(Wire::Upgrade(Socket(1), request)).as_slice() {
+            [Wire::Upgraded(..)] => 101,
+            [Wire::Refused(_, response)] => response.status,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(ask(None, Some("https://elsewhere.example")), 101, "CometD accepts every origin by default");
+    assert_eq!(ask(Some("https://shop.example"), Some("https://shop.example")), 101);
+    assert_eq!(ask(Some("https://shop.example"), Some("https://elsewhere.example")), 403);
+    assert_eq!(ask(Some("https://shop.example"), None), 101, "who names no origin is no page");
+    assert_eq!(ask(Some("*"), Some("https://elsewhere.example")), 101);
+}
+
+#[rstest]
+#[case("/a<b", 500, 200)]
+#[case("/a//b", 500, 500)]
+fn the_characters_of_channels_may_go_unseen(#[case] channel: &str, #[case] looked_at: u16, #[case] unseen: u16) {
+    for (value, status) in [("true", looked_at), ("false", unseen)] {
+        let mut settings = Settings::new(BASE);
+        settings.dialect.set("validateMessageFields", value).unwrap();
+        let mut bench = Bench::with(settings);
+        let client = bench.connected();
+        let message = json!([{"channel": channel, "clientId": client, "id": "<", "data": 1}]);
+        assert_eq!(bench.post_raw(&message.to_string()).0, status);
+        let message = json!([{"channel": "/meta/subscribe", "clientId": client, "subscription": channel}]);
+        assert_eq!(bench.post_raw(&message.to_string()).0, status);
+    }
+}
+
+#[test]
+fn a_body_may_be_limited_and_the_session_survives() {
+    let mut settings = Settings::new(BASE);
+    settings.dialect.set("maxMessageSize", "200").unwrap();
+    let mut bench = Bench::with(settings);
+    let client = bench.connected();
+    let mut message = publish(&client, "3");
+    message["data"] = "x".repeat(200).into();
+    assert_eq!(bench.post_raw(&json!([message]).to_string()), (500, String::new()));
+    assert_eq!(bench.post(json!([publish(&client, "4")])), json!([ack("4")]));
+    let socket = bench.open(1);
+    let wires = bench.send(socket, &json!([message]));
+    assert!(matches!(wires.as_slice(), [Wire::Close(_, close)] if close.code == 1009), "{wires:?}");
+}
+
+#[test]
+fn the_cookie_is_as_the_operator_wants_it() {
+    let mut settings = Settings { over_tls: true, ..Settings::new(BASE) };
+    for (name, value) in [
+        ("browserCookieName", "CHAT"),
+        ("browserCookiePath", "/chat"),
+        ("browserCookieDomain", "example.com"),
+        ("browserCookieSecure", "true"),
+        ("browserCookieHttpOnly", "false"),
+        ("browserCookieSameSite", "None"),
+    ] {
+        settings.dialect.set(name, value).unwrap();
+    }
+    let mut bench = Bench::with(settings);
+    let (_, wires) = bench.request("POST", BASE, HANDSHAKE);
+    let [Wire::Response(_, response)] = wires.as_slice() else { panic!("one response") };
+    let (cookie, attributes) = response.headers.get("Set-Cookie").unwrap().split_once("; ").unwrap();
+    assert_eq!(attributes, "Domain=example.com; Path=/chat; Secure; SameSite=None");
+    let client = client_id(&response.body);
+    bench.headers = vec![("Cookie".to_owned(), cookie.to_owned())];
+    assert_eq!(bench.post(json!([publish(&client, "2")])), json!([ack("2")]), "{cookie}");
+}
+
+/// B.5: with a connect held the message rides with it; without one the session is gone before anything could carry it,
+/// and its next message gets 402.
+#[rstest]
+#[case("cometd-2.9")]
+#[case("cometd-3.0")]
+#[case("cometd-3.1")]
+#[case("cometd-4.0.0")]
+#[case("cometd-4.0.4")]
+#[case("cometd-5.0")]
+fn a_disconnect_by_the_server_is_lost_where_nothing_carries_it(#[case] name: &str) {
+    let dialect = Dialect::by_name(name).unwrap();
+    let unknown = dialect.errors.unknown_session.clone();
+    let mut bench = Bench::with(Settings { dialect, ..Settings::new(BASE) });
+    let client = bench.connected();
+    bench.server.disconnect(bench.now, bench.session(&client)).unwrap();
+    let replies = bench.post(json!([publish(&client, "3")]));
+    assert_eq!(replies.as_array().map(Vec::len), Some(1));
+    assert_eq!(replies[0]["error"], unknown);
+}
+
+/// The `binary` extension shows on the wire in members that every server hands on.
+#[test]
+fn what_the_binary_extension_adds_is_handed_on() {
+    for name in Dialect::names() {
+        let dialect = Dialect::by_name(name).unwrap();
+        let mut bench = Bench::with(Settings { dialect, ..Settings::new(BASE) });
+        let client = bench.connected();
+        bench.post(json!([{"channel": "/meta/subscribe", "clientId": client, "subscription": "/a"}]));
+        let data = json!({"data": "HelloWorld", "last": true, "meta": {"name": "a.bin"}});
+        let message = json!({"channel": "/a", "clientId": client, "data": data, "ext": {"binary": {}}});
+        let replies = bench.post(json!([message]));
+        assert_eq!(replies[0], json!({"channel": "/a", "data": data, "ext": {"binary": {}}}));
+    }
+}
+
+#[test]
+fn the_status_of_a_superseded_connect_and_the_transports_may_be_chosen() {
+    let mut settings = Settings::new(BASE);
+    settings.dialect.set("duplicateMetaConnectHttpResponseCode", "409").unwrap();
+    settings.dialect.set("allowedTransports", "callback-polling, long-polling").unwrap();
+    let mut bench = Bench::with(settings);
+    let reply = bench.post(serde_json::from_str(HANDSHAKE).unwrap());
+    assert_eq!(reply[0]["supportedConnectionTypes"], json!(["callback-polling", "long-polling"]));
+    let client = bench.connected();
+    let first = bench.hold(&client, "3");
+    let (_, wires) = bench.request("POST", BASE, &json!([connect(&client, "4")]).to_string());
+    assert_eq!(responses(&wires), [(first, 409, Value::Null)]);
 }
