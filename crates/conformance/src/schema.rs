@@ -89,17 +89,107 @@ schemas! {
     RequestNotifications = "chat/request-notifications";
     /// The `data` of `sendMessage`.
     SendMessage = "chat/send-message";
+    /// The `data` of `startTyping`.
+    StartTyping = "chat/start-typing";
+    /// The `data` of `stopTyping`.
+    StopTyping = "chat/stop-typing";
+    /// The `data` of `customNotice`.
+    CustomNotice = "chat/custom-notice";
+    /// The `data` of `pushUrl`.
+    PushUrl = "chat/push-url";
+    /// The `data` of `updateNickname`.
+    UpdateNickname = "chat/update-nickname";
+    /// The `data` of `updateData`.
+    UpdateData = "chat/update-data";
+    /// The `data` of `readReceipt`.
+    ReadReceipt = "chat/read-receipt";
     /// The `data` of `disconnect`.
     Disconnect = "chat/disconnect";
+    /// The form of any request about files.
+    FileOperation = "chat/file-request";
+    /// The form of `fileGetLimits`.
+    FileGetLimits = "chat/file-get-limits";
+    /// The form of `fileUpload`.
+    FileUpload = "chat/file-upload";
+    /// The form of `fileDownload`.
+    FileDownload = "chat/file-download";
+    /// The form of `fileDelete`.
+    FileDelete = "chat/file-delete";
     /// The `data` of an answer or a notification.
     Notification = "chat/notification";
-    /// An event of the transcript.
+    /// The `data` of the answer to `requestChat`.
+    RequestChatAnswer = "chat/request-chat-answer";
+    /// The `data` of the answer to `disconnect`.
+    DisconnectAnswer = "chat/disconnect-answer";
+    /// The answer to `fileGetLimits`.
+    FileGetLimitsAnswer = "chat/file-get-limits-answer";
+    /// The answer to `fileUpload`.
+    FileUploadAnswer = "chat/file-upload-answer";
+    /// What may be uploaded.
+    FileLimits = "chat/file-limits";
+    /// An event of the transcript, judged by its type.
     Event = "chat/event";
+    /// What all events have in common.
+    EventCommon = "chat/event-common";
+    /// `ParticipantJoined`
+    ParticipantJoined = "chat/event-participant-joined";
+    /// `ParticipantLeft`
+    ParticipantLeft = "chat/event-participant-left";
+    /// `Message`
+    MessageEvent = "chat/event-message";
+    /// `TypingStarted`
+    TypingStarted = "chat/event-typing-started";
+    /// `TypingStopped`
+    TypingStopped = "chat/event-typing-stopped";
+    /// `NicknameUpdated`
+    NicknameUpdated = "chat/event-nickname-updated";
+    /// `PushUrl`
+    PushUrlEvent = "chat/event-push-url";
+    /// `FileUploaded`
+    FileUploaded = "chat/event-file-uploaded";
+    /// `FileDeleted`
+    FileDeleted = "chat/event-file-deleted";
+    /// `CustomNotice`
+    CustomNoticeEvent = "chat/event-custom-notice";
+    /// `Notice`
+    Notice = "chat/event-notice";
+    /// `IdleAlert`
+    IdleAlert = "chat/event-idle-alert";
+    /// `IdleClose`
+    IdleClose = "chat/event-idle-close";
     /// Who caused an event.
     Participant = "chat/participant";
     /// An element of `errors`.
     ChatError = "chat/error";
+    /// `userData`
+    UserData = "chat/user-data";
+    /// `eventAttributes`
+    EventAttributes = "chat/event-attributes";
 }
+
+/// The operations of the service channel.
+pub const OPERATIONS: &[(&str, Schema)] = &[
+    ("requestChat", Schema::RequestChat),
+    ("requestNotifications", Schema::RequestNotifications),
+    ("sendMessage", Schema::SendMessage),
+    ("startTyping", Schema::StartTyping),
+    ("stopTyping", Schema::StopTyping),
+    ("customNotice", Schema::CustomNotice),
+    ("pushUrl", Schema::PushUrl),
+    ("updateNickname", Schema::UpdateNickname),
+    ("updateData", Schema::UpdateData),
+    ("readReceipt", Schema::ReadReceipt),
+    ("disconnect", Schema::Disconnect),
+];
+
+/// The operations of `chat-ntf`, with the schemas of the form and of the answer; a download is answered by the file, and
+/// by an envelope only if it fails.
+pub const FILE_OPERATIONS: &[(&str, Schema, Schema)] = &[
+    ("fileGetLimits", Schema::FileGetLimits, Schema::FileGetLimitsAnswer),
+    ("fileUpload", Schema::FileUpload, Schema::FileUploadAnswer),
+    ("fileDownload", Schema::FileDownload, Schema::Notification),
+    ("fileDelete", Schema::FileDelete, Schema::Notification),
+];
 
 /// Where a message departs from its schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,21 +243,23 @@ pub fn of_message(from: Side, message: &Message) -> Schema {
     }
 }
 
-/// The schema of the `data` of a message on a chat channel; `None` on other channels.
+/// The schema of the `data` of a message on a chat channel; `None` on other channels. That of a notification judges each
+/// event by its type. Nothing ties a notification to a request, so the schemas of answers are for those who know it.
 #[must_use]
 pub fn of_data(from: Side, message: &Message) -> Option<Schema> {
     message.channel()?.strip_prefix(CHANNEL_PREFIX)?;
     let data = message.value("data")?;
     Some(match from {
         Side::Server => Schema::Notification,
-        Side::Client => match data.get("operation").and_then(Value::as_str) {
-            Some("requestChat") => Schema::RequestChat,
-            Some("requestNotifications") => Schema::RequestNotifications,
-            Some("sendMessage") => Schema::SendMessage,
-            Some("disconnect") => Schema::Disconnect,
-            _ => Schema::Operation,
-        },
+        Side::Client => of_operation(data.get("operation").and_then(Value::as_str).unwrap_or_default()),
     })
+}
+
+/// The schema of an operation of the service channel; of one that nobody knows what all have in common.
+#[must_use]
+pub fn of_operation(operation: &str) -> Schema {
+    let known = OPERATIONS.iter().find(|(name, _)| *name == operation);
+    known.map_or(Schema::Operation, |(_, schema)| *schema)
 }
 
 /// Every departure of a message from its schema, and of its `data` from the schema of the chat.
@@ -218,6 +310,7 @@ fn wrong(error: &ValidationError<'_>) -> String {
         ValidationErrorKind::Maximum { limit } => format!("is more than {limit}"),
         ValidationErrorKind::MinLength { .. } | ValidationErrorKind::MinItems { .. } => "is empty".to_owned(),
         ValidationErrorKind::FalseSchema => "must not be there".to_owned(),
+        ValidationErrorKind::Not { schema } => format!("must not fit {schema}"),
         ValidationErrorKind::AnyOf { .. } => "fits none of the alternatives".to_owned(),
         kind => format!("breaks `{}`", kind.keyword()),
     }
@@ -250,9 +343,17 @@ mod tests {
     #[test]
     fn points_into_the_data_of_a_chat() {
         let text = r#"{"channel":"/service/chatV2/x","data":{"statusCode":0,"chatEnded":false,"messages":[{"index":1,
-            "type":"Message","utcTime":1700000000,"from":{"nickname":"Ann","type":"Client","participantId":1}}]}}"#;
+            "type":"Message","text":"hi","utcTime":1700000000,"from":{"nickname":"Ann","type":"Client","participantId":1}}]}}"#;
         let expected =
             (Schema::Notification, "/data/messages/0/utcTime".to_owned(), "is less than 1000000000000".into());
+        assert_eq!(departures(Side::Server, text), [expected]);
+    }
+
+    #[test]
+    fn judges_an_event_by_its_type() {
+        let text = r#"{"channel":"/service/chatV2/x","data":{"statusCode":0,"chatEnded":false,"messages":[{"index":1,
+            "type":"PushUrl","utcTime":1700000000000,"from":{"nickname":"Ann","type":"Client","participantId":1}}]}}"#;
+        let expected = (Schema::Notification, "/data/messages/0".to_owned(), "`text` is missing".into());
         assert_eq!(departures(Side::Server, text), [expected]);
     }
 

@@ -208,12 +208,48 @@ const fn rule_of(schema: Schema) -> Violation {
         Schema::PublishReply => Violation::PublishReplyShape,
         Schema::ErrorReply => Violation::ReplyShape,
         Schema::Delivery => Violation::DeliveryShape,
-        Schema::Operation => Violation::OperationShape,
         Schema::RequestChat => Violation::RequestChatShape,
         Schema::RequestNotifications => Violation::RequestNotificationsShape,
         Schema::SendMessage => Violation::SendMessageShape,
         Schema::Disconnect => Violation::ChatDisconnectShape,
-        Schema::Notification | Schema::Event | Schema::Participant | Schema::ChatError => Violation::NotificationShape,
+        Schema::Operation
+        | Schema::StartTyping
+        | Schema::StopTyping
+        | Schema::CustomNotice
+        | Schema::PushUrl
+        | Schema::UpdateNickname
+        | Schema::UpdateData
+        | Schema::ReadReceipt
+        | Schema::FileOperation
+        | Schema::FileGetLimits
+        | Schema::FileUpload
+        | Schema::FileDownload
+        | Schema::FileDelete => Violation::OperationShape,
+        Schema::Notification
+        | Schema::RequestChatAnswer
+        | Schema::DisconnectAnswer
+        | Schema::FileGetLimitsAnswer
+        | Schema::FileUploadAnswer
+        | Schema::FileLimits
+        | Schema::Event
+        | Schema::EventCommon
+        | Schema::ParticipantJoined
+        | Schema::ParticipantLeft
+        | Schema::MessageEvent
+        | Schema::TypingStarted
+        | Schema::TypingStopped
+        | Schema::NicknameUpdated
+        | Schema::PushUrlEvent
+        | Schema::FileUploaded
+        | Schema::FileDeleted
+        | Schema::CustomNoticeEvent
+        | Schema::Notice
+        | Schema::IdleAlert
+        | Schema::IdleClose
+        | Schema::Participant
+        | Schema::ChatError
+        | Schema::UserData
+        | Schema::EventAttributes => Violation::NotificationShape,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Schemas and rules against the fixtures and against virtual runs.
 
+mod asyncapi;
 mod conversations;
 mod schemas;
 mod tapes;

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use conformance::schema::{Schema, validate};
+use conformance::schema::{self, Schema, validate};
 use pretty_assertions::assert_eq;
-use serde_json::Value;
+use protocol::bayeux::message::Message;
+use protocol::wire::Side;
+use serde_json::{Value, json};
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
@@ -32,7 +34,7 @@ pub(crate) fn files(folder: &Path) -> Vec<(String, PathBuf)> {
 }
 
 /// The fixtures of one kind: the schema, the file's own name, the message.
-fn fixtures(kind: &str) -> Vec<(Schema, String, Value)> {
+pub(crate) fn fixtures(kind: &str) -> Vec<(Schema, String, Value)> {
     let fixture = |(name, path): (String, PathBuf)| {
         let (folder, file) = name.rsplit_once('/').unwrap_or_else(|| panic!("{name} is in no schema's folder"));
         let schema = Schema::ALL.iter().find(|schema| schema.path() == folder);
@@ -94,4 +96,60 @@ fn bad_messages_break_their_schema_in_one_place() {
         departures.push_str(&format!("{}/{file}: {} {}\n", schema.path(), mismatch.pointer, mismatch.wrong));
     }
     insta::assert_snapshot!(departures);
+}
+
+/// A chat's schemas are shown well: two good messages and three bad ones for each.
+#[test]
+fn every_chat_schema_has_enough_fixtures() {
+    for (kind, least) in [("ok", 2), ("violation", 3)] {
+        let shown: Vec<Schema> = fixtures(kind).into_iter().map(|(schema, ..)| schema).collect();
+        for schema in Schema::ALL.iter().filter(|schema| schema.path().starts_with("chat/")) {
+            let count = shown.iter().filter(|shown| *shown == schema).count();
+            assert!(count >= least, "{}: {count} of {kind}", schema.path());
+        }
+    }
+}
+
+/// What is found in the `data` of a message on the service channel, without `/data` before the place.
+fn found_on_the_wire(from: Side, data: &Value) -> Vec<(Schema, String, String)> {
+    let message = json!({"channel": "/service/chatV2/customer-support", "clientId": "1x2y", "data": data});
+    let message = Message::parse(&message.to_string()).expect("a message");
+    let without_data = |pointer: &str| pointer.strip_prefix("/data").expect("it lies in the data").to_owned();
+    let found = schema::check(from, &message);
+    found.into_iter().map(|found| (found.schema, without_data(&found.pointer), found.wrong)).collect()
+}
+
+#[test]
+fn an_operation_is_judged_by_its_own_schema_on_the_wire() {
+    let mut judged = BTreeSet::new();
+    for (schema, file, value) in fixtures("violation") {
+        let word = value.get("operation").and_then(Value::as_str).unwrap_or_default();
+        if !schema::OPERATIONS.contains(&(word, schema)) {
+            continue;
+        }
+        let [mismatch] = &validate(schema, &value)[..] else { panic!("{}/{file}", schema.path()) };
+        let expected = (schema, mismatch.pointer.clone(), mismatch.wrong.clone());
+        assert_eq!(found_on_the_wire(Side::Client, &value), [expected], "{}/{file}", schema.path());
+        judged.insert(schema);
+    }
+    assert_eq!(judged.len(), schema::OPERATIONS.len());
+}
+
+#[test]
+fn an_event_is_judged_by_its_type_on_the_wire() {
+    let mut judged = BTreeSet::new();
+    for (schema, file, event) in fixtures("violation") {
+        let own_type = !file.starts_with("type-");
+        if !schema.path().starts_with("chat/event-") || schema == Schema::EventAttributes || !own_type {
+            continue;
+        }
+        let [mismatch] = &validate(schema, &event)[..] else { panic!("{}/{file}", schema.path()) };
+        let place = format!("/messages/0{}", mismatch.pointer);
+        let expected = (Schema::Notification, place, mismatch.wrong.clone());
+        let data = json!({"statusCode": 0, "chatEnded": false, "messages": [event]});
+        assert_eq!(found_on_the_wire(Side::Server, &data), [expected], "{}/{file}", schema.path());
+        judged.insert(schema);
+    }
+    // The thirteen types, and what they have in common.
+    assert_eq!(judged.len(), 14);
 }
