@@ -300,6 +300,7 @@ impl Gms {
     fn on_bayeux(&mut self, now: Time, event: bayeux::Event) {
         match event {
             bayeux::Event::SessionOpened(session, transport) => self.tell(Event::SessionOpened(session, transport)),
+            bayeux::Event::Leaving(..) => {}
             bayeux::Event::SessionClosed(session, why) => {
                 self.chats.handle_session_closed(now, session);
                 self.tell(Event::SessionClosed(session, why));
