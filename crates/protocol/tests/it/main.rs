@@ -1,4 +1,5 @@
 //! The machines from outside: what a peer sees on the wire.
 
+mod isolation;
 mod profiles;
 mod talk;

@@ -1,5 +1,11 @@
 //! The chat server, by what it delivers for publishes written by hand.
 
+mod agents;
+mod files;
+mod operations;
+mod outage;
+mod sessions;
+
 use pretty_assertions::assert_eq;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -87,6 +93,13 @@ impl Desk {
     fn chat(&self, nickname: &str) -> ChatNumber {
         self.server.chat_of(nickname).unwrap()
     }
+}
+
+/// A chat server without a welcome, otherwise set as the test needs it.
+fn desk_with(change: impl FnOnce(&mut GmsSettings)) -> Desk {
+    let mut settings = GmsSettings { welcome: String::new(), ..GmsSettings::default() };
+    change(&mut settings);
+    Desk::with(settings)
 }
 
 fn say(key: &str, text: &str) -> Value {
