@@ -11,6 +11,7 @@ use protocol::chat::server::{ChatNumber, Event};
 use protocol::time::Time;
 
 pub use self::text::{Unreadable, Wrong};
+pub(crate) use self::text::{lines, number, split};
 use crate::script::{Script, Step};
 
 /// Something that befalls the server.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
+mod bench;
 mod chat;
 mod histories;
+mod scenarios;
 mod search;
