@@ -3,12 +3,15 @@
 use std::future::pending;
 use std::io::Write;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use protocol::bayeux::dialect::Dialect;
 use protocol::time::Time;
 use protocol::wire::{Entry, Side};
 use simulator::gms::{Event, Gms, Settings};
+use simulator::scenario::{self, Scenario, Setup};
 use tokio::task::JoinHandle;
 use transport::clock::Clock;
 use transport::driver;
@@ -19,7 +22,7 @@ use transport::tap::Tap;
 
 use crate::exit::{Exit, Failure};
 use crate::live::Stop;
-use crate::{input, live};
+use crate::{files, input, live};
 
 /// Run the GMS simulator: CometD, Chat Server and an agent who joins, greets, answers, and closes on `bye`.
 #[derive(clap::Args)]
@@ -39,16 +42,37 @@ pub(crate) struct Args {
             .try_map(|name| Dialect::by_name(&name).map(Box::new).ok_or("no such profile"))
     )]
     profile: Box<Dialect>,
+    /// Set the server up to show one rule of the API, and let happen what belongs to it.
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "script",
+        hide_possible_values = true,
+        value_parser = PossibleValuesParser::new(scenario::ALL.iter().map(|scenario| scenario.name))
+            .try_map(|name| Scenario::by_name(&name).ok_or("no such scenario"))
+    )]
+    scenario: Option<Scenario>,
+    /// List the scenarios and end.
+    #[arg(long)]
+    list_scenarios: bool,
+    /// A file that says what agents do and what befalls the server, in place of the usual agent; `-` for stdin.
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
     /// Seed of ids and keys; drawn at random unless given.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    if args.list_scenarios {
+        return list();
+    }
+    let setup = setup(args)?;
     let seed = live::seed(args.seed)?;
     live::runtime()?.block_on(async {
         let stop = Stop::listen()?;
-        let mut simulator = Simulator::listen(&args.listen, &args.service, Dialect::clone(&args.profile), seed).await?;
+        let dialect = Dialect::clone(&args.profile);
+        let mut simulator = Simulator::listen(&args.listen, &args.service, dialect, setup, seed).await?;
         live::announce(&simulator.url)?;
         let profile = &args.profile.name;
         let _ =
@@ -56,6 +80,31 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         simulator.run(&mut Log, stop.asked()).await;
         Ok(Exit::Success)
     })
+}
+
+/// Tells the names of the scenarios and what each shows.
+fn list() -> Result<Exit, Failure> {
+    let width = scenario::ALL.iter().map(|scenario| scenario.name.len()).max().unwrap_or_default();
+    let mut text = String::new();
+    for scenario in scenario::ALL {
+        let about = scenario.setup().map_err(Failure::internal)?.about;
+        text.push_str(&format!("{:width$}  {about}\n", scenario.name));
+    }
+    // A reader who has seen enough may leave.
+    let _ = anstream::stdout().write_all(text.as_bytes());
+    Ok(Exit::Success)
+}
+
+/// How a scenario or a script wants the server, if there is one.
+fn setup(args: &Args) -> Result<Option<Setup>, Failure> {
+    if let Some(scenario) = args.scenario {
+        return scenario.setup().map(Some).map_err(Failure::internal);
+    }
+    let Some(path) = &args.script else { return Ok(None) };
+    let named = || format!("failed to read the script `{}`", path.display());
+    let setup = files::read_text(path)?.parse().with_context(named);
+    let hint = "a line is such as `0.300 join Morgan`, `2.000 say Hello`, `on bye +0.200 end` or `set index-gaps true`";
+    setup.map(Some).map_err(|error| Failure::usage(error).hint(hint))
 }
 
 /// The simulator on a listener.
@@ -67,12 +116,22 @@ struct Simulator {
 }
 
 impl Simulator {
-    async fn listen(address: &str, service: &str, dialect: Dialect, seed: u64) -> Result<Self, Failure> {
+    async fn listen(
+        address: &str,
+        service: &str,
+        dialect: Dialect,
+        setup: Option<Setup>,
+        seed: u64,
+    ) -> Result<Self, Failure> {
         let listener = listener::bind(address).await.map_err(live::cannot_listen)?;
         let clock = Clock::start();
         let settings = Settings { start_utc: clock.start_utc(), dialect, ..Settings::new(service) };
+        let settings = match setup {
+            Some(setup) => setup.apply(settings),
+            None => settings,
+        };
         let url = format!("http://{}{}", listener.local_addr(), settings.base);
-        let carrier = Server::start(listener, settings.limits.bytes);
+        let carrier = Server::start(listener, settings.body_limit());
         Ok(Self { gms: Gms::new(settings, seed), carrier, clock, url })
     }
 
@@ -91,7 +150,7 @@ pub(crate) struct Embedded {
 impl Embedded {
     /// Starts it on any free port of this machine. To be called on a local set.
     pub(crate) async fn start(service: &str, seed: u64) -> Result<Self, Failure> {
-        let mut simulator = Simulator::listen("127.0.0.1:0", service, Dialect::cometd_3_1(), seed).await?;
+        let mut simulator = Simulator::listen("127.0.0.1:0", service, Dialect::cometd_3_1(), None, seed).await?;
         let endpoint = simulator.url.parse().map_err(|error: InvalidEndpoint| Failure::internal(error))?;
         let running = tokio::task::spawn_local(async move { simulator.run(&mut Unseen, pending()).await });
         Ok(Self { endpoint, running })
