@@ -4,6 +4,7 @@
 
 mod bench;
 mod chat;
+mod documents;
 mod histories;
 mod scenarios;
 mod search;
