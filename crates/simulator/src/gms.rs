@@ -77,15 +77,16 @@ impl Settings {
         Self { agent: Agent::Manual, ..Self::new(service) }
     }
 
-    /// The most bytes that a request may have: as many as CometD takes, or a file with its form.
+    /// The most bytes that a request may have: as many as CometD takes, or as all files of a chat may have together with a
+    /// form. So one file that is too large still gets its proper answer.
     #[must_use]
     pub fn body_limit(&self) -> usize {
-        let file = usize::try_from(self.gms.files.max_file_size).unwrap_or(usize::MAX);
-        self.limits.bytes.max(file.saturating_add(FORM_BYTES))
+        let files = usize::try_from(self.gms.files.max_total_size).unwrap_or(usize::MAX);
+        self.limits.bytes.max(files.saturating_add(FORM_BYTES))
     }
 }
 
-/// How much a form may have beside its file. A file that is a little too large still gets its proper answer.
+/// How much a form may have beside its file.
 const FORM_BYTES: usize = 256 << 10;
 
 /// What the caller did wrong.

@@ -65,8 +65,8 @@ impl World {
             let session = SessionId(number);
             world.server.handle_publish(world.now, session, channel, Some(&request.to_string()));
             let answers = world.pass(10);
-            let answer = answers.iter().find(|answer| answer["secureKey"].is_string()).unwrap();
-            let text = |member: &str| answer[member].as_str().unwrap().to_owned();
+            let answer = answers.iter().find(|answer| answer["secureKey"].is_string()).expect("the chat begins");
+            let text = |member: &str| answer[member].as_str().expect("a text").to_owned();
             let own = vec![name.to_owned(), text("secureKey"), text("userId"), text("chatId")];
             world.sides.push(Side { session, channel, chat: ChatNumber(number), key: text("secureKey"), own });
         }
@@ -83,7 +83,7 @@ impl World {
             let position = usize::from(to == SessionId(2));
             self.received[position] += &channel;
             self.received[position] += data.0.get();
-            let data: Value = serde_json::from_str(data.0.get()).unwrap();
+            let data: Value = serde_json::from_str(data.0.get()).expect("deliveries are JSON");
             // A new key belongs to the chat that it was issued for.
             if let (Some(side), Some(key)) = (self.sides.get_mut(position), data["secureKey"].as_str())
                 && !side.own.iter().any(|own| own == key)
