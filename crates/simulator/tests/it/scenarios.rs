@@ -48,8 +48,10 @@ fn every_scenario_shows_what_it_says() {
     for scenario in scenario::ALL {
         let mut bench = bench(*scenario);
         drive(scenario.name, &mut bench);
-        let about = scenario.setup().unwrap().about;
-        assert_snapshot!(format!("scenario@{}", scenario.name), format!("{about}\n\n{}", bench.transcript()));
+        let shown = format!("{}\n\n{}", scenario.setup().unwrap().about, bench.transcript());
+        insta::with_settings!({snapshot_suffix => scenario.name}, {
+            assert_snapshot!("scenario", shown);
+        });
     }
 }
 
