@@ -40,9 +40,6 @@ impl Balancer {
 
     /// The node that something from a client goes to; `None` if there is none.
     pub(crate) fn route(&mut self, wire: &Wire) -> Option<usize> {
-        if self.up.len() == 1 {
-            return Some(0).filter(|node| self.up[*node]);
-        }
         match wire {
             Wire::Request(exchange, request) => {
                 let node = self.choose(request)?;
@@ -55,6 +52,7 @@ impl Balancer {
                 Some(node)
             }
             Wire::Broken(exchange, _) => self.exchanges.remove(exchange),
+            Wire::Close(socket, _) | Wire::Lost(socket, _) => self.sockets.remove(socket),
             other => other.socket().and_then(|socket| self.sockets.get(&socket).copied()),
         }
     }
@@ -81,11 +79,16 @@ impl Balancer {
                 Wire::Response(exchange, Response { headers: mark(response.headers), ..response })
             }
             Wire::Upgraded(socket, headers) => Wire::Upgraded(socket, mark(headers)),
-            Wire::Close(socket, close) => {
-                self.sockets.remove(&socket);
-                Wire::Close(socket, close)
+            other => {
+                if let Wire::Broken(exchange, _) = &other {
+                    self.exchanges.remove(exchange);
+                }
+                // A node knows nothing more of a socket that it has closed.
+                if let Wire::Close(socket, _) | Wire::Lost(socket, _) | Wire::Refused(socket, _) = &other {
+                    self.sockets.remove(socket);
+                }
+                other
             }
-            other => other,
         }
     }
 
@@ -108,6 +111,8 @@ pub(crate) fn bad_gateway() -> Response {
 
 #[cfg(test)]
 mod tests {
+    use protocol::wire::Failure;
+
     use super::*;
 
     fn request(number: u64, cookie: Option<&str>) -> Wire {
@@ -133,6 +138,31 @@ mod tests {
         let mut balancer = Balancer::new(Balancing::Scattered, 2);
         let nodes: Vec<_> = (0..3).map(|number| balancer.route(&request(number, Some("GMS_NODE=n1")))).collect();
         assert_eq!(nodes, [Some(0), Some(1), Some(0)]);
+    }
+
+    #[test]
+    fn a_node_that_stops_takes_its_sockets_along() {
+        let mut balancer = Balancer::new(Balancing::Sticky, 1);
+        let upgrade = |number: u64| {
+            let headers = Headers::new();
+            let request = Request { method: "GET".to_owned(), target: "/".to_owned(), headers, body: Vec::new() };
+            Wire::Upgrade(Socket(number), request)
+        };
+        assert_eq!([1, 2].map(|number| balancer.route(&upgrade(number))), [Some(0), Some(0)]);
+        assert_eq!(balancer.route(&Wire::Lost(Socket(1), Failure::Reset)), Some(0));
+        assert_eq!(balancer.set_up(0, false), [Socket(2)]);
+        assert_eq!(balancer.route(&Wire::Text(Socket(2), String::new())), None);
+        assert_eq!(balancer.route(&upgrade(3)), None);
+    }
+
+    #[test]
+    fn what_has_ended_is_forgotten() {
+        let mut balancer = Balancer::new(Balancing::Sticky, 2);
+        balancer.route(&request(1, None));
+        balancer.route(&request(2, None));
+        balancer.pass(0, Wire::Response(Exchange(1), bad_gateway()));
+        balancer.route(&Wire::Broken(Exchange(2), Failure::Aborted));
+        assert!(balancer.exchanges.is_empty());
     }
 
     #[test]
