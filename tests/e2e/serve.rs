@@ -48,6 +48,46 @@ fn survives_what_is_no_bayeux() {
 }
 
 #[test]
+fn scenarios_are_listed_with_what_they_show() {
+    let output = run(&["serve", "--list-scenarios"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.lines().any(|line| line.starts_with("idle ") && line.contains("IdleAlert after 3 s")), "{text}");
+    assert_eq!(text.lines().count(), simulator::scenario::ALL.len());
+}
+
+#[rstest]
+#[case(&["--scenario", "notification-mode-refused"], "403::Handshake denied")]
+#[case(&["--scenario", "idle"], r#""successful":true"#)]
+fn a_scenario_sets_the_server_up(#[case] flags: &[&str], #[case] answer: &str) {
+    let serving = Listening::start(&[&["serve", "--listen", "127.0.0.1:0", "--seed", "1"], flags].concat());
+    let (_, body) = serving.post("/handshake", HANDSHAKE);
+    assert!(body.contains(answer), "{body}");
+}
+
+#[test]
+fn a_script_that_cannot_be_read_is_named_with_its_line() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("agent.script");
+    std::fs::write(&path, "0.300 join Morgan\n1.000 dance\n").unwrap();
+    let text = shown(&run(&["serve", "--script", path.to_str().unwrap()]));
+    insta::assert_snapshot!(text.replace(path.to_str().unwrap(), "FILE"), @"
+    exit 2
+    ----- stdout
+    ----- stderr
+    error: failed to read the script `FILE`: line 2: `dance` is nothing that can be done
+
+    hint: a line is such as `0.300 join Morgan`, `2.000 say Hello`, `on bye +0.200 end` or `set index-gaps true`
+    ");
+}
+
+#[test]
+fn an_unknown_scenario_is_a_usage_error() {
+    let output = run(&["serve", "--scenario", "none"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn an_unknown_profile_is_a_usage_error_that_names_the_known_ones() {
     let output = run(&["serve", "--profile", "cometd-9"]);
     assert_eq!(output.status.code(), Some(2));

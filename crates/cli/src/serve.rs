@@ -7,12 +7,14 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use protocol::bayeux::dialect::Dialect;
 use protocol::bayeux::server::Cors;
 use protocol::time::Time;
 use protocol::wire::{Entry, Side};
 use simulator::gms::{Event, Gms, Settings};
+use simulator::scenario::{self, Scenario, Setup};
 use tokio::task::JoinHandle;
 use transport::clock::Clock;
 use transport::driver;
@@ -24,7 +26,7 @@ use transport::tls::Identity;
 
 use crate::exit::{Exit, Failure};
 use crate::live::Stop;
-use crate::{input, live, output};
+use crate::{files, input, live, output};
 
 /// Run the GMS simulator: CometD, Chat Server and an agent who joins, greets, answers, and closes on `bye`.
 #[derive(clap::Args)]
@@ -65,6 +67,22 @@ pub(crate) struct Args {
     /// List the options that the profile has, and end.
     #[arg(long)]
     list_options: bool,
+    /// Set the server up to show one rule of the API, and let happen what belongs to it.
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "script",
+        hide_possible_values = true,
+        value_parser = PossibleValuesParser::new(scenario::ALL.iter().map(|scenario| scenario.name))
+            .try_map(|name| Scenario::by_name(&name).ok_or("no such scenario"))
+    )]
+    scenario: Option<Scenario>,
+    /// List the scenarios and end.
+    #[arg(long)]
+    list_scenarios: bool,
+    /// A file that says what agents do and what befalls the server, in place of the usual agent; `-` for stdin.
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
     /// Seed of ids and keys; drawn at random unless given.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -76,6 +94,10 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         output::print(&options::list(&dialect))?;
         return Ok(Exit::Success);
     }
+    if args.list_scenarios {
+        return list();
+    }
+    let setup = setup(args)?;
     let seed = live::seed(args.seed)?;
     let identity = identity(args)?;
     let settings = Settings {
@@ -85,6 +107,10 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         web_socket_origins: (!args.web_socket_origin.is_empty()).then(|| args.web_socket_origin.clone()),
         cors: (!args.cors.is_empty()).then(|| Cors { origins: args.cors.clone() }),
         ..Settings::new(&args.service)
+    };
+    let settings = match setup {
+        Some(setup) => setup.apply(settings),
+        None => settings,
     };
     live::runtime()?.block_on(async {
         let stop = Stop::listen()?;
@@ -114,6 +140,31 @@ fn dialect(args: &Args) -> Result<Dialect, Failure> {
     Ok(dialect)
 }
 
+/// Tells the names of the scenarios and what each shows.
+fn list() -> Result<Exit, Failure> {
+    let width = scenario::ALL.iter().map(|scenario| scenario.name.len()).max().unwrap_or_default();
+    let mut text = String::new();
+    for scenario in scenario::ALL {
+        let about = scenario.setup().map_err(Failure::internal)?.about;
+        text.push_str(&format!("{:width$}  {about}\n", scenario.name));
+    }
+    // A reader who has seen enough may leave.
+    let _ = anstream::stdout().write_all(text.as_bytes());
+    Ok(Exit::Success)
+}
+
+/// How a scenario or a script wants the server, if there is one.
+fn setup(args: &Args) -> Result<Option<Setup>, Failure> {
+    if let Some(scenario) = args.scenario {
+        return scenario.setup().map(Some).map_err(Failure::internal);
+    }
+    let Some(path) = &args.script else { return Ok(None) };
+    let named = || format!("failed to read the script `{}`", path.display());
+    let setup = files::read_text(path)?.parse().with_context(named);
+    let hint = "a line is such as `0.300 join Morgan`, `2.000 say Hello`, `on bye +0.200 end` or `set index-gaps true`";
+    setup.map(Some).map_err(|error| Failure::usage(error).hint(hint))
+}
+
 /// The simulator on a listener.
 struct Simulator {
     gms: Gms,
@@ -130,8 +181,8 @@ impl Simulator {
         let scheme = if identity.is_some() { Scheme::Https } else { Scheme::Http };
         let url = format!("{}://{}{}", scheme.name(), listener.local_addr(), settings.base);
         let carrier = match identity {
-            Some(identity) => Server::start_secure(listener, settings.limits.bytes, identity),
-            None => Server::start(listener, settings.limits.bytes),
+            Some(identity) => Server::start_secure(listener, settings.body_limit(), identity),
+            None => Server::start(listener, settings.body_limit()),
         };
         Ok(Self { gms: Gms::new(settings, seed), carrier, clock, url })
     }

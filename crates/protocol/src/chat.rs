@@ -2,6 +2,7 @@
 
 pub mod operation;
 pub mod notification;
+pub mod files;
 pub mod client;
 pub mod server;
 

@@ -67,6 +67,20 @@ impl fmt::Display for Time {
     }
 }
 
+/// The date of a day counted from 1 January 1970: year, month from 1 and day from 1.
+pub(crate) const fn date(days: i64) -> (i64, i64, i64) {
+    // Years that begin in March, so that the leap day is the last.
+    let shifted = days.saturating_add(719_468);
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let month = (from_march + 2) % 12 + 1;
+    let leap = if month <= 2 { 1 } else { 0 };
+    (year_of_era + era * 400 + leap, month, of_year - (153 * from_march + 2) / 5 + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

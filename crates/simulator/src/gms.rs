@@ -1,26 +1,32 @@
 //! The fake GMS: a Bayeux server, a chat server on top of it, and an agent.
 //!
-//! It is a machine that knows nothing but the wire, so whatever wraps a machine can wrap it too.
+//! It is a machine that knows nothing but the wire, so whatever wraps a machine can wrap it too. It may have several nodes
+//! behind a balancer, each with its own CometD sessions, and one Chat Server behind them all.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
 use protocol::bayeux::batch::Limits;
 use protocol::bayeux::dialect::Dialect;
-use protocol::bayeux::message::ClientId;
+use protocol::bayeux::message::{ClientId, MessageId};
 use protocol::bayeux::server::{self as bayeux, Closed, Cors, Rejected, SessionId};
-use protocol::chat::server::{self as chat, ChatNumber, ChatServer, EndedBy, GmsSettings};
+use protocol::chat::files;
+use protocol::chat::server::{self as chat, ChatNumber, ChatServer, EndedBy, GmsSettings, NotificationMode, Role};
 use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
-use protocol::wire::Transport;
+use protocol::wire::{Exchange, Failure, Headers, Request, Response, Transport, Wire};
 
-use crate::script::{Agents, Script, Step};
+use crate::balancer::{Balancer, Balancing, bad_gateway};
+use crate::plan::{Act, Agenda, Happening, Plan};
+use crate::script::{Script, Step};
 
 /// Who plays the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Agent {
     /// The script does. Commands work beside it.
     Scripted(Script),
+    /// A plan does, and it says what befalls the server too. Commands work beside it.
+    Planned(Plan),
     /// Whoever calls [`Gms::agent`].
     Manual,
 }
@@ -46,6 +52,10 @@ pub struct Settings {
     pub over_tls: bool,
     /// Who plays the agent.
     pub agent: Agent,
+    /// How many nodes there are; one at least.
+    pub nodes: usize,
+    /// How the balancer in front of several nodes chooses.
+    pub balancing: Balancing,
     /// Wall time at the start of virtual time, in milliseconds since the epoch.
     pub start_utc: i64,
 }
@@ -64,6 +74,8 @@ impl Settings {
             web_socket_origins: None,
             over_tls: false,
             agent: Agent::Scripted(Script::default()),
+            nodes: 1,
+            balancing: Balancing::Sticky,
             start_utc: 1_700_000_000_000,
         }
     }
@@ -73,7 +85,18 @@ impl Settings {
     pub fn manual(service: &str) -> Self {
         Self { agent: Agent::Manual, ..Self::new(service) }
     }
+
+    /// The most bytes that a request may have: as many as CometD takes, or as all files of a chat may have together with a
+    /// form. So one file that is too large still gets its proper answer.
+    #[must_use]
+    pub fn body_limit(&self) -> usize {
+        let files = usize::try_from(self.gms.files.max_total_size).unwrap_or(usize::MAX);
+        self.limits.bytes.max(files.saturating_add(FORM_BYTES))
+    }
 }
+
+/// How much a form may have beside its file.
+const FORM_BYTES: usize = 256 << 10;
 
 /// What the caller did wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -107,10 +130,22 @@ pub enum Event {
     AgentJoined(ChatNumber),
     /// An agent left, and the chat goes on.
     AgentLeft(ChatNumber),
+    /// Something is pushed to the client's device.
+    Pushed(ChatNumber),
     /// A chat is over.
     ChatEnded(ChatNumber, EndedBy),
     /// A chat request failed with this code.
     RequestFailed(SessionId, i64),
+    /// A request about files failed with this code.
+    FilesFailed(i64),
+    /// Chat Server went away.
+    ChatServerLost,
+    /// Chat Server is back.
+    ChatServerBack,
+    /// A node stopped; nodes count from 0.
+    NodeDown(usize),
+    /// A node is back.
+    NodeUp(usize),
 }
 
 impl fmt::Display for Event {
@@ -147,9 +182,17 @@ impl fmt::Display for Event {
                     EndedBy::Client => "the client",
                     EndedBy::Agent => "the agent",
                     EndedBy::Inactivity => "inactivity",
+                    EndedBy::Silence => "silence",
+                    EndedBy::WrongKey => "a wrong key",
                 };
                 write!(f, "{chat} ended by {by}")
             }
+            Self::Pushed(chat) => write!(f, "{chat}: something is pushed to the client's device"),
+            Self::FilesFailed(code) => write!(f, "a request about files failed with code {code}"),
+            Self::ChatServerLost => f.write_str("chat server went away"),
+            Self::ChatServerBack => f.write_str("chat server is back"),
+            Self::NodeDown(node) => write!(f, "node {} is down", node + 1),
+            Self::NodeUp(node) => write!(f, "node {} is up", node + 1),
             Self::RequestFailed(session, code) => write!(f, "a chat request of {session} failed with code {code}"),
         }
     }
@@ -169,9 +212,16 @@ pub enum Timer {
 /// A fake GMS. See the module's text.
 #[derive(Clone, Debug)]
 pub struct Gms {
-    bayeux: bayeux::Server,
+    /// At least one.
+    nodes: Vec<bayeux::Server>,
+    balancer: Balancer,
     chats: ChatServer,
-    agents: Option<Agents>,
+    agenda: Option<Agenda>,
+    /// The path of the file API, and the most bytes that a request there may have.
+    files: (String, usize),
+    /// The sessions that are leaving for the background, by the chat server's number.
+    leaving: BTreeSet<SessionId>,
+    deliveries: u64,
     outputs: VecDeque<Output<Event>>,
 }
 
@@ -179,6 +229,11 @@ impl Gms {
     /// Makes a fake GMS without sessions. The same seed gives the same ids, cookies and keys.
     #[must_use]
     pub fn new(settings: Settings, seed: u64) -> Self {
+        let files = (files::path(&settings.base), settings.body_limit());
+        let policy = bayeux::Policy {
+            deny_handshakes: settings.gms.notification_mode == NotificationMode::Refused,
+            ..bayeux::Policy::default()
+        };
         let bayeux = bayeux::Settings {
             dialect: settings.dialect,
             limits: settings.limits,
@@ -186,15 +241,25 @@ impl Gms {
             web_socket_origins: settings.web_socket_origins,
             over_tls: settings.over_tls,
             start_utc: settings.start_utc,
+            policy,
             ..bayeux::Settings::new(settings.base)
         };
+        let count = settings.nodes.max(1);
+        // The nodes of one GMS have nothing in common but Chat Server.
+        let nodes =
+            (0..count).map(|node| bayeux::Server::new(bayeux.clone(), seed.wrapping_add(NODE_SEEDS * node as u64)));
         Self {
-            bayeux: bayeux::Server::new(bayeux, seed),
+            nodes: nodes.collect(),
+            balancer: Balancer::new(settings.balancing, count),
             chats: ChatServer::new(settings.gms, settings.services, settings.start_utc, seed),
-            agents: match settings.agent {
-                Agent::Scripted(script) => Some(Agents::new(script)),
+            agenda: match settings.agent {
+                Agent::Scripted(script) => Some(Agenda::new(script.into())),
+                Agent::Planned(plan) => Some(Agenda::new(plan)),
                 Agent::Manual => None,
             },
+            files,
+            leaving: BTreeSet::new(),
+            deliveries: 0,
             outputs: VecDeque::new(),
         }
     }
@@ -221,24 +286,38 @@ impl Gms {
         Ok(())
     }
 
+    /// Lets something befall the server.
+    pub fn befall(&mut self, now: Time, happening: Happening) {
+        match happening {
+            Happening::ChatServerLost => self.chats.lose(now),
+            Happening::ChatServerBack => self.chats.come_back(now),
+            Happening::ChatServerFailsOver => self.chats.fail_over(now),
+            Happening::SessionsForgotten => return self.forget_all(now),
+            Happening::NodeDown(node) => self.stop(now, node),
+            Happening::NodeUp(node) => {
+                self.balancer.set_up(node, true);
+                self.tell(Event::NodeUp(node));
+            }
+        }
+        self.settle(now);
+    }
+
     /// Forgets a session, as a restart or a sweep would: its next message gets 402.
     ///
     /// # Errors
     ///
     /// [`Misuse::Session`] if there is none with this clientId.
     pub fn forget(&mut self, now: Time, client_id: &ClientId) -> Result<(), Misuse> {
-        let session = self.bayeux.session(client_id).ok_or(bayeux::Misuse::NoSession)?;
-        self.bayeux.forget(session)?;
+        let (node, session) = self.find(client_id)?;
+        self.nodes[node].forget(session)?;
         self.settle(now);
         Ok(())
     }
 
-    /// Forgets every session, as a restarted node would.
+    /// Forgets every session, as a restart of all nodes would.
     pub fn forget_all(&mut self, now: Time) {
-        let sessions: Vec<SessionId> = self.bayeux.sessions().collect();
-        for session in sessions {
-            // It was listed a moment ago.
-            let _ = self.bayeux.forget(session);
+        for node in &mut self.nodes {
+            forget_sessions(node);
         }
         self.settle(now);
     }
@@ -249,8 +328,8 @@ impl Gms {
     ///
     /// [`Misuse::Session`] if there is none with this clientId.
     pub fn disconnect(&mut self, now: Time, client_id: &ClientId) -> Result<(), Misuse> {
-        let session = self.bayeux.session(client_id).ok_or(bayeux::Misuse::NoSession)?;
-        self.bayeux.disconnect(now, session)?;
+        let (node, session) = self.find(client_id)?;
+        self.nodes[node].disconnect(now, session)?;
         self.settle(now);
         Ok(())
     }
@@ -261,18 +340,62 @@ impl Gms {
         &self.chats
     }
 
-    /// The CometD sessions, for asking about them.
+    /// The CometD sessions of the first node, for asking about them.
     #[must_use]
-    pub const fn bayeux(&self) -> &bayeux::Server {
-        &self.bayeux
+    pub fn bayeux(&self) -> &bayeux::Server {
+        self.nodes.first().expect("a GMS is made with at least one node")
+    }
+
+    fn find(&self, client_id: &ClientId) -> Result<(usize, SessionId), bayeux::Misuse> {
+        let found = self.nodes.iter().enumerate().find_map(|(node, bayeux)| Some((node, bayeux.session(client_id)?)));
+        found.ok_or(bayeux::Misuse::NoSession)
+    }
+
+    /// Stops a node: its sessions are gone without a word, and its connections break.
+    fn stop(&mut self, now: Time, node: usize) {
+        let Some(bayeux) = self.nodes.get_mut(node) else { return };
+        forget_sessions(bayeux);
+        let mut told = Vec::new();
+        while let Some(output) = bayeux.poll_output() {
+            match output {
+                Output::Wire(Wire::Response(exchange, _)) => {
+                    self.outputs.push_back(Output::Wire(Wire::Response(exchange, bad_gateway())));
+                }
+                Output::Wire(_) => {}
+                Output::Event(event) => told.push(event),
+            }
+        }
+        for socket in self.balancer.set_up(node, false) {
+            bayeux.handle_input(now, Input::Wire(Wire::Lost(socket, Failure::Reset)));
+            self.outputs.push_back(Output::Wire(Wire::Lost(socket, Failure::Reset)));
+        }
+        for event in told {
+            self.on_bayeux(now, node, event);
+        }
+        self.tell(Event::NodeDown(node));
+    }
+
+    /// The number of a node's session that is good for all nodes.
+    fn joint(&self, node: usize, session: SessionId) -> SessionId {
+        let count = self.nodes.len() as u64;
+        SessionId(session.0.saturating_sub(1).saturating_mul(count).saturating_add(node as u64 + 1))
+    }
+
+    /// The node and its own number of a session.
+    fn own(&self, session: SessionId) -> (usize, SessionId) {
+        let (count, number) = (self.nodes.len() as u64, session.0.saturating_sub(1));
+        (usize::try_from(number % count).unwrap_or_default(), SessionId(number / count + 1))
     }
 
     fn act(&mut self, now: Time, chat: ChatNumber, step: &Step) -> Result<(), chat::Misuse> {
         match step {
-            Step::Join { nickname } => self.chats.agent_joins(now, chat, nickname),
-            Step::Say(text) => self.chats.agent_says(now, chat, text),
-            Step::Leave => self.chats.agent_leaves(now, chat),
-            Step::End => self.chats.agent_ends(now, chat),
+            Step::Join { nickname } => self.chats.agent_joins(now, chat, nickname, Role::Agent),
+            Step::JoinAs { nickname, role } => self.chats.agent_joins(now, chat, nickname, *role),
+            other => match other.deed() {
+                Some((who, deed)) => self.chats.agent_does(now, chat, who, deed),
+                // Nobody can join as somebody else.
+                None => Err(chat::Misuse::NotJoined),
+            },
         }
     }
 
@@ -280,10 +403,16 @@ impl Gms {
     fn settle(&mut self, now: Time) {
         loop {
             self.settle_chats(now);
-            match self.bayeux.poll_output() {
-                Some(Output::Wire(wire)) => self.outputs.push_back(Output::Wire(wire)),
-                Some(Output::Event(event)) => self.on_bayeux(now, event),
-                None => return,
+            let mut nodes = self.nodes.iter_mut().enumerate();
+            let Some((node, output)) = nodes.find_map(|(node, bayeux)| Some((node, bayeux.poll_output()?))) else {
+                return;
+            };
+            match output {
+                Output::Wire(wire) => {
+                    let wire = self.balancer.pass(node, wire);
+                    self.outputs.push_back(Output::Wire(wire));
+                }
+                Output::Event(event) => self.on_bayeux(now, node, event),
             }
         }
     }
@@ -292,12 +421,21 @@ impl Gms {
         while let Some(output) = self.chats.poll_output() {
             match output {
                 chat::Output::Deliver(session, channel, data) => {
+                    let (node, own) = self.own(session);
+                    self.deliveries += 1;
+                    let id = MessageId::new(self.deliveries.to_string());
+                    let id = Some(&id).filter(|_| self.chats.settings().delivery_ids);
                     // A session that is gone gets nothing: the transcript keeps what it missed.
-                    let _ = self.bayeux.deliver(now, session, &channel, data.0);
+                    let _ = self.nodes[node].deliver_as(now, own, &channel, id, data.0);
+                }
+                chat::Output::Disconnect(session) => {
+                    let (node, own) = self.own(session);
+                    // It may be gone already.
+                    let _ = self.nodes[node].disconnect(now, own);
                 }
                 chat::Output::Event(event) => {
-                    if let Some(agents) = &mut self.agents {
-                        agents.handle_event(now, &event);
+                    if let Some(agenda) = &mut self.agenda {
+                        agenda.handle_event(now, &event);
                     }
                     self.tell(match event {
                         chat::Event::Started(chat) => Event::ChatStarted(chat),
@@ -305,28 +443,82 @@ impl Gms {
                         chat::Event::ClientSaid(chat, _) => Event::ClientSaid(chat),
                         chat::Event::AgentJoined(chat) => Event::AgentJoined(chat),
                         chat::Event::AgentLeft(chat) => Event::AgentLeft(chat),
+                        chat::Event::Pushed(chat) => Event::Pushed(chat),
                         chat::Event::Ended(chat, by) => Event::ChatEnded(chat, by),
                         chat::Event::Failed(session, code) => Event::RequestFailed(session, code),
+                        chat::Event::FilesFailed(code) => Event::FilesFailed(code),
+                        chat::Event::Lost => Event::ChatServerLost,
+                        chat::Event::Back => Event::ChatServerBack,
                     });
                 }
             }
         }
     }
 
-    fn on_bayeux(&mut self, now: Time, event: bayeux::Event) {
+    fn on_bayeux(&mut self, now: Time, node: usize, event: bayeux::Event) {
         match event {
-            bayeux::Event::SessionOpened(session, transport) => self.tell(Event::SessionOpened(session, transport)),
+            bayeux::Event::SessionOpened(session, transport) => {
+                self.tell(Event::SessionOpened(self.joint(node, session), transport));
+            }
+            bayeux::Event::Leaving(session, message) => {
+                if message.ext().is_some_and(|ext| ext.get("transcriptPosition").is_some()) {
+                    self.leaving.insert(self.joint(node, session));
+                }
+            }
             bayeux::Event::SessionClosed(session, why) => {
-                self.chats.handle_session_closed(now, session);
+                let session = self.joint(node, session);
+                let has_position = self.leaving.remove(&session);
+                match why {
+                    Closed::Disconnected => self.chats.handle_session_left(now, session, has_position),
+                    Closed::Expired | Closed::ByServer | Closed::Forgotten => {
+                        self.chats.handle_session_closed(now, session);
+                    }
+                }
                 self.tell(Event::SessionClosed(session, why));
             }
             bayeux::Event::Published(session, message) => {
                 let data = message.data().map(|data| data.get());
+                let session = self.joint(node, session);
                 self.chats.handle_publish(now, session, message.channel().unwrap_or_default(), data);
             }
-            bayeux::Event::QueueMaxed(session) => self.tell(Event::QueueMaxed(session)),
+            bayeux::Event::QueueMaxed(session) => self.tell(Event::QueueMaxed(self.joint(node, session))),
             bayeux::Event::Rejected(transport, why) => self.tell(Event::Rejected(transport, why)),
         }
+    }
+
+    /// Takes something from a client in: requests about files are no business of CometD's.
+    fn handle_wire(&mut self, now: Time, wire: Wire) {
+        let Some(node) = self.balancer.route(&wire) else { return self.turn_away(wire) };
+        match wire {
+            Wire::Request(exchange, request) if self.is_about_files(&request) => {
+                self.handle_files(now, node, exchange, &request);
+            }
+            other => self.nodes[node].handle_input(now, Input::Wire(other)),
+        }
+    }
+
+    /// No node is up.
+    fn turn_away(&mut self, wire: Wire) {
+        let answer = match wire {
+            Wire::Request(exchange, _) => Wire::Response(exchange, bad_gateway()),
+            Wire::Upgrade(socket, _) => Wire::Refused(socket, bad_gateway()),
+            _ => return,
+        };
+        self.outputs.push_back(Output::Wire(answer));
+    }
+
+    fn is_about_files(&self, request: &Request) -> bool {
+        request.target.split('?').next().unwrap_or_default().trim_end_matches('/') == self.files.0
+    }
+
+    fn handle_files(&mut self, now: Time, node: usize, exchange: Exchange, request: &Request) {
+        let response = if request.body.len() > self.files.1 {
+            Response { status: 413, headers: Headers::new(), body: Vec::new() }
+        } else {
+            self.chats.handle_file_request(now, request)
+        };
+        let wire = self.balancer.pass(node, Wire::Response(exchange, response));
+        self.outputs.push_back(Output::Wire(wire));
     }
 
     fn tell(&mut self, event: Event) {
@@ -340,11 +532,21 @@ impl Machine for Gms {
 
     fn handle_input(&mut self, now: Time, input: Input) {
         self.chats.handle_timeout(now);
-        self.bayeux.handle_input(now, input);
+        match input {
+            Input::Wire(wire) => self.handle_wire(now, wire),
+            Input::Timeout => {
+                for node in &mut self.nodes {
+                    node.handle_input(now, Input::Timeout);
+                }
+            }
+        }
         self.settle(now);
-        while let Some((chat, step)) = self.agents.as_mut().and_then(|agents| agents.next_due(now)) {
-            // What a person did meanwhile may have made the step impossible.
-            let _ = self.act(now, chat, &step);
+        while let Some((chat, act)) = self.agenda.as_mut().and_then(|agenda| agenda.next_due(now)) {
+            match act {
+                // What a person did meanwhile may have made the step impossible.
+                Act::Step(step) => drop(self.act(now, chat, &step)),
+                Act::Happening(happening) => self.befall(now, happening),
+            }
             self.settle(now);
         }
     }
@@ -354,9 +556,20 @@ impl Machine for Gms {
     }
 
     fn deadline(&self) -> Option<(Time, Timer)> {
-        let bayeux = self.bayeux.deadline().map(|(at, timer)| (at, Timer::Bayeux(timer)));
+        let nodes = self.nodes.iter().filter_map(Machine::deadline).map(|(at, timer)| (at, Timer::Bayeux(timer)));
         let chats = self.chats.deadline().map(|(at, timer)| (at, Timer::Chat(timer)));
-        let agents = self.agents.as_ref().and_then(Agents::deadline).map(|at| (at, Timer::Agent));
-        bayeux.into_iter().chain(chats).chain(agents).min()
+        let agenda = self.agenda.as_ref().and_then(Agenda::deadline).map(|at| (at, Timer::Agent));
+        nodes.chain(chats).chain(agenda).min()
+    }
+}
+
+/// What keeps the seeds of nodes apart.
+const NODE_SEEDS: u64 = 0x9e37_79b9_7f4a_7c15;
+
+fn forget_sessions(bayeux: &mut bayeux::Server) {
+    let sessions: Vec<SessionId> = bayeux.sessions().collect();
+    for session in sessions {
+        // It was listed a moment ago.
+        let _ = bayeux.forget(session);
     }
 }

@@ -409,7 +409,16 @@ impl Judge {
                 true => Ok(()),
                 false => Err(Breach::new(Property::SentOnce, at, format!("`{message}` is sent once too often"))),
             },
-            Operation::RequestChat(_) | Operation::RequestNotifications { .. } | Operation::Disconnect => Ok(()),
+            Operation::RequestChat(_)
+            | Operation::RequestNotifications { .. }
+            | Operation::StartTyping { .. }
+            | Operation::StopTyping { .. }
+            | Operation::CustomNotice { .. }
+            | Operation::PushUrl { .. }
+            | Operation::UpdateNickname { .. }
+            | Operation::UpdateData { .. }
+            | Operation::ReadReceipt { .. }
+            | Operation::Disconnect => Ok(()),
         }
     }
 

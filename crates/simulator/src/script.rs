@@ -1,10 +1,7 @@
-//! What the simulated agent does by itself, as data.
+//! What an agent can do, and what the simulated one does by itself, as data.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
-
-use protocol::chat::server::{ChatNumber, Event};
-use protocol::time::Time;
+use protocol::chat::server::{Deed, Role};
+use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
 
 /// What an agent can do. The words are those of every agent: scripted, commanded or a person.
@@ -16,12 +13,66 @@ pub enum Step {
         /// Under this name.
         nickname: String,
     },
+    /// Joins the chat as something else than an agent.
+    JoinAs {
+        /// Under this name.
+        nickname: String,
+        /// As this.
+        role: Role,
+    },
     /// Says something.
     Say(String),
+    /// Begins to type.
+    StartTyping,
+    /// Stops typing.
+    StopTyping,
+    /// Shows a page to the client.
+    PushUrl(String),
+    /// Says something to the client's page rather than to the client.
+    Notice(String),
+    /// Lets another agent join and leaves.
+    Transfer {
+        /// The name of the other one.
+        nickname: String,
+    },
     /// Leaves; the chat goes on.
     Leave,
     /// Leaves and closes the chat.
+    #[serde(alias = "close")]
     End,
+    /// Somebody else than the first who joined does something.
+    As {
+        /// Who.
+        who: String,
+        /// What, other than to join.
+        step: Box<Self>,
+    },
+}
+
+impl Step {
+    /// Whether somebody joins.
+    #[must_use]
+    pub const fn is_join(&self) -> bool {
+        matches!(self, Self::Join { .. } | Self::JoinAs { .. })
+    }
+
+    /// What somebody who has joined does, and who if it is not the first one; `None` if it is to join.
+    #[must_use]
+    pub fn deed(&self) -> Option<(Option<&str>, Deed)> {
+        let deed = match self {
+            Self::Join { .. } | Self::JoinAs { .. } => return None,
+            Self::Say(text) => Deed::Say(Secret::new(text.as_str())),
+            Self::StartTyping => Deed::StartTyping,
+            Self::StopTyping => Deed::StopTyping,
+            Self::PushUrl(url) => Deed::PushUrl(Secret::new(url.as_str())),
+            Self::Notice(text) => Deed::Notice(Secret::new(text.as_str())),
+            Self::Transfer { nickname } => Deed::Transfer(Secret::new(nickname.as_str())),
+            Self::Leave => Deed::Leave,
+            Self::End => Deed::End,
+            Self::As { who, step } => return step.deed().map(|(_, deed)| (Some(who.as_str()), deed)),
+        };
+        Some((None, deed))
+    }
 }
 
 /// Shows the verb alone, since names and words are personal.
@@ -29,9 +80,16 @@ impl std::fmt::Debug for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Join { .. } => "join",
+            Self::JoinAs { .. } => "join-as",
             Self::Say(_) => "say",
+            Self::StartTyping => "start-typing",
+            Self::StopTyping => "stop-typing",
+            Self::PushUrl(_) => "push-url",
+            Self::Notice(_) => "notice",
+            Self::Transfer { .. } => "transfer",
             Self::Leave => "leave",
             Self::End => "end",
+            Self::As { .. } => "as",
         })
     }
 }
@@ -67,136 +125,5 @@ impl Default for Script {
             closes_on: "bye".to_owned(),
             farewell: "Goodbye.".to_owned(),
         }
-    }
-}
-
-/// How much of the client's words an answer repeats, in characters.
-const REPEATED: usize = 200;
-
-/// The agents of all chats, each following the one script.
-#[derive(Clone, Debug)]
-pub(crate) struct Agents {
-    script: Script,
-    /// When the agent of each running chat has joined or will.
-    present_from: BTreeMap<ChatNumber, Time>,
-    due: BTreeMap<Time, VecDeque<(ChatNumber, Step)>>,
-}
-
-impl Agents {
-    pub(crate) const fn new(script: Script) -> Self {
-        Self { script, present_from: BTreeMap::new(), due: BTreeMap::new() }
-    }
-
-    /// Plans what an event calls for.
-    pub(crate) fn handle_event(&mut self, now: Time, event: &Event) {
-        match event {
-            Event::Started(chat) => {
-                let at = now + Duration::from_millis(self.script.joins_after_ms);
-                self.present_from.insert(*chat, at);
-                self.plan(at, *chat, Step::Join { nickname: self.script.nickname.clone() });
-                self.say(at, *chat, self.script.greeting.clone());
-            }
-            Event::ClientSaid(chat, words) => {
-                let Some(present) = self.present_from.get(chat) else { return };
-                let at = now.max(*present) + Duration::from_millis(self.script.answers_after_ms);
-                let closes_on = self.script.closes_on.trim();
-                if !closes_on.is_empty() && words.expose().trim().eq_ignore_ascii_case(closes_on) {
-                    self.say(at, *chat, self.script.farewell.clone());
-                    self.plan(at, *chat, Step::End);
-                } else {
-                    let repeated: String = words.expose().chars().take(REPEATED).collect();
-                    self.say(at, *chat, format!("{}{repeated}", self.script.answer));
-                }
-            }
-            Event::Ended(chat, _) => self.dismiss(*chat),
-            Event::Attached(..) | Event::AgentJoined(_) | Event::AgentLeft(_) | Event::Failed(..) => {}
-        }
-    }
-
-    /// Takes the next step that is due. The caller carries it out; one that has become impossible is skipped there.
-    pub(crate) fn next_due(&mut self, now: Time) -> Option<(ChatNumber, Step)> {
-        let mut first = self.due.first_entry().filter(|entry| *entry.key() <= now)?;
-        let step = first.get_mut().pop_front();
-        if first.get().is_empty() {
-            first.remove();
-        }
-        step
-    }
-
-    pub(crate) fn deadline(&self) -> Option<Time> {
-        self.due.first_key_value().map(|(at, _)| *at)
-    }
-
-    fn say(&mut self, at: Time, chat: ChatNumber, text: String) {
-        if !text.is_empty() {
-            self.plan(at, chat, Step::Say(text));
-        }
-    }
-
-    fn plan(&mut self, at: Time, chat: ChatNumber, step: Step) {
-        self.due.entry(at).or_default().push_back((chat, step));
-    }
-
-    fn dismiss(&mut self, chat: ChatNumber) {
-        self.present_from.remove(&chat);
-        for steps in self.due.values_mut() {
-            steps.retain(|(of, _)| *of != chat);
-        }
-        self.due.retain(|_, steps| !steps.is_empty());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use protocol::chat::server::EndedBy;
-    use protocol::secret::Secret;
-
-    use super::*;
-
-    const CHAT: ChatNumber = ChatNumber(1);
-
-    fn steps(agents: &mut Agents, until: u64) -> Vec<(u64, Step)> {
-        let mut steps = Vec::new();
-        while let Some(at) = agents.deadline().filter(|at| *at <= Time::from_millis(until)) {
-            let (_, step) = agents.next_due(at).unwrap();
-            steps.push((at.as_millis(), step));
-        }
-        steps
-    }
-
-    fn started() -> Agents {
-        let mut agents = Agents::new(Script::default());
-        agents.handle_event(Time::ZERO, &Event::Started(CHAT));
-        agents
-    }
-
-    #[test]
-    fn joins_and_greets_after_a_while() {
-        let script = Script::default();
-        let expected = [(300, Step::Join { nickname: script.nickname }), (300, Step::Say(script.greeting))];
-        assert_eq!(steps(&mut started(), 10_000), expected);
-    }
-
-    #[test]
-    fn answers_what_came_before_the_join_only_after_it() {
-        let mut agents = started();
-        agents.handle_event(Time::from_millis(10), &Event::ClientSaid(CHAT, Secret::new("hi")));
-        assert_eq!(steps(&mut agents, 10_000).last(), Some(&(500, Step::Say("You wrote: hi".to_owned()))));
-    }
-
-    #[test]
-    fn closes_on_the_word() {
-        let mut agents = started();
-        steps(&mut agents, 300);
-        agents.handle_event(Time::from_millis(1_000), &Event::ClientSaid(CHAT, Secret::new(" Bye ")));
-        assert_eq!(steps(&mut agents, 10_000), [(1_200, Step::Say("Goodbye.".to_owned())), (1_200, Step::End)]);
-    }
-
-    #[test]
-    fn does_nothing_more_once_the_chat_has_ended() {
-        let mut agents = started();
-        agents.handle_event(Time::from_millis(1), &Event::Ended(CHAT, EndedBy::Client));
-        agents.handle_event(Time::from_millis(2), &Event::ClientSaid(CHAT, Secret::new("hi")));
-        assert_eq!(agents.deadline(), None);
     }
 }

@@ -49,7 +49,7 @@ use self::work::Work;
 use crate::bayeux::batch::Batch;
 use crate::bayeux::channel;
 use crate::bayeux::dialect::Timing;
-use crate::bayeux::message::{ClientId, Message};
+use crate::bayeux::message::{ClientId, Message, MessageId};
 use crate::machine::{Input, Machine, Output};
 use crate::mint::Mint;
 use crate::time::Time;
@@ -106,6 +106,8 @@ pub enum Rejected {
 pub enum Event {
     /// A handshake succeeded.
     SessionOpened(SessionId, Transport),
+    /// A client disconnects with an `ext` in its message; [`Event::SessionClosed`] follows.
+    Leaving(SessionId, Message),
     /// A session is gone.
     SessionClosed(SessionId, Closed),
     /// A client published; the reply is given without asking the layer above.
@@ -189,11 +191,27 @@ impl Server {
     ///
     /// [`Misuse::NoSession`]
     pub fn deliver(&mut self, now: Time, to: SessionId, channel: &str, data: Box<RawValue>) -> Result<(), Misuse> {
+        self.deliver_as(now, to, channel, None, data)
+    }
+
+    /// The same with an `id`, as an application that makes its own messages may give one.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::NoSession`]
+    pub fn deliver_as(
+        &mut self,
+        now: Time,
+        to: SessionId,
+        channel: &str,
+        id: Option<&MessageId>,
+        data: Box<RawValue>,
+    ) -> Result<(), Misuse> {
         if !self.sessions.contains_key(&to) {
             return Err(Misuse::NoSession);
         }
         self.now = now;
-        let event = Message::draft(channel).with_raw("data", data).finish();
+        let event = Message::draft(channel).id(id).with_raw("data", data).finish();
         let within = self.work.as_ref().and_then(|work| work.within(to));
         self.carry(now, to, event, within);
         Ok(())

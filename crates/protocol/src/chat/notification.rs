@@ -73,6 +73,76 @@ impl ParticipantType {
     }
 }
 
+/// The types of events that are known; a client must put up with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventType {
+    /// `ParticipantJoined`
+    ParticipantJoined,
+    /// `ParticipantLeft`
+    ParticipantLeft,
+    /// `Message`
+    Message,
+    /// `TypingStarted`
+    TypingStarted,
+    /// `TypingStopped`
+    TypingStopped,
+    /// `NicknameUpdated`
+    NicknameUpdated,
+    /// `PushUrl`; the `text` is the URL.
+    PushUrl,
+    /// `FileUploaded`
+    FileUploaded,
+    /// `FileDeleted`
+    FileDeleted,
+    /// `CustomNotice`
+    CustomNotice,
+    /// `Notice`, of the server.
+    Notice,
+    /// `IdleAlert`: nothing was said for a while.
+    IdleAlert,
+    /// `IdleClose`: the chat ends for it.
+    IdleClose,
+}
+
+impl EventType {
+    /// Every type.
+    pub const ALL: [Self; 13] = [
+        Self::ParticipantJoined,
+        Self::ParticipantLeft,
+        Self::Message,
+        Self::TypingStarted,
+        Self::TypingStopped,
+        Self::NicknameUpdated,
+        Self::PushUrl,
+        Self::FileUploaded,
+        Self::FileDeleted,
+        Self::CustomNotice,
+        Self::Notice,
+        Self::IdleAlert,
+        Self::IdleClose,
+    ];
+
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ParticipantJoined => "ParticipantJoined",
+            Self::ParticipantLeft => "ParticipantLeft",
+            Self::Message => "Message",
+            Self::TypingStarted => "TypingStarted",
+            Self::TypingStopped => "TypingStopped",
+            Self::NicknameUpdated => "NicknameUpdated",
+            Self::PushUrl => "PushUrl",
+            Self::FileUploaded => "FileUploaded",
+            Self::FileDeleted => "FileDeleted",
+            Self::CustomNotice => "CustomNotice",
+            Self::Notice => "Notice",
+            Self::IdleAlert => "IdleAlert",
+            Self::IdleClose => "IdleClose",
+        }
+    }
+}
+
 /// `from`: who caused an event. `Debug` hides the name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Participant {

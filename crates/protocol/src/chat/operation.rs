@@ -68,6 +68,43 @@ pub enum Operation {
         /// `messageType`: a label that the event repeats.
         message_type: Option<String>,
     },
+    /// Tells that the client is typing.
+    StartTyping {
+        /// `message`: what is typed so far.
+        preview: Option<String>,
+    },
+    /// Tells that the client is no longer typing.
+    StopTyping {
+        /// `message`: what is typed so far.
+        preview: Option<String>,
+    },
+    /// Says something to the agent's desktop rather than to the agent.
+    CustomNotice {
+        /// `message`
+        message: Option<String>,
+        /// `messageType`: a label that the event repeats.
+        message_type: Option<String>,
+    },
+    /// Shows a page to the agent.
+    PushUrl {
+        /// `pushUrl`
+        url: String,
+    },
+    /// Changes the name of the client.
+    UpdateNickname {
+        /// `nickname`
+        nickname: String,
+    },
+    /// Changes attached data.
+    UpdateData {
+        /// `userData`
+        user_data: Map<String, Value>,
+    },
+    /// Tells how far the client has read. Known from the REST API alone.
+    ReadReceipt {
+        /// `transcriptPosition`
+        transcript_position: i64,
+    },
     /// Ends the chat.
     Disconnect,
 }
@@ -80,6 +117,13 @@ impl Operation {
             Self::RequestChat(_) => "requestChat",
             Self::RequestNotifications { .. } => "requestNotifications",
             Self::SendMessage { .. } => "sendMessage",
+            Self::StartTyping { .. } => "startTyping",
+            Self::StopTyping { .. } => "stopTyping",
+            Self::CustomNotice { .. } => "customNotice",
+            Self::PushUrl { .. } => "pushUrl",
+            Self::UpdateNickname { .. } => "updateNickname",
+            Self::UpdateData { .. } => "updateData",
+            Self::ReadReceipt { .. } => "readReceipt",
             Self::Disconnect => "disconnect",
         }
     }
@@ -150,6 +194,26 @@ impl Request {
                 message: text("message").ok_or(Invalid::ParameterMissing("message"))?,
                 message_type: text("messageType"),
             },
+            "startTyping" => Operation::StartTyping { preview: text("message") },
+            "stopTyping" => Operation::StopTyping { preview: text("message") },
+            "customNotice" => Operation::CustomNotice { message: text("message"), message_type: text("messageType") },
+            "pushUrl" => Operation::PushUrl { url: filled("pushUrl").ok_or(Invalid::ParameterMissing("pushUrl"))? },
+            "updateNickname" => {
+                Operation::UpdateNickname { nickname: filled("nickname").ok_or(Invalid::ParameterMissing("nickname"))? }
+            }
+            "updateData" => Operation::UpdateData {
+                user_data: data
+                    .get("userData")
+                    .and_then(Value::as_object)
+                    .cloned()
+                    .ok_or(Invalid::ParameterMissing("userData"))?,
+            },
+            "readReceipt" => Operation::ReadReceipt {
+                transcript_position: data
+                    .get("transcriptPosition")
+                    .and_then(whole_number)
+                    .ok_or(Invalid::ParameterMissing("transcriptPosition"))?,
+            },
             "disconnect" => Operation::Disconnect,
             _ => return Err(Invalid::OperationUnknown(word)),
         };
@@ -191,10 +255,66 @@ impl Request {
                 put("message", Some(message.as_str().into()));
                 put("messageType", message_type.clone().map(Value::from));
             }
+            Operation::StartTyping { preview } | Operation::StopTyping { preview } => {
+                put("message", preview.clone().map(Value::from));
+            }
+            Operation::CustomNotice { message, message_type } => {
+                put("message", message.clone().map(Value::from));
+                put("messageType", message_type.clone().map(Value::from));
+            }
+            Operation::PushUrl { url } => put("pushUrl", Some(url.as_str().into())),
+            Operation::UpdateNickname { nickname } => put("nickname", Some(nickname.as_str().into())),
+            Operation::UpdateData { user_data } => put("userData", Some(Value::Object(user_data.clone()))),
+            Operation::ReadReceipt { transcript_position } => {
+                put("transcriptPosition", Some((*transcript_position).into()));
+            }
             Operation::Disconnect => {}
         }
         put("secureKey", self.secure_key.as_ref().map(|key| key.expose().into()));
         Value::Object(data)
+    }
+}
+
+/// What a request may carry beside its operation's own parameters, whatever the operation. `Debug` shows what there is.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// `auth.encoded`: the base64 of `user:password`, for a service behind basic authentication.
+    pub auth: Option<Secret>,
+    /// `chatId`, which releases before about 8.5.112 needed.
+    pub chat_id: Option<Secret>,
+    /// `userId`, which they needed too.
+    pub user_id: Option<Secret>,
+    /// `userData`: where a client that comes back names the device to push to.
+    pub user_data: Map<String, Value>,
+    /// Whether `transcriptPosition` is a text.
+    pub position_is_text: bool,
+}
+
+impl Extras {
+    /// Reads the text of a `data` member. Total: what is absent or of a wrong type counts as absent.
+    #[must_use]
+    pub fn parse(data: &str) -> Self {
+        let Ok(data) = serde_json::from_str::<Map<String, Value>>(data) else { return Self::default() };
+        let secret = |value: Option<&Value>| value.and_then(Value::as_str).map(Secret::new);
+        Self {
+            auth: secret(data.get("auth").and_then(|auth| auth.get("encoded"))),
+            chat_id: secret(data.get("chatId")),
+            user_id: secret(data.get("userId")),
+            user_data: data.get("userData").and_then(Value::as_object).cloned().unwrap_or_default(),
+            position_is_text: data.get("transcriptPosition").is_some_and(Value::is_string),
+        }
+    }
+}
+
+impl fmt::Debug for Extras {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extras")
+            .field("auth", &self.auth)
+            .field("chat_id", &self.chat_id)
+            .field("user_id", &self.user_id)
+            .field("user_data", &self.user_data.len())
+            .field("position_is_text", &self.position_is_text)
+            .finish()
     }
 }
 
@@ -214,6 +334,13 @@ mod tests {
     #[case(r#"{"operation":"requestChat","nickname":"Ann","subject":"s","userData":{"a":"b"}}"#)]
     #[case(r#"{"operation":"requestNotifications","transcriptPosition":4,"secureKey":"k"}"#)]
     #[case(r#"{"operation":"sendMessage","message":"","messageType":"text","secureKey":"k"}"#)]
+    #[case(r#"{"operation":"startTyping","message":"h","secureKey":"k"}"#)]
+    #[case(r#"{"operation":"stopTyping","secureKey":"k"}"#)]
+    #[case(r#"{"operation":"customNotice","message":"n","messageType":"t","secureKey":"k"}"#)]
+    #[case(r#"{"operation":"pushUrl","pushUrl":"https://a.example/","secureKey":"k"}"#)]
+    #[case(r#"{"operation":"updateNickname","nickname":"Anna","secureKey":"k"}"#)]
+    #[case(r#"{"operation":"updateData","userData":{"a":"b"},"secureKey":"k"}"#)]
+    #[case(r#"{"operation":"readReceipt","transcriptPosition":4,"secureKey":"k"}"#)]
     #[case(r#"{"operation":"disconnect","secureKey":"k"}"#)]
     fn survives_its_own_text(#[case] data: &str) {
         assert_eq!(Request::parse(data).unwrap().to_value().to_string(), data);
@@ -229,6 +356,11 @@ mod tests {
     )]
     #[case(r#"{"operation":"sendMessage","secureKey":"k"}"#, "parameter `message` is missing")]
     #[case(r#"{"operation":"disconnect","secureKey":""}"#, "`secureKey` is missing")]
+    #[case(r#"{"operation":"startTyping","message":5}"#, "`secureKey` is missing")]
+    #[case(r#"{"operation":"pushUrl","secureKey":"k","pushUrl":""}"#, "parameter `pushUrl` is missing")]
+    #[case(r#"{"operation":"updateNickname","secureKey":"k","nickname":5}"#, "parameter `nickname` is missing")]
+    #[case(r#"{"operation":"updateData","secureKey":"k","userData":[]}"#, "parameter `userData` is missing")]
+    #[case(r#"{"operation":"readReceipt","secureKey":"k"}"#, "parameter `transcriptPosition` is missing")]
     fn names_what_is_wrong(#[case] data: &str, #[case] says: &str) {
         assert_eq!(Request::parse(data).unwrap_err().to_string(), says);
     }
@@ -245,6 +377,19 @@ mod tests {
             Request::parse(&data).unwrap().operation,
             Operation::RequestNotifications { transcript_position: read }
         );
+    }
+
+    #[test]
+    fn reads_what_any_request_may_carry() {
+        let extras = Extras::parse(
+            r#"{"auth":{"encoded":"dTpw"},"chatId":"C1","userId":"U1","alias":"7","userData":{"a":"b"},
+                "transcriptPosition":"4"}"#,
+        );
+        assert_eq!((extras.auth, extras.chat_id), (Some(Secret::new("dTpw")), Some(Secret::new("C1"))));
+        assert_eq!((extras.user_data.len(), extras.position_is_text), (1, true));
+        for wrong in ["[]", "{}", r#"{"auth":"x","chatId":5,"userData":[],"transcriptPosition":4}"#] {
+            assert_eq!(Extras::parse(wrong), Extras::default(), "{wrong}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod differences;
 mod malformed;
+mod isolation;
 mod profiles;
 mod rows;
 mod talk;

@@ -12,6 +12,7 @@ use rstest::rstest;
 use simulator::gms::{Gms, Settings};
 use simulator::link::{Fault, Network, Rule, Unit};
 use simulator::pair::Pair;
+use simulator::plan::Happening;
 use simulator::script::Step;
 use simulator::trace;
 
@@ -184,6 +185,42 @@ fn reports_the_lost_answer_to_request_chat_and_asks_again_only_on_demand(
     talk.start();
     assert!(talk.told.contains(&Event::Started));
     assert_eq!(talk.sent_operations("requestChat"), 2);
+}
+
+#[rstest]
+fn finds_the_chat_again_at_another_node(#[values(Transport::WebSocket, Transport::LongPolling)] transport: Transport) {
+    let settings = Settings { nodes: 2, ..Settings::manual("support") };
+    let mut talk = Talk::new(&[transport], settings);
+    talk.start();
+    talk.agent(&Step::Join { nickname: "Morgan".to_owned() });
+    assert_eq!(talk.take_shown(), [1, 2, 3]);
+    talk.pair.server.befall(talk.pair.now(), Happening::NodeDown(0));
+    talk.agent(&Step::Say("Are you there?".to_owned()));
+    assert_eq!(talk.told.last(), Some(&Event::Restored));
+    assert_eq!(talk.take_shown(), [4]);
+    assert_eq!(talk.sent_operations("requestChat"), 1);
+    talk.pair.server.befall(talk.pair.now(), Happening::NodeDown(1));
+    talk.pair.drive_for(Duration::from_secs(5)).unwrap();
+    talk.pair.server.befall(talk.pair.now(), Happening::NodeUp(0));
+    talk.pair.drive_for(Duration::from_secs(20)).unwrap();
+    let id = talk.say("Back at the first.");
+    assert!(talk.told.contains(&Event::Sent(id, Sent::Delivered)));
+}
+
+#[rstest]
+fn outlives_the_absence_of_chat_server(#[values(Transport::WebSocket, Transport::LongPolling)] transport: Transport) {
+    let mut talk = Talk::chatting(transport);
+    talk.pair.server.befall(talk.pair.now(), Happening::ChatServerLost);
+    talk.rest();
+    assert_eq!(talk.told, [Event::ChatServerLost]);
+    talk.pair.client.send(talk.pair.now(), "Is anybody there?").unwrap();
+    talk.pair.drive_for(Duration::from_secs(7)).unwrap();
+    talk.pair.server.befall(talk.pair.now(), Happening::ChatServerFailsOver);
+    talk.pair.drive_for(Duration::from_secs(10)).unwrap();
+    talk.rest();
+    assert!(talk.told.contains(&Event::ChatServerBack), "{:?}", talk.told);
+    assert!(talk.told.contains(&Event::Sent(SendId(1), Sent::Delivered)), "{:?}", talk.told);
+    assert_eq!(talk.take_shown(), [4, 5]);
 }
 
 #[rstest]

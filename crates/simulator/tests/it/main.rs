@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
+mod bench;
 mod chat;
 mod corpus;
+mod documents;
 mod histories;
+mod scenarios;
 mod search;

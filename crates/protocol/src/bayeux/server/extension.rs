@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::bayeux::message::{Draft, Message};
+use crate::time::date;
 
 /// What a client asked of the `timesync` extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,23 +98,14 @@ pub(super) fn timestamp(utc_ms: i64) -> String {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let seconds = utc_ms.div_euclid(1_000);
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Days to a date, with years that begin in March so that the leap day is the last.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = (from_march + 2) % 12;
-    let year = year_of_era + era * 400 + i64::from(month < 2);
+    let (year, month, day) = date(days);
     let name = |names: &[&'static str], position: i64| {
         usize::try_from(position).ok().and_then(|position| names.get(position).copied()).unwrap_or_default()
     };
     format!(
         "{} {} {day:02} {:02}:{:02}:{:02} UTC {year}",
         name(&DAYS, days.rem_euclid(7)),
-        name(&MONTHS, month),
+        name(&MONTHS, month - 1),
         second / 3_600,
         second / 60 % 60,
         second % 60,

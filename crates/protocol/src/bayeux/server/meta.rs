@@ -385,6 +385,9 @@ impl Server {
             work.afterwards = [before, vec![reply], behind].concat();
         }
         self.leave(work.now, id, Vec::new());
+        if message.ext().is_some() {
+            self.emit(Event::Leaving(id, message.clone()));
+        }
         work.left_over.extend(self.remove(id, Closed::Disconnected));
         self.success(message)
     }

@@ -1,10 +1,17 @@
 //! The chat server, by what it delivers for publishes written by hand.
 
+mod agents;
+mod files;
+mod operations;
+mod outage;
+mod sessions;
+
 use pretty_assertions::assert_eq;
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::chat::CHANNEL_PREFIX;
 
 const SERVICE: &str = "/service/chatV2/support";
 const START: i64 = 1_700_000_000_000;
@@ -34,6 +41,7 @@ impl Desk {
                     assert!(channel.starts_with(CHANNEL_PREFIX));
                     delivered.push((to.0, serde_json::from_str(data.0.get()).unwrap()));
                 }
+                Output::Disconnect(session) => delivered.push((session.0, json!("disconnect"))),
                 Output::Event(event) => self.events.push(event),
             }
         }
@@ -73,9 +81,25 @@ impl Desk {
         answer["secureKey"].as_str().unwrap().to_owned()
     }
 
+    fn joins(&mut self, chat: ChatNumber, nickname: &str) -> Result<(), Misuse> {
+        self.server.agent_joins(self.now, chat, nickname, Role::Agent)
+    }
+
+    /// Whoever joined first does something.
+    fn does(&mut self, chat: ChatNumber, deed: Deed) -> Result<(), Misuse> {
+        self.server.agent_does(self.now, chat, None, deed)
+    }
+
     fn chat(&self, nickname: &str) -> ChatNumber {
         self.server.chat_of(nickname).unwrap()
     }
+}
+
+/// A chat server without a welcome, otherwise set as the test needs it.
+fn desk_with(change: impl FnOnce(&mut GmsSettings)) -> Desk {
+    let mut settings = GmsSettings { welcome: String::new(), ..GmsSettings::default() };
+    change(&mut settings);
+    Desk::with(settings)
 }
 
 fn say(key: &str, text: &str) -> Value {
@@ -220,10 +244,10 @@ fn an_exclusive_server_begins_behind_the_position() {
 fn the_last_session_that_asks_gets_the_notifications() {
     let mut desk = Desk::new();
     let key = desk.start(1, "Ann");
-    desk.server.agent_joins(desk.now, desk.chat("Ann"), "Mia").unwrap();
+    desk.joins(ChatNumber(1), "Mia").unwrap();
     assert_eq!(desk.wait(10).iter().map(|(to, _)| *to).collect::<Vec<_>>(), [1]);
     desk.ask(2, &from(&key, json!(2)));
-    desk.server.agent_says(desk.now, desk.chat("Ann"), "hi").unwrap();
+    desk.does(ChatNumber(1), Deed::Say(Secret::new("hi"))).unwrap();
     assert_eq!(desk.wait(10).iter().map(|(to, _)| *to).collect::<Vec<_>>(), [2]);
 }
 
@@ -244,8 +268,8 @@ fn what_happens_while_no_session_is_attached_stands_in_the_transcript() {
     let key = desk.start(1, "Ann");
     desk.server.handle_session_closed(desk.now, SessionId(1));
     let chat = desk.chat("Ann");
-    desk.server.agent_joins(desk.now, chat, "Mia").unwrap();
-    desk.server.agent_says(desk.now, chat, "hello?").unwrap();
+    desk.joins(chat, "Mia").unwrap();
+    desk.does(chat, Deed::Say(Secret::new("hello?"))).unwrap();
     assert_eq!(desk.wait(1_000), []);
     assert_eq!(indexes(&desk.ask(2, &from(&key, json!(1)))), [1, 2, 3]);
 }
@@ -274,9 +298,9 @@ fn an_agent_who_closes_removes_the_client() {
     let mut desk = Desk::new();
     desk.start(1, "Ann");
     let chat = desk.chat("Ann");
-    desk.server.agent_joins(desk.now, chat, "Mia").unwrap();
+    desk.joins(chat, "Mia").unwrap();
     desk.wait(10);
-    desk.server.agent_ends(desk.now, chat).unwrap();
+    desk.does(chat, Deed::End).unwrap();
     let delivered = desk.wait(10);
     let seen: Vec<(&Value, &Value, &Value)> = delivered
         .iter()
@@ -403,8 +427,8 @@ fn answers_and_notifications_leave_in_the_order_of_their_indexes() {
     let key = desk.start(1, "Ann");
     let chat = desk.chat("Ann");
     desk.server.handle_publish(desk.now, SessionId(1), SERVICE, Some(&say(&key, "a").to_string()));
-    desk.server.agent_joins(desk.now, chat, "Mia").unwrap();
-    desk.server.agent_says(desk.now, chat, "b").unwrap();
+    desk.joins(chat, "Mia").unwrap();
+    desk.does(chat, Deed::Say(Secret::new("b"))).unwrap();
     let order: Vec<u64> = desk.wait(100).iter().flat_map(|(_, data)| indexes(data)).collect();
     assert_eq!(order, [2, 3, 4]);
 }
@@ -424,9 +448,9 @@ fn indexes_may_leave_gaps_but_always_rise() {
     let mut desk = Desk::with(GmsSettings { index_gaps: true, ..GmsSettings::default() });
     desk.publish(1, &json!({"operation": "requestChat", "nickname": "Ann"}));
     let chat = desk.chat("Ann");
-    desk.server.agent_joins(desk.now, chat, "Mia").unwrap();
+    desk.joins(chat, "Mia").unwrap();
     for _ in 0..20 {
-        desk.server.agent_says(desk.now, chat, "x").unwrap();
+        desk.does(chat, Deed::Say(Secret::new("x"))).unwrap();
     }
     let seen: Vec<u64> = desk.wait(1_000).iter().flat_map(|(_, data)| indexes(data)).collect();
     assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{seen:?}");
@@ -440,16 +464,16 @@ fn an_agent_can_only_do_what_the_chat_allows() {
     let mut desk = Desk::new();
     desk.start(1, "Ann");
     let chat = desk.chat("Ann");
-    assert_eq!(desk.server.agent_says(desk.now, chat, "x"), Err(Misuse::NotJoined));
-    assert_eq!(desk.server.agent_leaves(desk.now, chat), Err(Misuse::NotJoined));
-    assert_eq!(desk.server.agent_ends(desk.now, chat), Err(Misuse::NotJoined));
-    assert_eq!(desk.server.agent_joins(desk.now, chat, "Mia"), Ok(()));
-    assert_eq!(desk.server.agent_joins(desk.now, chat, "Lou"), Err(Misuse::AlreadyJoined));
-    assert_eq!(desk.server.agent_leaves(desk.now, chat), Ok(()));
-    assert_eq!(desk.server.agent_joins(desk.now, chat, "Lou"), Ok(()));
-    assert_eq!(desk.server.agent_ends(desk.now, chat), Ok(()));
-    assert_eq!(desk.server.agent_joins(desk.now, chat, "Mia"), Err(Misuse::NoChat));
-    assert_eq!(desk.server.agent_joins(desk.now, ChatNumber(9), "Mia"), Err(Misuse::NoChat));
+    assert_eq!(desk.does(chat, Deed::Say(Secret::new("x"))), Err(Misuse::NotJoined));
+    assert_eq!(desk.does(chat, Deed::Leave), Err(Misuse::NotJoined));
+    assert_eq!(desk.does(chat, Deed::End), Err(Misuse::NotJoined));
+    assert_eq!(desk.joins(chat, "Mia"), Ok(()));
+    assert_eq!(desk.joins(chat, "Mia"), Err(Misuse::AlreadyJoined));
+    assert_eq!(desk.does(chat, Deed::Leave), Ok(()));
+    assert_eq!(desk.joins(chat, "Lou"), Ok(()));
+    assert_eq!(desk.does(chat, Deed::End), Ok(()));
+    assert_eq!(desk.joins(chat, "Mia"), Err(Misuse::NoChat));
+    assert_eq!(desk.joins(ChatNumber(9), "Mia"), Err(Misuse::NoChat));
 }
 
 #[test]
@@ -457,9 +481,9 @@ fn every_participant_of_a_chat_has_a_number_of_its_own() {
     let mut desk = Desk::with(GmsSettings::default());
     desk.publish(1, &json!({"operation": "requestChat", "nickname": "Ann"}));
     let chat = desk.chat("Ann");
-    desk.server.agent_joins(desk.now, chat, "Mia").unwrap();
-    desk.server.agent_leaves(desk.now, chat).unwrap();
-    desk.server.agent_joins(desk.now, chat, "Mia").unwrap();
+    desk.joins(chat, "Mia").unwrap();
+    desk.does(chat, Deed::Leave).unwrap();
+    desk.joins(chat, "Mia").unwrap();
     let numbers: Vec<i64> =
         desk.wait(10).iter().map(|(_, data)| data["messages"][0]["from"]["participantId"].as_i64().unwrap()).collect();
     assert_eq!(numbers, [3, 3, 4]);
