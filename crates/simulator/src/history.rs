@@ -32,7 +32,7 @@ impl Transports {
         match self {
             Self::WebSocket => &[Transport::WebSocket],
             Self::LongPolling => &[Transport::LongPolling],
-            Self::Either => &Transport::ALL,
+            Self::Either => &Transport::USUAL,
         }
     }
 }

@@ -37,7 +37,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
 pub struct Config {
     /// Path of the CometD servlet, such as `/genesys/cometd`.
     pub base: String,
-    /// Transports to use, the preferred one first. With both, a refused WebSocket falls back to long-polling.
+    /// Transports to use, the preferred one first. A WebSocket that is refused at once makes room for the one behind it.
     pub transports: Vec<Transport>,
     /// How much longer to wait after each failure in a row.
     pub backoff_increment: Duration,
@@ -49,6 +49,8 @@ pub struct Config {
     pub default_timeout: Duration,
     /// How much to take from the server at once.
     pub limits: Limits,
+    /// How many bytes the target of a request of callback-polling may have, messages included (BX-CP-06).
+    pub target_limit: usize,
     /// Whether a connect reply must carry the id of the outstanding connect (BX-META-04). On, but for tests that show
     /// what it is good for: off, any connect reply counts as the reply to the outstanding connect.
     pub check_connect_id: bool,
@@ -66,6 +68,7 @@ impl Config {
             max_network_delay: Duration::from_secs(10),
             default_timeout: Duration::from_secs(60),
             limits: Limits { bytes: 16 << 20, ..Limits::default() },
+            target_limit: 2_000,
             check_connect_id: true,
         }
     }
@@ -203,7 +206,7 @@ impl Client {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let transport = config.transports.first().copied().unwrap_or(Transport::LongPolling);
-        let carrier = Carrier::new(&config.base, transport, config.limits);
+        let carrier = Carrier::new(&config.base, transport, config.limits, config.target_limit);
         Self {
             config,
             carrier,
@@ -315,7 +318,10 @@ impl Client {
     fn send(&mut self, now: Time, id: &MessageId, kind: Kind, hold: Duration, message: Message) {
         let deadline = now + hold + self.config.max_network_delay;
         self.pending.insert(id.clone(), Pending { kind, deadline });
-        self.carrier.send(message, &mut self.wires);
+        let arrivals = self.carrier.send(message, &mut self.wires);
+        for arrival in arrivals {
+            self.on_arrival(now, arrival);
+        }
     }
 
     fn handshake(&mut self, now: Time) {
@@ -445,12 +451,12 @@ impl Client {
 
     fn on_refused(&mut self, now: Time, ids: &[MessageId]) {
         let handshaking = matches!(self.state, State::AwaitingHandshake);
-        let fallback = self.config.transports.contains(&Transport::LongPolling) && !self.carrier.ever_open();
-        if handshaking && fallback && self.carrier.transport() == Transport::WebSocket {
+        let fallback = self.config.transports.iter().find(|transport| **transport != Transport::WebSocket).copied();
+        if let Some(fallback) = fallback.filter(|_| handshaking && !self.carrier.ever_open()) {
             for id in ids {
                 self.pending.remove(id);
             }
-            self.carrier.switch(Transport::LongPolling);
+            self.carrier.switch(fallback);
             self.handshake(now);
             return;
         }
