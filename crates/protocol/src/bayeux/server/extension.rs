@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::bayeux::extension::{Civil, number};
 use crate::bayeux::message::{Draft, Message};
 
 /// What a client asked of the `timesync` extension.
@@ -45,13 +46,6 @@ impl Timesync {
     }
 }
 
-/// A number as whole milliseconds.
-pub(super) fn number(value: &Value) -> Option<i64> {
-    #[expect(clippy::cast_possible_truncation, reason = "what is out of range is cut, as in Java")]
-    let whole = |float: f64| float as i64;
-    value.as_i64().or_else(|| value.as_f64().map(whole))
-}
-
 /// The `ext` of a reply.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ext(Option<Map<String, Value>>);
@@ -93,31 +87,8 @@ pub(super) fn copy_without(message: &Message, names: &[&str]) -> Draft {
 
 /// A moment as `org.cometd.server.ext.TimestampExtension` writes it by default: `Mon Nov 23 10:03:35 UTC 2026`.
 pub(super) fn timestamp(utc_ms: i64) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let seconds = utc_ms.div_euclid(1_000);
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Days to a date, with years that begin in March so that the leap day is the last.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = (from_march + 2) % 12;
-    let year = year_of_era + era * 400 + i64::from(month < 2);
-    let name = |names: &[&'static str], position: i64| {
-        usize::try_from(position).ok().and_then(|position| names.get(position).copied()).unwrap_or_default()
-    };
-    format!(
-        "{} {} {day:02} {:02}:{:02}:{:02} UTC {year}",
-        name(&DAYS, days.rem_euclid(7)),
-        name(&MONTHS, month),
-        second / 3_600,
-        second / 60 % 60,
-        second % 60,
-    )
+    let civil = Civil::of(utc_ms);
+    format!("{} {} {:02} {} UTC {}", civil.weekday, civil.month, civil.day, civil.clock(), civil.year)
 }
 
 #[cfg(test)]
