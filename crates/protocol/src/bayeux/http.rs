@@ -171,6 +171,16 @@ impl Cookies {
         }
     }
 
+    /// Every cookie, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// A jar with these cookies.
+    pub(crate) fn of(cookies: impl IntoIterator<Item = (String, Secret)>) -> Self {
+        Self(cookies.into_iter().collect())
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.0.clear();

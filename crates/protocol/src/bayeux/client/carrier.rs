@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::bayeux::batch::{Batch, Limits};
 use crate::bayeux::channel;
+use crate::bayeux::client::saved::{Hidden, Saved};
 use crate::bayeux::http::{self, Cookies};
 use crate::bayeux::message::{Message, MessageId};
 use crate::wire::{Close, Exchange, Failure, Headers, Request, Response, Socket, Transport, Wire};
@@ -90,6 +91,24 @@ impl Carrier {
             socket: SocketState::Closed,
             ever_open: false,
         }
+    }
+
+    /// Goes on where a saved session was, over the same transport, which worked.
+    pub(super) fn resume(&mut self, saved: &Saved) {
+        let cookies = saved.cookies.iter().map(|(name, value)| (name.clone(), value.0.clone()));
+        self.cookies = Cookies::of(cookies);
+        self.next_exchange = saved.next_exchange;
+        self.next_socket = saved.next_socket;
+        self.ever_open = true;
+    }
+
+    pub(super) fn cookies(&self) -> Vec<(String, Hidden)> {
+        self.cookies.iter().map(|(name, value)| (name.to_owned(), Hidden(value.clone()))).collect()
+    }
+
+    /// The numbers of the next exchange and the next socket.
+    pub(super) const fn next(&self) -> (u64, u64) {
+        (self.next_exchange, self.next_socket)
     }
 
     pub(super) const fn transport(&self) -> Transport {
