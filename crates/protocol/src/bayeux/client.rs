@@ -25,7 +25,7 @@ mod version;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use self::carrier::Carrier;
 pub use self::carrier::Loss;
@@ -39,6 +39,7 @@ use crate::bayeux::batch::Limits;
 use crate::bayeux::channel;
 use crate::bayeux::message::{ClientId, Draft, Message, MessageId};
 use crate::machine::{Input, Machine, Output};
+use crate::secret::Secret;
 use crate::time::Time;
 use crate::violation::Violation;
 use crate::wire::{Failure, Transport, Wire};
@@ -69,6 +70,9 @@ pub struct Config {
     /// Whether a connect reply must carry the id of the outstanding connect (BX-META-04). On, but for tests that show
     /// what it is good for: off, any connect reply counts as the reply to the outstanding connect.
     pub check_connect_id: bool,
+    /// What every handshake says in its `ext`, such as credentials: the text of a JSON object (BX-HS-17). What is none is
+    /// left out.
+    pub handshake_ext: Option<Secret>,
     /// The extensions that are installed.
     pub extensions: Extensions,
     /// Wall time at the start of virtual time, in milliseconds since the epoch; only extensions tell it.
@@ -90,6 +94,7 @@ impl Config {
             limits: Limits { bytes: 16 << 20, ..Limits::default() },
             target_limit: 2_000,
             check_connect_id: true,
+            handshake_ext: None,
             extensions: Extensions::default(),
             start_utc: 1_700_000_000_000,
         }
@@ -499,7 +504,15 @@ impl Client {
         let asks = installed.timesync && kind != Kind::Publish;
         let timesync = asks.then(|| self.timesync.question(self.utc_ms(now)));
         let timestamp = installed.timestamp.then(|| extension::timestamp(self.utc_ms(now)));
-        draft.with_some("ext", extension::ext([("ack", ack), ("timesync", timesync)])).with_some("timestamp", timestamp)
+        let own = self.config.handshake_ext.as_ref().filter(|_| kind == Kind::Handshake);
+        let mut ext: Map<String, Value> =
+            own.and_then(|own| serde_json::from_str(own.expose()).ok()).unwrap_or_default();
+        for (name, value) in [("ack", ack), ("timesync", timesync)] {
+            if let Some(value) = value {
+                ext.insert(name.to_owned(), value);
+            }
+        }
+        draft.with_some("ext", (!ext.is_empty()).then_some(ext)).with_some("timestamp", timestamp)
     }
 
     fn send(&mut self, now: Time, id: &MessageId, kind: Kind, subscription: &str, draft: Draft) {

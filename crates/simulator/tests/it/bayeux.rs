@@ -9,7 +9,7 @@ use protocol::bayeux::dialect::{self, Activity};
 use protocol::bayeux::message::Message;
 use protocol::bayeux::server::{self, Server, SessionId, Settings};
 use protocol::time::Time;
-use protocol::wire::{Side, Transport};
+use protocol::wire::{Side, Transport, Wire};
 use rstest::rstest;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -372,4 +372,30 @@ fn all_extensions_together() {
     talk.deliver(1);
     talk.wait(31_000);
     assert_eq!((talk.delivered(), talk.pair.client.network_lag()), (vec![1], 20));
+}
+
+#[test]
+fn a_reloaded_client_handshakes_where_a_session_belongs_to_its_socket() {
+    let (config, mut settings) = sides(Transport::WebSocket, true);
+    settings.dialect.options.handshake_per_socket = true;
+    let mut talk = Talk::new(config.clone(), settings, 1);
+    let saved = talk.pair.client.save().unwrap();
+    talk.pair.link.break_all(talk.pair.now());
+    talk.pair.client = Client::restore(config, saved);
+    talk.pair.client.start(talk.pair.now()).unwrap();
+    talk.wait(1_000);
+    assert!(talk.pair.client.is_connected());
+    assert_eq!(talk.messages(Side::Client, "/meta/handshake").len(), 2);
+}
+
+#[test]
+fn a_new_session_goes_over_the_same_socket() {
+    let mut talk = Talk::new(Config::new(BASE, &[Transport::WebSocket]), Settings::new(BASE), 1);
+    for _ in 0..3 {
+        let session = talk.pair.server.sessions().last().unwrap();
+        talk.pair.server.forget(session).unwrap();
+        talk.wait(10_000);
+    }
+    let upgrades = talk.pair.entries().iter().filter(|entry| matches!(entry.wire, Wire::Upgrade(..)));
+    assert_eq!((upgrades.count(), talk.messages(Side::Client, "/meta/handshake").len()), (1, 4));
 }

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::bayeux::extension::{Civil, number};
 use crate::bayeux::message::Message;
@@ -158,13 +158,6 @@ fn average(halves: &VecDeque<i64>) -> i64 {
     let sum: i128 = halves.iter().map(|half| i128::from(*half)).sum();
     let rounded = (sum.abs() + count) / (2 * count) * sum.signum();
     i64::try_from(rounded).unwrap_or(0)
-}
-
-/// The members of `ext`, if there are any.
-pub(super) fn ext(members: impl IntoIterator<Item = (&'static str, Option<Value>)>) -> Option<Value> {
-    let present = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    let object: Map<String, Value> = present.collect();
-    (!object.is_empty()).then_some(Value::Object(object))
 }
 
 /// A moment as `org.cometd.TimeStampExtension` writes it, which is what `Date.toUTCString` gives:

@@ -190,3 +190,60 @@ fn hosts_are_not_followed() {
     let (carrier, _) = talk.sent("/meta/handshake");
     assert!(matches!(carrier, Wire::Request(_, request) if request.target == "/cometd/handshake"));
 }
+
+#[rstest]
+fn advice_of_the_old_session_is_forgotten_with_it(
+    #[values(Transport::LongPolling, Transport::WebSocket, Transport::CallbackPolling)] transport: Transport,
+) {
+    let mut talk = Talk::connected(transport);
+    let connect = talk.sent("/meta/connect");
+    talk.answer(&connect, &[unknown_client(&connect.1)]);
+    talk.sleep();
+    let handshake = talk.sent("/meta/handshake");
+    let mut reply = handshake_reply(&handshake.1, "c2");
+    reply.as_object_mut().unwrap().remove("advice");
+    talk.answer(&handshake, &[reply]);
+    talk.connect_again();
+    assert_eq!(talk.take_events(), [Event::SessionLost, Event::Connected { new_session: true }]);
+    assert_eq!(talk.sent("/meta/connect").1.client_id(), Some(&ClientId::new("c2")));
+}
+
+#[test]
+fn a_late_connect_reply_of_the_old_session_does_not_stop_the_new_one() {
+    let mut talk = Talk::connected(Transport::WebSocket);
+    let connect = talk.sent("/meta/connect");
+    talk.client.publish(talk.now, "/a", json!(1)).unwrap();
+    talk.drain();
+    let publish = talk.sent("/a");
+    let mut refusal = ok("/a", &publish.1);
+    refusal["successful"] = json!(false);
+    refusal["error"] = json!("402::x");
+    talk.answer(&publish, &[refusal]);
+    talk.sleep();
+    let mut late = ok("/meta/connect", &connect.1);
+    late["advice"] = json!({"reconnect": "none"});
+    talk.answer(&connect, &[late]);
+    let handshake = talk.sent("/meta/handshake");
+    let mut reply = handshake_reply(&handshake.1, "c2");
+    reply.as_object_mut().unwrap().remove("advice");
+    talk.answer(&handshake, &[reply]);
+    talk.connect_again();
+    assert!(!talk.client.is_closed() && talk.has_sent("/meta/connect"));
+}
+
+#[test]
+fn advice_to_handshake_counts_whatever_the_code_and_402_counts_without_advice() {
+    for (error, advice) in [
+        ("403::Unknown client", json!({"reconnect": "handshake"})),
+        ("402::x", json!({})),
+        ("402", json!({"reconnect": "handshake"})),
+    ] {
+        let mut talk = Talk::connected(Transport::LongPolling);
+        let connect = talk.sent("/meta/connect");
+        let mut reply = unknown_client(&connect.1);
+        reply["error"] = json!(error);
+        reply["advice"] = advice;
+        talk.answer(&connect, &[reply]);
+        assert_eq!(talk.take_events(), [Event::SessionLost], "{error}");
+    }
+}

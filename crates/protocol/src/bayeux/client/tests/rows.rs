@@ -91,6 +91,79 @@ fn every_later_message_has_the_client_id_and_an_id_of_its_own(
     assert_eq!(ids.len(), 12);
 }
 
+#[rstest]
+fn each_message_has_its_members_and_no_obsolete_one(
+    #[values(Transport::LongPolling, Transport::WebSocket, Transport::CallbackPolling)] transport: Transport,
+) {
+    let mut talk = Talk::connected(transport);
+    publish(&mut talk, "/a");
+    talk.client.subscribe(talk.now, "/b").unwrap();
+    talk.drain();
+    if transport != Transport::WebSocket {
+        let sent = talk.sent("/a");
+        talk.answer(&sent, &[ok("/a", &sent.1)]);
+        talk.wires.push(sent.0);
+    }
+    let subscribe = talk.sent("/meta/subscribe");
+    talk.answer(&subscribe, &[ok("/meta/subscribe", &subscribe.1)]);
+    talk.client.unsubscribe(talk.now, "/b").unwrap();
+    talk.drain();
+    let unsubscribe = talk.sent("/meta/unsubscribe");
+    talk.answer(&unsubscribe, &[ok("/meta/unsubscribe", &unsubscribe.1)]);
+    talk.client.disconnect(talk.now);
+    talk.drain();
+    let members = |(_, message): &(Wire, Message)| message.names().collect::<Vec<_>>().join(" ");
+    assert_eq!(members(&talk.sent("/a")), "channel id clientId data");
+    assert_eq!(members(&subscribe), "channel id clientId subscription");
+    assert_eq!(members(&unsubscribe), "channel id clientId subscription");
+    assert_eq!(members(&talk.sent("/meta/connect")), "channel id clientId connectionType");
+    assert_eq!(members(&talk.sent("/meta/disconnect")), "channel id clientId");
+}
+
+#[rstest]
+fn every_carrier_holds_an_array(
+    #[values(Transport::LongPolling, Transport::WebSocket, Transport::CallbackPolling)] transport: Transport,
+) {
+    let mut talk = Talk::connected(transport);
+    publish(&mut talk, "/a");
+    let texts = talk.wires.iter().map(|wire| match wire {
+        Wire::Request(_, request) if request.method == "GET" => {
+            http::query_values(&request.target, http::MESSAGE_PARAMETER).concat().into_bytes()
+        }
+        other => other.carried().unwrap().to_vec(),
+    });
+    let arrays: Vec<bool> = texts.map(|text| !Batch::parse(&text, &Limits::default()).unwrap().single).collect();
+    assert_eq!(arrays, [true, true]);
+}
+
+#[test]
+fn credentials_go_with_every_handshake_and_show_nowhere_else() {
+    let own = Some(Secret::new(r#"{"token":"s3cret"}"#));
+    let extensions = Extensions { ack: true, ..Extensions::default() };
+    let config = Config { handshake_ext: own, extensions, ..Config::new("/cometd", &[Transport::LongPolling]) };
+    assert!(!format!("{config:?}").contains("s3cret"));
+    let mut talk = Talk::with(config);
+    for session in ["c1", "c2"] {
+        let handshake = talk.sent("/meta/handshake");
+        assert_eq!(handshake.1.ext(), Some(json!({"token": "s3cret", "ack": true})));
+        talk.answer(&handshake, &[handshake_reply(&handshake.1, session)]);
+        let connect = talk.sent("/meta/connect");
+        assert_eq!(connect.1.ext(), None);
+        talk.answer(&connect, &[unknown_client(&connect.1)]);
+        talk.sleep();
+    }
+}
+
+#[rstest]
+#[case("x")]
+#[case("[]")]
+#[case("{}")]
+fn an_ext_that_is_no_object_is_left_out(#[case] own: &str) {
+    let handshake_ext = Some(Secret::new(own));
+    let mut talk = Talk::with(Config { handshake_ext, ..Config::new("/cometd", &[Transport::LongPolling]) });
+    assert_eq!(talk.sent("/meta/handshake").1.ext(), None);
+}
+
 #[test]
 fn refuses_a_server_of_a_lower_version() {
     let mut talk = Talk::new(&[Transport::LongPolling]);
