@@ -215,12 +215,14 @@ struct Session {
     fresh: bool,
     /// When the first of the connects failed that have failed in a row.
     lost_at: Option<Time>,
+    /// Whether a connect that asked for no hold was not answered in time: the server may hold it all the same.
+    patient: bool,
 }
 
 impl Session {
     /// One that is to connect now.
     const fn new(now: Time, client_id: ClientId, fresh: bool) -> Self {
-        Self { client_id, connect_at: Some(now), at_once: true, connected: false, fresh, lost_at: None }
+        Self { client_id, connect_at: Some(now), at_once: true, connected: false, fresh, lost_at: None, patient: false }
     }
 }
 
@@ -568,7 +570,7 @@ impl Client {
     /// How long the server may hold the connect that is sent.
     fn hold(&self) -> Duration {
         match &self.state {
-            State::Polling(session) if session.at_once => Duration::ZERO,
+            State::Polling(session) if session.at_once && !session.patient => Duration::ZERO,
             State::Idle
             | State::AwaitingHandshake
             | State::WaitingToHandshake { .. }

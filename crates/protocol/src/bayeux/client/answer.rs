@@ -11,7 +11,7 @@ use crate::bayeux::client::extension::Ack;
 use crate::bayeux::client::{Client, Closed, Event, Kind, LONGEST, Loss, Outcome, Pending, Session, State, version};
 use crate::bayeux::message::{Message, MessageId};
 use crate::time::Time;
-use crate::wire::Transport;
+use crate::wire::{Failure, Transport};
 
 impl Client {
     pub(super) fn on_arrival(&mut self, now: Time, arrival: Arrival) {
@@ -59,7 +59,12 @@ impl Client {
                 let backoff = self.backoff();
                 self.handshake_later(now, backoff);
             }
-            Kind::Connect => self.on_connect_lost(now),
+            Kind::Connect => {
+                if let State::Polling(session) = &mut self.state {
+                    session.patient = session.at_once && *loss == Loss::Connection(Failure::TimedOut);
+                }
+                self.on_connect_lost(now);
+            }
             Kind::Publish | Kind::Subscribe | Kind::Unsubscribe => self.tell_loss(id.clone(), pending, loss.clone()),
             Kind::Disconnect => self.leave_if_done(true),
         }
@@ -218,6 +223,7 @@ impl Client {
                 Some(Reconnect::Retry) | None => {
                     session.at_once = false;
                     session.lost_at = None;
+                    session.patient = false;
                     let new_session = std::mem::replace(&mut session.fresh, false);
                     let was_connected = std::mem::replace(&mut session.connected, true);
                     if !new_session {

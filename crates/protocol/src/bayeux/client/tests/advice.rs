@@ -62,6 +62,23 @@ fn waits_for_a_connect_as_long_as_the_server_may_hold_it() {
 }
 
 #[rstest]
+fn has_patience_with_a_server_that_holds_a_connect_that_asked_for_no_hold(
+    #[values(Transport::LongPolling, Transport::WebSocket, Transport::CallbackPolling)] transport: Transport,
+) {
+    let mut talk = Talk::new(&[transport]);
+    talk.accept_upgrade();
+    talk.shake_hands("c1");
+    talk.sent("/meta/connect");
+    assert_eq!((talk.sleep(), talk.now), (Timer::Reply, Time::from_millis(10_000)));
+    talk.sleep();
+    talk.accept_upgrade();
+    let connect = talk.sent("/meta/connect");
+    assert_eq!(talk.client.deadline(), Some((talk.now + Duration::from_secs(40), Timer::Reply)));
+    talk.answer(&connect, &[ok("/meta/connect", &connect.1)]);
+    assert_eq!(talk.take_events(), [Event::Connected { new_session: true }]);
+}
+
+#[rstest]
 #[case(json!({"reconnect": "handshake"}))]
 #[case(json!({"reconnect": "none"}))]
 #[case(json!({"interval": 60_000}))]
