@@ -136,7 +136,7 @@ pub fn plan(settings: &Settings, transports: &[Transport]) -> Vec<Planned> {
         .collect()
 }
 
-const BOTH: &[Transport] = &Transport::ALL;
+const BOTH: &[Transport] = &Transport::USUAL;
 const LONG_POLLING: &[Transport] = &[Transport::LongPolling];
 
 macro_rules! case {

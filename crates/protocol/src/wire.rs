@@ -49,18 +49,24 @@ pub enum Transport {
     LongPolling,
     /// One WebSocket for everything (CometD extension).
     WebSocket,
+    /// HTTP GET, the reply a call of a function of the page (Bayeux 6.2).
+    CallbackPolling,
 }
 
 impl Transport {
-    /// Every transport.
-    pub const ALL: [Self; 2] = [Self::WebSocket, Self::LongPolling];
+    /// Every transport, in the order in which the CometD clients prefer them.
+    pub const ALL: [Self; 3] = [Self::WebSocket, Self::LongPolling, Self::CallbackPolling];
 
-    /// The name on the wire: `websocket`, `long-polling`.
+    /// Those that clients outside of old browsers use.
+    pub const USUAL: [Self; 2] = [Self::WebSocket, Self::LongPolling];
+
+    /// The name on the wire: `websocket`, `long-polling`, `callback-polling`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::LongPolling => "long-polling",
             Self::WebSocket => "websocket",
+            Self::CallbackPolling => "callback-polling",
         }
     }
 }

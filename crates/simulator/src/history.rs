@@ -23,6 +23,8 @@ pub enum Transports {
     WebSocket,
     /// Long-polling alone.
     LongPolling,
+    /// Callback-polling alone.
+    CallbackPolling,
     /// WebSocket, and long-polling if it is refused.
     Either,
 }
@@ -32,7 +34,8 @@ impl Transports {
         match self {
             Self::WebSocket => &[Transport::WebSocket],
             Self::LongPolling => &[Transport::LongPolling],
-            Self::Either => &Transport::ALL,
+            Self::CallbackPolling => &[Transport::CallbackPolling],
+            Self::Either => &Transport::USUAL,
         }
     }
 }
@@ -48,6 +51,8 @@ pub enum Trait {
     Split,
     /// Answers come within the request.
     AtOnce,
+    /// Both sides have the `ack` extension.
+    Acked,
 }
 
 /// One thing that happens.

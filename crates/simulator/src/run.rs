@@ -82,6 +82,7 @@ impl World {
         let mut bayeux = bayeux::Config::new("/genesys/cometd", history.transports.list());
         bayeux.max_backoff = MAX_BACKOFF;
         bayeux.check_connect_id = guards.check_connect_id;
+        bayeux.extensions.ack = history.has(Trait::Acked);
         let client = Client::new(Config { safeguards: guards.chat, ..Config::new(bayeux, SERVICE) });
         let usual = GmsSettings::default();
         let settings = GmsSettings {
@@ -91,7 +92,9 @@ impl World {
             answer_delay_ms: if history.has(Trait::AtOnce) { 0 } else { usual.answer_delay_ms },
             ..usual
         };
-        let gms = Gms::new(Settings { gms: settings, ..Settings::manual(SERVICE) }, history.seed);
+        let mut settings = Settings { gms: settings, ..Settings::manual(SERVICE) };
+        settings.dialect.options.extensions.ack = history.has(Trait::Acked);
+        let gms = Gms::new(settings, history.seed);
         let network = Network { jitter: history.jitter, ..Network::default() };
         Self { pair: Pair::new(client, gms, network, history.seed), judge: Judge::new() }
     }

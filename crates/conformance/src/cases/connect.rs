@@ -87,7 +87,7 @@ pub(super) async fn event_while_held(peer: Peer) -> Verdict {
     const HOLD: Duration = Duration::from_millis(2_500);
     let session = peer.session().await?;
     match peer.transport() {
-        Transport::LongPolling => session.keep_connected_by(Some(HOLD)),
+        Transport::LongPolling | Transport::CallbackPolling => session.keep_connected_by(Some(HOLD)),
         Transport::WebSocket => {
             // Until a connect has been held once CometD 4.0.9 sends events only behind the next message of the client. Real
             // clients have held one before they chat.
@@ -99,7 +99,7 @@ pub(super) async fn event_while_held(peer: Peer) -> Verdict {
     let (chat, started) = session.start_chat().await?;
     chat.agent_event(&started.sent, "join", |seen| seen.is_by(&ParticipantType::Agent)).await?;
     let connect = match peer.transport() {
-        Transport::LongPolling => None,
+        Transport::LongPolling | Transport::CallbackPolling => None,
         Transport::WebSocket => Some(session.connect(Some(HOLD)).await?),
     };
     let said = chat.say(&peer.word("tapestry")).await?;

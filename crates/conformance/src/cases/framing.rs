@@ -117,7 +117,7 @@ pub(super) async fn malformed_json_survived(peer: Peer) -> Verdict {
         session.draft(channel::SUBSCRIBE).id(Some(&id)).with("subscription", "/service/tapestry/torn").finish();
     let body = session.browser.send_body(&format!("[{}, {{\"channel\":", message.text())).await?;
     let within = match peer.transport() {
-        Transport::LongPolling => Duration::from_secs(5),
+        Transport::LongPolling | Transport::CallbackPolling => Duration::from_secs(5),
         Transport::WebSocket => Duration::from_millis(500),
     };
     session.browser.fate_of(&body, within).await;

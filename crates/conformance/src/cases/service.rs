@@ -45,8 +45,8 @@ pub(super) async fn foreign_client_refused(peer: Peer) -> Verdict {
     let other = peer.session().await?;
     other.sane("BX-SB-03").await?;
     let draft = match peer.transport() {
-        Transport::LongPolling => Message::draft(channel::CONNECT)
-            .with("connectionType", "long-polling")
+        Transport::LongPolling | Transport::CallbackPolling => Message::draft(channel::CONNECT)
+            .with("connectionType", peer.transport().name())
             .with("advice", json!({"timeout": 0})),
         Transport::WebSocket => Message::draft("/service/tapestry/foreign").with("data", json!({})),
     };

@@ -232,10 +232,25 @@ impl Net {
         body: Vec<u8>,
     ) -> Option<(Carrier, usize)> {
         match self.transport {
-            Transport::LongPolling => {
+            Transport::LongPolling | Transport::CallbackPolling => {
                 let exchange = Exchange(self.next_exchange);
                 self.next_exchange += 1;
-                let request = Request { body, ..http::request(&self.base, messages, &self.browsers[browser].cookies) };
+                let cookies = &self.browsers[browser].cookies;
+                let request = match self.transport {
+                    Transport::CallbackPolling => {
+                        let callback = format!("_cometd_jsonp_{}", exchange.0);
+                        http::callback_request(
+                            &self.base,
+                            messages,
+                            &callback,
+                            &String::from_utf8_lossy(&body),
+                            cookies,
+                        )
+                    }
+                    Transport::LongPolling | Transport::WebSocket => {
+                        Request { body, ..http::request(&self.base, messages, cookies) }
+                    }
+                };
                 let carrier = Carrier::Exchange(exchange);
                 self.lines.insert(carrier, Line { browser, opened: self.now, fate: Fate::Open });
                 Some((carrier, self.put(Wire::Request(exchange, request))))
@@ -384,6 +399,10 @@ impl Net {
 
     /// Says whether it was a batch of messages.
     fn on_messages(&mut self, entry: usize, browser: usize, carrier: Carrier, body: &[u8]) -> bool {
+        let body = match self.transport {
+            Transport::CallbackPolling => http::callback_argument(body),
+            Transport::LongPolling | Transport::WebSocket => body,
+        };
         let Ok(batch) = Batch::parse(body, &Limits::default()) else { return false };
         for (position, message) in batch.messages.into_iter().enumerate() {
             let frame = Frame { entry, message: Some(position) };

@@ -33,6 +33,7 @@ impl Browser {
         let types: &[&str] = match self.peer.transport() {
             Transport::WebSocket => &["websocket", "long-polling"],
             Transport::LongPolling => &["long-polling"],
+            Transport::CallbackPolling => &["callback-polling"],
         };
         Message::draft(channel::HANDSHAKE)
             .with("version", "1.0")

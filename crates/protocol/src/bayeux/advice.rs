@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::wire::Transport;
+
 /// What to do after a reply (Bayeux 3.6.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reconnect {
@@ -47,9 +49,23 @@ impl Advice {
     /// Reads the text of an `advice` member; `None` if it is not an object.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let object: Map<String, Value> = serde_json::from_str(text).ok()?;
+        Some(Self::read(&serde_json::from_str(text).ok()?))
+    }
+
+    /// Reads the text of an `advice` member as it counts for one transport: what stands under the transport's name goes
+    /// before what stands outside (BX-ADV-01).
+    #[must_use]
+    pub fn parse_for(text: &str, transport: Transport) -> Option<Self> {
+        let mut object: Map<String, Value> = serde_json::from_str(text).ok()?;
+        if let Some(Value::Object(own)) = object.remove(transport.name()) {
+            object.extend(own);
+        }
+        Some(Self::read(&object))
+    }
+
+    fn read(object: &Map<String, Value>) -> Self {
         let number = |name: &str| object.get(name).and_then(Value::as_i64);
-        Some(Self {
+        Self {
             reconnect: object.get("reconnect").and_then(Value::as_str).map(|word| match word {
                 "retry" => Reconnect::Retry,
                 "handshake" => Reconnect::Handshake,
@@ -60,7 +76,7 @@ impl Advice {
             timeout: number("timeout"),
             max_interval: number("maxInterval"),
             multiple_clients: object.get("multiple-clients").and_then(Value::as_bool),
-        })
+        }
     }
 
     /// The JSON object, members in CometD's order, absent ones left out.
@@ -93,6 +109,15 @@ mod tests {
     fn survives_its_own_text() {
         let text = r#"{"interval":0,"timeout":30000,"reconnect":"retry"}"#;
         assert_eq!(Advice::parse(text).unwrap().to_value().to_string(), text);
+    }
+
+    #[test]
+    fn what_is_said_for_a_transport_goes_before_the_rest() {
+        let text = r#"{"interval":1,"timeout":2,"long-polling":{"interval":3,"reconnect":"none"},"websocket":5}"#;
+        let over = |transport| Advice::parse_for(text, transport).unwrap();
+        let own = over(Transport::LongPolling);
+        assert_eq!((own.interval, own.timeout, own.reconnect), (Some(3), Some(2), Some(Reconnect::None)));
+        assert_eq!(over(Transport::WebSocket), Advice::parse(text).unwrap());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use crate::bayeux::http;
 use crate::bayeux::message::Message;
 use crate::wire::Wire;
 
@@ -131,11 +132,28 @@ impl Batch {
         }
     }
 
-    /// The messages that something on the wire carries; none if it carries no batch.
+    /// The messages that something on the wire carries, whichever transport it belongs to; none if it carries no batch.
     #[must_use]
     pub fn carried(wire: &Wire) -> Vec<Message> {
-        let batch = wire.carried().and_then(|body| Self::parse(body, &Limits::TAKEN).ok());
-        batch.map(|batch| batch.messages).unwrap_or_default()
+        let read = |body: &[u8]| Self::parse(body, &Limits::TAKEN).map(|batch| batch.messages).unwrap_or_default();
+        match wire {
+            Wire::Request(_, request) if request.method == "GET" => {
+                let texts = http::query_values(&request.target, http::MESSAGE_PARAMETER);
+                texts.iter().flat_map(|text| read(text.as_bytes())).collect()
+            }
+            Wire::Response(_, response) => read(http::callback_argument(&response.body)),
+            Wire::Request(..)
+            | Wire::Broken(..)
+            | Wire::Upgrade(..)
+            | Wire::Upgraded(..)
+            | Wire::Refused(..)
+            | Wire::Text(..)
+            | Wire::Binary(..)
+            | Wire::Ping(..)
+            | Wire::Pong(..)
+            | Wire::Close(..)
+            | Wire::Lost(..) => wire.carried().map(read).unwrap_or_default(),
+        }
     }
 
     /// The text of an array of messages, each as it stands.
@@ -180,6 +198,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::wire::Exchange;
 
     fn parse(text: &str) -> Result<Batch, Malformed> {
         Batch::parse(text.as_bytes(), &Limits::default())
@@ -203,6 +222,16 @@ mod tests {
     #[case(r#"[{"channel":"/a"}]x"#, "not JSON: trailing characters at line 1 column 19")]
     fn names_what_is_malformed(#[case] body: &str, #[case] says: &str) {
         assert_eq!(parse(body).unwrap_err().to_string(), says);
+    }
+
+    #[test]
+    fn finds_the_messages_of_callback_polling() {
+        let messages = [Message::draft("/a").finish(), Message::draft("/b").finish()];
+        let request =
+            http::callback_request("/cometd", &messages, "cb", &Batch::array(&messages), &http::Cookies::new());
+        assert_eq!(Batch::carried(&Wire::Request(Exchange(0), request)), messages);
+        let response = http::callback_response("cb", &messages);
+        assert_eq!(Batch::carried(&Wire::Response(Exchange(0), response)), messages);
     }
 
     #[test]

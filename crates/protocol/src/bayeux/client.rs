@@ -8,25 +8,41 @@
 //! ```
 //!
 //! Within `Polling` exactly one `/meta/connect` is outstanding or due. Errors are told apart by code, never by words.
-//! The machine repeats handshakes and connects by itself; a publish is never repeated, its outcome is told instead.
+//! The machine repeats handshakes, connects and subscribes by itself; a publish is never repeated, its outcome is told
+//! instead.
+//!
+//! Advice is obeyed on the replies to what this client sent, whatever they reply to (BX-ADV-03). On an event it is not:
+//! servers broadcast the members of a publish as they came, so any publisher could stop or chase every subscriber.
+//! `hosts` advice is not followed: a machine knows no other host than that of its connections (BX-ADV-14, optional).
 
 mod carrier;
+mod answer;
+mod extension;
+mod saved;
+mod subscription;
+mod version;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use self::carrier::Carrier;
 pub use self::carrier::Loss;
-use self::carrier::{Arrival, Carrier};
-use crate::bayeux::advice::{Advice, Reconnect};
+pub use self::extension::Extensions;
+use self::extension::{Ack, Timesync};
+use self::saved::Hidden;
+pub use self::saved::Saved;
+use self::subscription::Subscriptions;
+use crate::bayeux::advice::Advice;
 use crate::bayeux::batch::Limits;
 use crate::bayeux::channel;
-use crate::bayeux::message::{ClientId, Message, MessageId};
+use crate::bayeux::message::{ClientId, Draft, Message, MessageId};
 use crate::machine::{Input, Machine, Output};
+use crate::secret::Secret;
 use crate::time::Time;
 use crate::violation::Violation;
-use crate::wire::{Transport, Wire};
+use crate::wire::{Failure, Transport, Wire};
 
 /// The longest time that advice is followed literally: a year. Longer ones only lead to the end of [`Time`], where
 /// everything is due at once.
@@ -37,7 +53,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
 pub struct Config {
     /// Path of the CometD servlet, such as `/genesys/cometd`.
     pub base: String,
-    /// Transports to use, the preferred one first. With both, a refused WebSocket falls back to long-polling.
+    /// Transports to use, the preferred one first. A WebSocket that is refused at once makes room for the one behind it.
     pub transports: Vec<Transport>,
     /// How much longer to wait after each failure in a row.
     pub backoff_increment: Duration,
@@ -49,13 +65,23 @@ pub struct Config {
     pub default_timeout: Duration,
     /// How much to take from the server at once.
     pub limits: Limits,
+    /// How many bytes the target of a request of callback-polling may have, messages included (BX-CP-06).
+    pub target_limit: usize,
     /// Whether a connect reply must carry the id of the outstanding connect (BX-META-04). On, but for tests that show
     /// what it is good for: off, any connect reply counts as the reply to the outstanding connect.
     pub check_connect_id: bool,
+    /// What every handshake says in its `ext`, such as credentials: the text of a JSON object (BX-HS-17). What is none is
+    /// left out.
+    pub handshake_ext: Option<Secret>,
+    /// The extensions that are installed.
+    pub extensions: Extensions,
+    /// Wall time at the start of virtual time, in milliseconds since the epoch; only extensions tell it.
+    pub start_utc: i64,
 }
 
 impl Config {
-    /// The settings of the CometD clients: back-off 1 s to 60 s, network delay 10 s, connects of 60 s.
+    /// The settings of the CometD clients: back-off 1 s to 60 s, network delay 10 s, connects of 60 s, no extension. The
+    /// start is in November 2023.
     #[must_use]
     pub fn new(base: impl Into<String>, transports: &[Transport]) -> Self {
         Self {
@@ -66,7 +92,11 @@ impl Config {
             max_network_delay: Duration::from_secs(10),
             default_timeout: Duration::from_secs(60),
             limits: Limits { bytes: 16 << 20, ..Limits::default() },
+            target_limit: 2_000,
             check_connect_id: true,
+            handshake_ext: None,
+            extensions: Extensions::default(),
+            start_utc: 1_700_000_000_000,
         }
     }
 }
@@ -80,12 +110,18 @@ pub enum Misuse {
     /// The client was started before.
     #[error("the client was started before")]
     AlreadyStarted,
-    /// Meta channels belong to the protocol (BX-CH-03).
-    #[error("a meta channel cannot be published to")]
+    /// Meta channels belong to the protocol (BX-CH-03, BX-META-01).
+    #[error("a meta channel is not for applications")]
     MetaChannel,
+    /// This is no name of a channel (BX-CH-01), or one is needed and this is a pattern (BX-CH-09).
+    #[error("not the name of a channel")]
+    NoChannel,
+    /// There is no such subscription.
+    #[error("there is no such subscription")]
+    NotSubscribed,
 }
 
-/// What became of a publish.
+/// What became of a publish or an unsubscribe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The server accepted it. What the application makes of it comes apart, as an event.
@@ -107,6 +143,8 @@ pub enum Closed {
     Advised,
     /// The server offers no transport that we have.
     NoCommonTransport,
+    /// The server speaks a lower version of the protocol than we take (BX-VER-02).
+    NoCommonVersion,
 }
 
 /// What happens to a session.
@@ -119,12 +157,19 @@ pub enum Event {
     },
     /// A connect failed; the session may or may not survive on the server. Events may be lost.
     ConnectionLost,
-    /// The server no longer knows the session; a new handshake follows.
+    /// The server no longer knows the session, or has not been reached for longer than it keeps one; a new handshake
+    /// follows.
     SessionLost,
     /// A handshake failed and will be repeated.
     HandshakeFailed,
-    /// A message with `data` for the application.
+    /// A message with `data` for the application, once. See [`Client::subscriptions_of`].
     Delivered(Message),
+    /// The server has a subscription to this name or pattern: after [`Client::subscribe`] and in each new session.
+    Subscribed(String),
+    /// The server refused a subscription, with this error code if it gave one. It is dropped.
+    SubscribeRefused(String, Option<u16>),
+    /// What became of an unsubscribe. Events that were on their way may still come (BX-US-04).
+    Unsubscribed(String, Outcome),
     /// What became of a publish.
     Published(MessageId, Outcome),
     /// The server broke a rule of the wire format.
@@ -168,6 +213,17 @@ struct Session {
     connected: bool,
     /// Whether no connect succeeded since the handshake.
     fresh: bool,
+    /// When the first of the connects failed that have failed in a row.
+    lost_at: Option<Time>,
+    /// Whether a connect that asked for no hold was not answered in time: the server may hold it all the same.
+    patient: bool,
+}
+
+impl Session {
+    /// One that is to connect now.
+    const fn new(now: Time, client_id: ClientId, fresh: bool) -> Self {
+        Self { client_id, connect_at: Some(now), at_once: true, connected: false, fresh, lost_at: None, patient: false }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,6 +231,8 @@ enum Kind {
     Handshake,
     Connect,
     Publish,
+    Subscribe,
+    Unsubscribe,
     Disconnect,
 }
 
@@ -182,6 +240,8 @@ enum Kind {
 struct Pending {
     kind: Kind,
     deadline: Time,
+    /// What is subscribed to or unsubscribed from; empty for the rest.
+    subscription: String,
 }
 
 /// A Bayeux client. See the module's text for its states.
@@ -190,7 +250,15 @@ pub struct Client {
     config: Config,
     carrier: Carrier,
     state: State,
+    /// The session to go on with in place of a handshake.
+    saved: Option<Saved>,
+    /// The newest advice, as it counts for the transport in use.
     advice: Advice,
+    /// The same as it came.
+    advised: Option<String>,
+    subscriptions: Subscriptions,
+    ack: Option<Ack>,
+    timesync: Timesync,
     failures: u32,
     last_id: u64,
     pending: BTreeMap<MessageId, Pending>,
@@ -203,12 +271,17 @@ impl Client {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let transport = config.transports.first().copied().unwrap_or(Transport::LongPolling);
-        let carrier = Carrier::new(&config.base, transport, config.limits);
+        let carrier = Carrier::new(&config.base, transport, config.limits, config.target_limit);
         Self {
             config,
             carrier,
             state: State::Idle,
+            saved: None,
             advice: Advice::default(),
+            advised: None,
+            subscriptions: Subscriptions::default(),
+            ack: None,
+            timesync: Timesync::default(),
             failures: 0,
             last_id: 0,
             pending: BTreeMap::new(),
@@ -217,7 +290,41 @@ impl Client {
         }
     }
 
-    /// Begins with a handshake.
+    /// Makes a client at rest that goes on with a saved session: it connects without a handshake, and handshakes only if
+    /// the server no longer knows the session. A session over a transport that the settings do not have is not taken up.
+    #[must_use]
+    pub fn restore(config: Config, saved: Saved) -> Self {
+        let mut client = Self::new(config);
+        let transport = client.config.transports.iter().find(|transport| transport.name() == saved.transport);
+        if let Some(transport) = transport.copied() {
+            client.carrier.switch(transport);
+            client.carrier.resume(&saved);
+            client.last_id = saved.last_id;
+            client.saved = Some(saved);
+        }
+        client
+    }
+
+    /// What another client needs to go on with the session; `None` if there is none. Whoever saves a session drops this
+    /// client without a disconnect.
+    #[must_use]
+    pub fn save(&self) -> Option<Saved> {
+        let State::Polling(session) = &self.state else { return None };
+        let (next_exchange, next_socket) = self.carrier.next();
+        Some(Saved {
+            transport: self.carrier.transport().name().to_owned(),
+            client_id: Hidden::of(&session.client_id),
+            cookies: self.carrier.cookies(),
+            advice: self.advised.clone(),
+            subscriptions: self.subscriptions.counts(),
+            ack: self.ack.as_ref().map(Ack::batch),
+            last_id: self.last_id,
+            next_exchange,
+            next_socket,
+        })
+    }
+
+    /// Begins: with a handshake, or with the connect of a saved session.
     ///
     /// # Errors
     ///
@@ -225,7 +332,10 @@ impl Client {
     pub fn start(&mut self, now: Time) -> Result<(), Misuse> {
         match self.state {
             State::Idle => {
-                self.handshake(now);
+                match self.saved.take() {
+                    Some(saved) => self.resume(now, saved),
+                    None => self.handshake(now),
+                }
                 self.flush_wires();
                 Ok(())
             }
@@ -241,30 +351,84 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Misuse::NoSession`] before a successful handshake and after the end, [`Misuse::MetaChannel`].
+    /// [`Misuse::NoSession`] before a successful handshake and after the end, [`Misuse::MetaChannel`],
+    /// [`Misuse::NoChannel`].
     pub fn publish(&mut self, now: Time, on: &str, data: Value) -> Result<MessageId, Misuse> {
-        if channel::is_meta(on) {
-            return Err(Misuse::MetaChannel);
+        check_channel(on)?;
+        if channel::is_pattern(on) {
+            return Err(Misuse::NoChannel);
         }
-        let State::Polling(session) = &self.state else { return Err(Misuse::NoSession) };
-        let client_id = session.client_id.clone();
-        let id = self.next_id();
-        let message = Message::draft(on).id(Some(&id)).client(&client_id).with("data", data).finish();
-        self.send(now, &id, Kind::Publish, Duration::ZERO, message);
+        let State::Polling(_) = &self.state else { return Err(Misuse::NoSession) };
+        let (id, draft) = self.draft(on);
+        self.send(now, &id, Kind::Publish, "", draft.with("data", data));
         self.flush_wires();
         Ok(id)
+    }
+
+    /// Subscribes to a name or pattern; the outcome comes as an event. Only the first subscription to it reaches the
+    /// server. Before the handshake is through it is kept for the session to come.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::NoSession`] before the start and after the end, [`Misuse::MetaChannel`], [`Misuse::NoChannel`].
+    pub fn subscribe(&mut self, now: Time, to: &str) -> Result<(), Misuse> {
+        check_channel(to)?;
+        if matches!(self.state, State::Idle | State::Leaving { .. } | State::Closed) {
+            return Err(Misuse::NoSession);
+        }
+        if self.subscriptions.add(to) {
+            self.emit(Event::Subscribed(to.to_owned()));
+        }
+        self.send_subscribes(now);
+        self.flush_wires();
+        Ok(())
+    }
+
+    /// Takes one subscription back. The last one to a name or pattern reaches the server.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::NotSubscribed`]
+    pub fn unsubscribe(&mut self, now: Time, from: &str) -> Result<(), Misuse> {
+        let last = self.subscriptions.take(from).ok_or(Misuse::NotSubscribed)?;
+        if last && matches!(self.state, State::Polling(_)) {
+            let (id, draft) = self.draft(channel::UNSUBSCRIBE);
+            self.send(now, &id, Kind::Unsubscribe, from, draft.with("subscription", from));
+            self.flush_wires();
+        } else {
+            self.emit(Event::Unsubscribed(from.to_owned(), Outcome::Acknowledged));
+        }
+        Ok(())
+    }
+
+    /// The subscriptions that an event on this channel is for: its name first, then patterns, the widest last (BX-DL-08).
+    /// A service channel needs none.
+    #[must_use]
+    pub fn subscriptions_of(&self, channel: &str) -> Vec<String> {
+        let names = std::iter::once(channel.to_owned()).chain(channel::patterns_of(channel));
+        names.filter(|name| self.subscriptions.contains(name)).collect()
+    }
+
+    /// How far the server's clock is ahead, in milliseconds, as the `timesync` extension measured it.
+    #[must_use]
+    pub fn clock_offset(&self) -> i64 {
+        self.timesync.offset()
+    }
+
+    /// How long a message takes one way, in milliseconds, as the `timesync` extension measured it.
+    #[must_use]
+    pub fn network_lag(&self) -> i64 {
+        self.timesync.lag()
     }
 
     /// Leaves the session. Does nothing if there is none to leave. What was published and has not left yet is not sent.
     pub fn disconnect(&mut self, now: Time) {
         match &self.state {
-            State::Polling(session) => {
-                let client_id = session.client_id.clone();
-                self.withdraw_publishes();
-                let id = self.next_id();
-                let message = Message::draft(channel::DISCONNECT).id(Some(&id)).client(&client_id).finish();
+            State::Polling(_) => {
+                self.withdraw_unsent();
+                let (id, draft) = self.draft(channel::DISCONNECT);
                 self.state = State::Leaving { deadline: now + self.config.max_network_delay };
-                self.send(now, &id, Kind::Disconnect, Duration::ZERO, message);
+                self.send(now, &id, Kind::Disconnect, "", draft);
             }
             State::Idle | State::AwaitingHandshake | State::WaitingToHandshake { .. } => {
                 self.close(Closed::Disconnected, "Disconnect");
@@ -312,49 +476,132 @@ impl Client {
         self.outputs.extend(self.wires.drain(..).map(Output::Wire));
     }
 
-    fn send(&mut self, now: Time, id: &MessageId, kind: Kind, hold: Duration, message: Message) {
+    /// Begins a message with the next id, and with the clientId of the session if there is one (BX-FLD-05).
+    fn draft(&mut self, channel: &str) -> (MessageId, Draft) {
+        let id = self.next_id();
+        let draft = Message::draft(channel).id(Some(&id));
+        match &self.state {
+            State::Polling(session) => (id, draft.client(&session.client_id)),
+            State::Idle
+            | State::AwaitingHandshake
+            | State::WaitingToHandshake { .. }
+            | State::Leaving { .. }
+            | State::Closed => (id, draft),
+        }
+    }
+
+    /// Wall time, in milliseconds since the epoch.
+    fn utc_ms(&self, now: Time) -> i64 {
+        self.config.start_utc.saturating_add(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// What the extensions add to a message of a kind.
+    fn extend(&self, now: Time, kind: Kind, draft: Draft) -> Draft {
+        let installed = self.config.extensions;
+        let ack = match kind {
+            Kind::Handshake => installed.ack.then(|| Value::from(true)),
+            Kind::Connect => self.ack.as_ref().map(|ack| Value::from(ack.batch())),
+            Kind::Publish | Kind::Subscribe | Kind::Unsubscribe | Kind::Disconnect => None,
+        };
+        let asks = installed.timesync && kind != Kind::Publish;
+        let timesync = asks.then(|| self.timesync.question(self.utc_ms(now)));
+        let timestamp = installed.timestamp.then(|| extension::timestamp(self.utc_ms(now)));
+        let own = self.config.handshake_ext.as_ref().filter(|_| kind == Kind::Handshake);
+        let mut ext: Map<String, Value> =
+            own.and_then(|own| serde_json::from_str(own.expose()).ok()).unwrap_or_default();
+        for (name, value) in [("ack", ack), ("timesync", timesync)] {
+            if let Some(value) = value {
+                ext.insert(name.to_owned(), value);
+            }
+        }
+        draft.with_some("ext", (!ext.is_empty()).then_some(ext)).with_some("timestamp", timestamp)
+    }
+
+    fn send(&mut self, now: Time, id: &MessageId, kind: Kind, subscription: &str, draft: Draft) {
+        let message = self.extend(now, kind, draft).finish();
+        let hold = if kind == Kind::Connect { self.hold() } else { Duration::ZERO };
         let deadline = now + hold + self.config.max_network_delay;
-        self.pending.insert(id.clone(), Pending { kind, deadline });
-        self.carrier.send(message, &mut self.wires);
+        self.pending.insert(id.clone(), Pending { kind, deadline, subscription: subscription.to_owned() });
+        let arrivals = self.carrier.send(message, &mut self.wires);
+        for arrival in arrivals {
+            self.on_arrival(now, arrival);
+        }
     }
 
     fn handshake(&mut self, now: Time) {
-        let id = self.next_id();
-        let types: Vec<&str> = self.config.transports.iter().map(|transport| transport.name()).collect();
-        let message = Message::draft(channel::HANDSHAKE)
-            .id(Some(&id))
-            .with("version", "1.0")
-            .with("minimumVersion", "1.0")
-            .with("supportedConnectionTypes", types)
-            .with("advice", json!({"timeout": 60_000, "interval": 0}))
-            .finish();
         self.state = State::AwaitingHandshake;
         self.advice = Advice::default();
-        self.send(now, &id, Kind::Handshake, Duration::ZERO, message);
+        self.advised = None;
+        self.ack = None;
+        self.subscriptions.lose_all();
+        let (id, draft) = self.draft(channel::HANDSHAKE);
+        let types: Vec<&str> = self.config.transports.iter().map(|transport| transport.name()).collect();
+        let draft = draft
+            .with("version", version::OURS)
+            .with("minimumVersion", version::OURS)
+            .with("supportedConnectionTypes", types)
+            .with("advice", json!({"timeout": 60_000, "interval": 0}));
+        self.send(now, &id, Kind::Handshake, "", draft);
+    }
+
+    /// Goes on with a saved session.
+    fn resume(&mut self, now: Time, saved: Saved) {
+        self.ack = saved.ack.map(Ack::resumed);
+        self.subscriptions = Subscriptions::resumed(&saved.subscriptions);
+        self.advised = saved.advice;
+        self.read_advice();
+        self.state = State::Polling(Session::new(now, saved.client_id.client_id(), false));
+        self.connect(now);
     }
 
     fn connect(&mut self, now: Time) {
-        let State::Polling(session) = &self.state else { return };
-        let (client_id, at_once) = (session.client_id.clone(), session.at_once);
-        let hold = if at_once {
-            Duration::ZERO
-        } else {
-            self.advice
-                .timeout
-                .and_then(|timeout| u64::try_from(timeout).ok())
-                .map_or(self.config.default_timeout, |millis| Duration::from_millis(millis).min(LONGEST))
-        };
-        let id = self.next_id();
-        let message = Message::draft(channel::CONNECT)
-            .id(Some(&id))
-            .client(&client_id)
+        let (id, draft) = self.draft(channel::CONNECT);
+        let State::Polling(session) = &mut self.state else { return };
+        session.connect_at = None;
+        let draft = draft
             .with("connectionType", self.carrier.transport().name())
-            .with_some("advice", at_once.then(|| json!({"timeout": 0})))
-            .finish();
-        if let State::Polling(session) = &mut self.state {
-            session.connect_at = None;
+            .with_some("advice", session.at_once.then(|| json!({"timeout": 0})));
+        if let Some(ack) = &mut self.ack {
+            ack.on_connect();
         }
-        self.send(now, &id, Kind::Connect, hold, message);
+        self.send(now, &id, Kind::Connect, "", draft);
+    }
+
+    /// How long the server may hold the connect that is sent.
+    fn hold(&self) -> Duration {
+        match &self.state {
+            State::Polling(session) if session.at_once && !session.patient => Duration::ZERO,
+            State::Idle
+            | State::AwaitingHandshake
+            | State::WaitingToHandshake { .. }
+            | State::Polling(_)
+            | State::Leaving { .. }
+            | State::Closed => self.advised_timeout(),
+        }
+    }
+
+    fn advised_timeout(&self) -> Duration {
+        let millis = self.advice.timeout.and_then(|timeout| u64::try_from(timeout).ok());
+        millis.map_or(self.config.default_timeout, |millis| Duration::from_millis(millis).min(LONGEST))
+    }
+
+    /// Reads the newest advice for the transport in use.
+    fn read_advice(&mut self) {
+        let transport = self.carrier.transport();
+        let advice = self.advised.as_deref().and_then(|text| Advice::parse_for(text, transport));
+        self.advice = advice.unwrap_or_default();
+    }
+
+    /// Sends whatever subscriptions the server is not known to have.
+    fn send_subscribes(&mut self, now: Time) {
+        if !matches!(self.state, State::Polling(_)) {
+            return;
+        }
+        for channel in self.subscriptions.ask() {
+            let (id, draft) = self.draft(channel::SUBSCRIBE);
+            let draft = draft.with("subscription", channel.as_str());
+            self.send(now, &id, Kind::Subscribe, &channel, draft);
+        }
     }
 
     fn backoff(&self) -> Duration {
@@ -392,24 +639,34 @@ impl Client {
     fn forget_pending(&mut self) {
         self.carrier.abandon_messages(&mut self.wires);
         for (id, pending) in std::mem::take(&mut self.pending) {
-            if pending.kind == Kind::Publish {
-                let loss = Loss::Connection(crate::wire::Failure::Aborted);
-                self.emit(Event::Published(id, Outcome::Unknown(loss)));
-            }
+            self.tell_loss(id, pending, Loss::Connection(Failure::Aborted));
         }
     }
 
-    fn withdraw_publishes(&mut self) {
+    /// Tells the application what it asked for and will hear no more of.
+    fn tell_loss(&mut self, id: MessageId, pending: Pending, loss: Loss) {
+        match pending.kind {
+            Kind::Publish => self.emit(Event::Published(id, Outcome::Unknown(loss))),
+            Kind::Unsubscribe => self.emit(Event::Unsubscribed(pending.subscription, Outcome::Unknown(loss))),
+            Kind::Subscribe => self.subscriptions.lose(&pending.subscription),
+            Kind::Handshake | Kind::Connect | Kind::Disconnect => {}
+        }
+    }
+
+    fn withdraw_unsent(&mut self) {
         let pending = &self.pending;
-        let is_publish = |id: &MessageId| pending.get(id).is_some_and(|pending| pending.kind == Kind::Publish);
-        for id in self.carrier.withdraw(is_publish) {
-            self.pending.remove(&id);
-            self.emit(Event::Published(id, Outcome::Unknown(Loss::NotSent)));
+        let is_ours = |kind: Kind| matches!(kind, Kind::Publish | Kind::Subscribe | Kind::Unsubscribe);
+        let unsent = self.carrier.withdraw(|id| pending.get(id).is_some_and(|pending| is_ours(pending.kind)));
+        for id in unsent {
+            if let Some(pending) = self.pending.remove(&id) {
+                self.tell_loss(id, pending, Loss::NotSent);
+            }
         }
     }
 
     fn close(&mut self, why: Closed, reason: &str) {
         self.forget_pending();
+        self.subscriptions.clear();
         self.carrier.close(reason, &mut self.wires);
         self.state = State::Closed;
         self.emit(Event::Closed(why));
@@ -421,221 +678,6 @@ impl Client {
             let backoff = self.backoff();
             self.failures = self.failures.saturating_add(1);
             self.handshake_later(now, backoff);
-        }
-    }
-
-    fn on_arrival(&mut self, now: Time, arrival: Arrival) {
-        match arrival {
-            Arrival::Messages(messages) => {
-                for message in messages {
-                    self.on_message(now, message);
-                }
-            }
-            Arrival::Lost(ids, loss) => {
-                for id in ids {
-                    self.on_lost(now, &id, &loss);
-                }
-            }
-            // Between two connects nothing waits on the socket, and yet events may be lost with it.
-            Arrival::SocketGone if self.is_connected() => self.on_connect_lost(now),
-            Arrival::SocketGone => {}
-            Arrival::Refused(ids) => self.on_refused(now, &ids),
-        }
-    }
-
-    fn on_refused(&mut self, now: Time, ids: &[MessageId]) {
-        let handshaking = matches!(self.state, State::AwaitingHandshake);
-        let fallback = self.config.transports.contains(&Transport::LongPolling) && !self.carrier.ever_open();
-        if handshaking && fallback && self.carrier.transport() == Transport::WebSocket {
-            for id in ids {
-                self.pending.remove(id);
-            }
-            self.carrier.switch(Transport::LongPolling);
-            self.handshake(now);
-            return;
-        }
-        for id in ids {
-            self.on_lost(now, id, &Loss::NotSent);
-        }
-    }
-
-    fn on_lost(&mut self, now: Time, id: &MessageId, loss: &Loss) {
-        let Some(pending) = self.pending.remove(id) else { return };
-        match pending.kind {
-            Kind::Handshake => {
-                self.failures = self.failures.saturating_add(1);
-                self.emit(Event::HandshakeFailed);
-                let backoff = self.backoff();
-                self.handshake_later(now, backoff);
-            }
-            Kind::Connect => self.on_connect_lost(now),
-            Kind::Publish => self.emit(Event::Published(id.clone(), Outcome::Unknown(loss.clone()))),
-            Kind::Disconnect => self.leave_if_done(true),
-        }
-    }
-
-    fn on_connect_lost(&mut self, now: Time) {
-        let State::Polling(session) = &mut self.state else {
-            self.leave_if_done(false);
-            return;
-        };
-        session.at_once = true;
-        let was_connected = std::mem::replace(&mut session.connected, false);
-        self.failures = self.failures.saturating_add(1);
-        if was_connected {
-            self.emit(Event::ConnectionLost);
-        }
-        let backoff = self.backoff();
-        self.connect_later(now, backoff);
-    }
-
-    fn on_message(&mut self, now: Time, message: Message) {
-        for violation in message.violations() {
-            self.emit(Event::Violated(*violation));
-        }
-        if let Some(advice) = message.advice() {
-            // The newest advice replaces every earlier one (BX-ADV-02).
-            self.advice = advice;
-        }
-        match message.channel() {
-            Some(channel::HANDSHAKE) => self.on_handshake_reply(now, &message),
-            Some(channel::CONNECT) => self.on_connect_reply(now, &message),
-            Some(channel::DISCONNECT) => self.on_disconnect_message(&message),
-            Some(_) if message.is_publish_reply() => self.on_publish_reply(now, &message),
-            Some(_) if message.data().is_some() => {
-                if matches!(self.state, State::Polling(_) | State::Leaving { .. }) {
-                    self.emit(Event::Delivered(message));
-                }
-            }
-            Some(_) | None => {}
-        }
-    }
-
-    /// Takes the message that a reply answers, if it is one of this kind that is still waited for.
-    fn answered(&mut self, reply: &Message, kind: Kind) -> Option<MessageId> {
-        let id = reply.id()?;
-        self.pending.get(id).filter(|pending| pending.kind == kind)?;
-        self.pending.remove(id);
-        Some(id.clone())
-    }
-
-    fn on_handshake_reply(&mut self, now: Time, reply: &Message) {
-        if self.answered(reply, Kind::Handshake).is_none() {
-            return;
-        }
-        match (reply.successful(), reply.client_id()) {
-            (Some(true), Some(client_id)) => {
-                let offered = reply.value("supportedConnectionTypes");
-                let offered = offered.as_ref().and_then(Value::as_array);
-                let is_offered = |transport: &Transport| {
-                    offered.is_none_or(|types| types.iter().any(|name| name.as_str() == Some(transport.name())))
-                };
-                let current = self.carrier.transport();
-                let chosen = std::iter::once(&current).chain(&self.config.transports).find(|t| is_offered(t)).copied();
-                let Some(chosen) = chosen else {
-                    self.close(Closed::NoCommonTransport, "Disconnect");
-                    return;
-                };
-                if chosen != current {
-                    self.carrier.close("Disconnect", &mut self.wires);
-                    self.carrier.switch(chosen);
-                }
-                self.state = State::Polling(Session {
-                    client_id: client_id.clone(),
-                    connect_at: None,
-                    at_once: true,
-                    connected: false,
-                    fresh: true,
-                });
-                self.connect(now);
-            }
-            _ => {
-                self.emit(Event::HandshakeFailed);
-                match self.advice.reconnect {
-                    Some(Reconnect::None | Reconnect::Unknown(_)) => self.close(Closed::Advised, "Disconnect"),
-                    Some(Reconnect::Retry | Reconnect::Handshake) | None => {
-                        self.failures = self.failures.saturating_add(1);
-                        let backoff = self.backoff();
-                        self.handshake_later(now, backoff);
-                    }
-                }
-            }
-        }
-    }
-
-    fn on_connect_reply(&mut self, now: Time, reply: &Message) {
-        if self.config.check_connect_id {
-            if self.answered(reply, Kind::Connect).is_none() {
-                return;
-            }
-        } else {
-            self.pending.retain(|_, pending| pending.kind != Kind::Connect);
-        }
-        let State::Polling(session) = &mut self.state else {
-            self.leave_if_done(false);
-            return;
-        };
-        if reply.successful() == Some(true) {
-            match self.advice.reconnect {
-                Some(Reconnect::None | Reconnect::Unknown(_)) => self.close(Closed::Advised, "Disconnect"),
-                Some(Reconnect::Handshake) => self.lose_session(now),
-                Some(Reconnect::Retry) | None => {
-                    session.at_once = false;
-                    let new_session = std::mem::replace(&mut session.fresh, false);
-                    let was_connected = std::mem::replace(&mut session.connected, true);
-                    if !new_session {
-                        // A session has to outlive its first connect before the server counts as well again: one that
-                        // dies at once after each handshake must not make a hot loop.
-                        self.failures = 0;
-                    }
-                    self.connect_later(now, Duration::ZERO);
-                    if !was_connected {
-                        self.emit(Event::Connected { new_session });
-                    }
-                }
-            }
-            return;
-        }
-        let unknown_session = reply.error_code() == Some(402);
-        match reply.advice().and_then(|advice| advice.reconnect) {
-            Some(Reconnect::Handshake) => self.lose_session(now),
-            Some(Reconnect::None | Reconnect::Unknown(_)) => self.close(Closed::Advised, "Disconnect"),
-            None if unknown_session => self.lose_session(now),
-            Some(Reconnect::Retry) | None => self.on_connect_lost(now),
-        }
-    }
-
-    fn on_publish_reply(&mut self, now: Time, reply: &Message) {
-        let Some(id) = self.answered(reply, Kind::Publish) else { return };
-        if reply.successful() == Some(true) {
-            self.emit(Event::Published(id, Outcome::Acknowledged));
-            return;
-        }
-        let code = reply.error_code();
-        self.emit(Event::Published(id, Outcome::Refused(code)));
-        if code == Some(402) {
-            // Only connect replies carry the advice to handshake (CometD); waiting for the held connect to fail would
-            // lose up to its whole timeout.
-            self.lose_session(now);
-        }
-    }
-
-    fn on_disconnect_message(&mut self, message: &Message) {
-        if self.answered(message, Kind::Disconnect).is_some() {
-            self.leave_if_done(true);
-        } else if message.id().is_none() && matches!(self.state, State::Polling(_)) {
-            self.close(Closed::ByServer, "Disconnect");
-        }
-    }
-
-    /// Closes once both the disconnect and the held connect are answered. A disconnect that cannot be answered any more
-    /// counts as answered.
-    fn leave_if_done(&mut self, disconnect_answered: bool) {
-        let State::Leaving { .. } = self.state else { return };
-        let waiting = |kind: Kind| self.pending.values().any(|pending| pending.kind == kind);
-        let disconnect_answered = disconnect_answered || !waiting(Kind::Disconnect);
-        if disconnect_answered && !waiting(Kind::Connect) {
-            self.close(Closed::Disconnected, "Disconnect");
         }
     }
 
@@ -664,6 +706,16 @@ impl Client {
             | State::Closed => {}
         }
     }
+}
+
+/// Refuses what is no name or pattern. A few more characters than the specification has are taken, since CometD takes
+/// them and services are named with them (BX-CH-02).
+fn check_channel(name: &str) -> Result<(), Misuse> {
+    if channel::is_meta(name) || name == "/meta" {
+        return Err(Misuse::MetaChannel);
+    }
+    let plain: String = name.chars().map(|c| if " #+.{}".contains(c) { '_' } else { c }).collect();
+    if channel::is_valid(&plain) { Ok(()) } else { Err(Misuse::NoChannel) }
 }
 
 impl Machine for Client {

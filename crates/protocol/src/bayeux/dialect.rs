@@ -322,7 +322,7 @@ pub enum Empty {
 }
 
 /// The name of callback-polling in `supportedConnectionTypes` (Bayeux 6.2).
-pub const CALLBACK_POLLING: &str = "callback-polling";
+pub const CALLBACK_POLLING: &str = Transport::CallbackPolling.name();
 
 impl Dialect {
     /// The names of the known dialects, the oldest first.
@@ -362,9 +362,7 @@ impl Dialect {
 
 /// The transports in the order of CometD 3.0 and later.
 fn all_transports() -> Vec<String> {
-    let mut names: Vec<String> = Transport::ALL.iter().map(|transport| transport.name().to_owned()).collect();
-    names.push(CALLBACK_POLLING.to_owned());
-    names
+    Transport::ALL.iter().map(|transport| transport.name().to_owned()).collect()
 }
 
 #[cfg(test)]

@@ -17,6 +17,15 @@ pub const BROWSER_COOKIE: &str = "BAYEUX_BROWSER";
 /// base path when such a meta message stands alone, `/` otherwise.
 #[must_use]
 pub fn request(base: &str, messages: &[Message], cookies: &Cookies) -> Request {
+    Request {
+        method: "POST".to_owned(),
+        target: path(base, messages),
+        headers: cookies.add_to(Headers::new().with("Content-Type", CONTENT_TYPE)),
+        body: Batch::array(messages).into_bytes(),
+    }
+}
+
+fn path(base: &str, messages: &[Message]) -> String {
     let suffix = match messages {
         [only] => match only.channel() {
             Some(channel::HANDSHAKE) => "/handshake",
@@ -26,25 +35,42 @@ pub fn request(base: &str, messages: &[Message], cookies: &Cookies) -> Request {
         },
         _ => "/",
     };
-    let mut headers = Headers::new().with("Content-Type", CONTENT_TYPE);
-    if let Some(cookie) = cookies.header() {
-        headers = headers.with("Cookie", &cookie);
-    }
+    format!("{}{suffix}", base.trim_end_matches('/'))
+}
+
+/// The GET of callback-polling that carries a text, usually an array of messages, which choose the path as they do for
+/// [`request`] (Bayeux 6.2.1).
+#[must_use]
+pub fn callback_request(base: &str, messages: &[Message], callback: &str, text: &str, cookies: &Cookies) -> Request {
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair(CALLBACK_PARAMETER, callback)
+        .append_pair(MESSAGE_PARAMETER, text)
+        .finish();
     Request {
-        method: "POST".to_owned(),
-        target: format!("{}{suffix}", base.trim_end_matches('/')),
-        headers,
-        body: Batch::array(messages).into_bytes(),
+        method: "GET".to_owned(),
+        target: format!("{}?{query}", path(base, messages)),
+        headers: cookies.add_to(Headers::new()),
+        body: Vec::new(),
     }
+}
+
+/// What a response of callback-polling calls its function with: what stands between the first `(` and the last `)`. A
+/// comment ahead and a semicolon behind do not matter. What is no call is given back as it is.
+#[must_use]
+pub fn callback_argument(body: &[u8]) -> &[u8] {
+    let begin = body.iter().position(|byte| *byte == b'(');
+    let end = body.iter().rposition(|byte| *byte == b')');
+    let (Some(begin), Some(end)) = (begin, end) else { return body };
+    if body[..begin].iter().any(|byte| b"[{\"".contains(byte)) {
+        return body;
+    }
+    body.get(begin + 1..end).unwrap_or(body)
 }
 
 /// The upgrade request of a WebSocket: the base path as it is, with the cookies.
 #[must_use]
 pub fn upgrade(base: &str, cookies: &Cookies) -> Request {
-    let mut headers = Headers::new();
-    if let Some(cookie) = cookies.header() {
-        headers = headers.with("Cookie", &cookie);
-    }
+    let headers = cookies.add_to(Headers::new());
     Request { method: "GET".to_owned(), target: base.to_owned(), headers, body: Vec::new() }
 }
 
@@ -63,6 +89,9 @@ pub const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 
 /// The parameter that carries messages in a form or in the query of callback-polling.
 pub const MESSAGE_PARAMETER: &str = "message";
+
+/// The parameter that names the function in the query of callback-polling.
+pub const CALLBACK_PARAMETER: &str = "jsonp";
 
 /// The 200 response of callback-polling: a call of the function with one array (Bayeux 6.2.2).
 #[must_use]
@@ -133,6 +162,23 @@ impl Cookies {
     pub fn header(&self) -> Option<String> {
         let pairs: Vec<String> = self.0.iter().map(|(name, value)| format!("{name}={}", value.expose())).collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))
+    }
+
+    fn add_to(&self, headers: Headers) -> Headers {
+        match self.header() {
+            Some(cookie) => headers.with("Cookie", &cookie),
+            None => headers,
+        }
+    }
+
+    /// Every cookie, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// A jar with these cookies.
+    pub(crate) fn of(cookies: impl IntoIterator<Item = (String, Secret)>) -> Self {
+        Self(cookies.into_iter().collect())
     }
 
     /// Forgets everything.
@@ -210,6 +256,27 @@ mod tests {
     fn calls_the_function_with_an_array() {
         let response = callback_response("cb1", &[Message::draft("/a").finish()]);
         assert_eq!(response.body, br#"cb1([{"channel":"/a"}])"#);
+    }
+
+    #[rstest]
+    #[case("cb1([1])", "[1]")]
+    #[case("/**/cb1([{\"a\":\"(x)\"}]);", "[{\"a\":\"(x)\"}]")]
+    #[case(" cb1 ( [] ) ;\n", " [] ")]
+    #[case("[{\"a\":\"(x)\"}]", "[{\"a\":\"(x)\"}]")]
+    #[case("cb1([1]", "cb1([1]")]
+    #[case(")(", ")(")]
+    #[case("<html>", "<html>")]
+    fn unwraps_a_call(#[case] body: &str, #[case] argument: &str) {
+        assert_eq!(callback_argument(body.as_bytes()), argument.as_bytes());
+    }
+
+    #[test]
+    fn asks_for_a_call_with_the_messages_in_the_query() {
+        let messages = [Message::draft(channel::CONNECT).with("data", "é+ &").finish()];
+        let request = callback_request("/cometd/", &messages, "cb1", &Batch::array(&messages), &Cookies::new());
+        assert_eq!((request.method.as_str(), request.body.len()), ("GET", 0));
+        assert!(request.target.starts_with("/cometd/connect?jsonp=cb1&message=%5B%7B%22channel"), "{}", request.target);
+        assert_eq!(query_values(&request.target, MESSAGE_PARAMETER), [Batch::array(&messages)]);
     }
 
     #[test]

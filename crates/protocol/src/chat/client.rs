@@ -396,7 +396,11 @@ impl Client {
         match event {
             bayeux::Event::Connected { new_session } => self.on_connected(now, new_session),
             bayeux::Event::ConnectionLost | bayeux::Event::SessionLost => self.on_connection_lost(now),
-            bayeux::Event::HandshakeFailed => {}
+            // Chats go over service channels alone.
+            bayeux::Event::HandshakeFailed
+            | bayeux::Event::Subscribed(_)
+            | bayeux::Event::SubscribeRefused(..)
+            | bayeux::Event::Unsubscribed(..) => {}
             bayeux::Event::Delivered(message) => self.on_delivery(now, &message),
             bayeux::Event::Published(id, outcome) => self.on_published(now, &id, &outcome),
             bayeux::Event::Violated(violation) => self.emit(Event::Violated(violation)),

@@ -18,10 +18,10 @@ fn sources(directory: &Path) -> String {
     text
 }
 
-/// The cells of the rows of the server's table.
-fn rows(audit: &str) -> Vec<[&str; 3]> {
-    let server = audit.split("\n## ").find(|section| section.starts_with("Server")).expect("a section");
-    server
+/// The cells of the rows of one side's table.
+fn rows<'a>(audit: &'a str, side: &str) -> Vec<[&'a str; 3]> {
+    let section = audit.split("\n## ").find(|section| section.starts_with(side)).expect("a section");
+    section
         .lines()
         .filter(|line| line.starts_with("| BX-"))
         .map(|line| {
@@ -36,7 +36,7 @@ fn the_audit_of_the_server_names_tests_that_exist() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let audit = fs::read_to_string(here.join("../../docs/bayeux-rows.md")).expect("the audit");
     let sources = sources(here);
-    let rows = rows(&audit);
+    let rows = rows(&audit, "Server");
     let mut ids = BTreeSet::new();
     for [id, place, tests] in &rows {
         assert!(ids.insert(*id), "{id} is there twice");
@@ -52,4 +52,23 @@ fn the_audit_of_the_server_names_tests_that_exist() {
         }
     }
     assert!(rows.len() > 140, "{} rows", rows.len());
+}
+
+#[test]
+fn the_audit_of_the_client_names_tests_that_exist() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let audit = fs::read_to_string(here.join("../../docs/bayeux-rows.md")).expect("the audit");
+    let sources = sources(here) + &sources(&here.join("../simulator/tests"));
+    let rows = rows(&audit, "Client");
+    let mut ids = BTreeSet::new();
+    for [id, place, tests] in &rows {
+        assert!(ids.insert(*id), "{id} is there twice");
+        assert!(!place.is_empty() && !tests.is_empty(), "{id} is incomplete");
+        // Members and values of the wire stand between backticks too; tests are named by sentences.
+        let names = tests.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() > 1);
+        for name in names {
+            assert!(sources.contains(&format!("fn {name}(")), "{id}: there is no `{name}`");
+        }
+    }
+    assert!(rows.len() > 95, "{} rows", rows.len());
 }

@@ -87,7 +87,7 @@ impl Builder {
                     self.push(Side::Server, Wire::Text(Socket(1), json!([answer]).to_string()));
                 }
             }
-            Transport::LongPolling => {
+            Transport::LongPolling | Transport::CallbackPolling => {
                 let exchange = Exchange(self.next);
                 self.next += 1;
                 let headers = Headers::new()
@@ -163,7 +163,7 @@ pub(crate) fn chat(run: Run) -> Vec<Entry> {
     let id = b.id();
     let types = match run.transport {
         Transport::WebSocket => json!(["websocket", "long-polling"]),
-        Transport::LongPolling => json!(["long-polling"]),
+        Transport::LongPolling | Transport::CallbackPolling => json!(["long-polling"]),
     };
     b.exchange(
         &json!({"id": id, "channel": "/meta/handshake", "version": "1.0", "supportedConnectionTypes": types}),

@@ -85,7 +85,7 @@ impl Script {
         self.push(
             Side::Client,
             match self.transport {
-                Transport::LongPolling => Wire::Request(Exchange(exchange), request),
+                Transport::LongPolling | Transport::CallbackPolling => Wire::Request(Exchange(exchange), request),
                 Transport::WebSocket => Wire::Text(Socket(self.socket), body),
             },
         );
@@ -105,7 +105,7 @@ impl Script {
         });
         let replies: Vec<Value> = replies.collect();
         match self.transport {
-            Transport::LongPolling => {
+            Transport::LongPolling | Transport::CallbackPolling => {
                 let body = Value::from([deliveries, replies].concat()).to_string().into_bytes();
                 let response = Response { status: 200, headers: Headers::new(), body };
                 self.push(Side::Server, Wire::Response(Exchange(exchange), response));
@@ -145,7 +145,7 @@ impl Script {
         self.push(
             Side::Server,
             match self.transport {
-                Transport::LongPolling => Wire::Broken(Exchange(connect), Failure::Reset),
+                Transport::LongPolling | Transport::CallbackPolling => Wire::Broken(Exchange(connect), Failure::Reset),
                 Transport::WebSocket => Wire::Lost(Socket(self.socket), Failure::Reset),
             },
         );

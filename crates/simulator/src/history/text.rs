@@ -40,11 +40,20 @@ pub struct Unreadable {
     pub wrong: Wrong,
 }
 
-const TRANSPORTS: [(Transports, &str); 3] =
-    [(Transports::WebSocket, "websocket"), (Transports::LongPolling, "long-polling"), (Transports::Either, "either")];
+const TRANSPORTS: [(Transports, &str); 4] = [
+    (Transports::WebSocket, "websocket"),
+    (Transports::LongPolling, "long-polling"),
+    (Transports::CallbackPolling, "callback-polling"),
+    (Transports::Either, "either"),
+];
 
-const TRAITS: [(Trait, &str); 4] =
-    [(Trait::Gapped, "gapped"), (Trait::Exclusive, "exclusive"), (Trait::Split, "split"), (Trait::AtOnce, "at-once")];
+const TRAITS: [(Trait, &str); 5] = [
+    (Trait::Gapped, "gapped"),
+    (Trait::Exclusive, "exclusive"),
+    (Trait::Split, "split"),
+    (Trait::AtOnce, "at-once"),
+    (Trait::Acked, "acked"),
+];
 
 const TARGETS: [(Target, &str); 14] = [
     (Target::Any, "any"),

@@ -95,7 +95,7 @@ fn whole_chat(transport: Transport) -> Talk {
 
 #[test]
 fn shows_the_same_chat_over_either_transport() {
-    let [over_web_socket, over_long_polling] = Transport::ALL.map(|transport| {
+    let [over_web_socket, over_long_polling] = Transport::USUAL.map(|transport| {
         let talk = whole_chat(transport);
         assert!(talk.pair.client.is_closed());
         assert_eq!(talk.pair.next_wake(), None);
@@ -234,7 +234,7 @@ fn ends_when_the_agent_closes(#[values(Transport::WebSocket, Transport::LongPoll
 
 #[test]
 fn falls_back_to_long_polling_when_the_upgrade_is_refused() {
-    let mut talk = Talk::new(&Transport::ALL, Settings::manual("support"));
+    let mut talk = Talk::new(&Transport::USUAL, Settings::manual("support"));
     talk.pair.link.add(Rule::always(Unit::Upgrade, Fault::Refuse(404)));
     talk.start();
     assert_eq!(talk.take_shown(), [1, 2]);

@@ -74,19 +74,26 @@ fn random() -> TestRng {
     TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32])
 }
 
-/// Runs so many random histories over these transports and gives the first that breaks a property, shrunk, or what
+/// Runs so many random histories over these transports, each with this trait beside its own, and gives the first that breaks a property, shrunk, or what
 /// happened in all of them.
-fn search(transports: Transports, guards: Guards, histories: u32) -> Result<Tally, Counterexample> {
+fn search(
+    transports: Transports,
+    always: Option<Trait>,
+    guards: Guards,
+    histories: u32,
+) -> Result<Tally, Counterexample> {
     let config = Config { cases: histories, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
     let tally = RefCell::new(Tally::default());
-    let outcome = TestRunner::new_with_rng(config, random()).run(&any_history(transports), |history| {
+    let outcome = TestRunner::new_with_rng(config, random()).run(&any_history(transports), |mut history| {
+        history.traits.extend(always);
         let run = run(&history, guards);
         tally.borrow_mut().count(&run);
         run.verdict.map_err(|breach| TestCaseError::fail(breach.to_string()))
     });
     match outcome {
         Ok(()) => Ok(tally.into_inner()),
-        Err(TestError::Fail(_, history)) => {
+        Err(TestError::Fail(_, mut history)) => {
+            history.traits.extend(always);
             let property = run(&history, guards).verdict.unwrap_err().property;
             let breaks = |history: &History| run(history, guards).verdict.is_err_and(|it| it.property == property);
             let history = minimise(&history, breaks);
@@ -102,17 +109,30 @@ fn search(transports: Transports, guards: Guards, histories: u32) -> Result<Tall
 #[case(Transports::LongPolling, HISTORIES * 5 / 12)]
 #[case(Transports::Either, HISTORIES * 2 / 12)]
 fn no_random_history_breaks_a_property(#[case] transports: Transports, #[case] histories: u32) {
-    expect_none(transports, histories);
+    expect_none(transports, None, histories);
+}
+
+#[rstest]
+#[case(Transports::CallbackPolling, None)]
+#[case(Transports::WebSocket, Some(Trait::Acked))]
+#[case(Transports::LongPolling, Some(Trait::Acked))]
+#[case(Transports::CallbackPolling, Some(Trait::Acked))]
+fn nor_over_callback_polling_nor_with_acknowledgement(#[case] transports: Transports, #[case] always: Option<Trait>) {
+    expect_none(transports, always, 1_000);
 }
 
 #[expect(clippy::disallowed_types, clippy::print_stdout, reason = "the search is measured, not what it runs")]
-fn expect_none(transports: Transports, histories: u32) {
+fn expect_none(transports: Transports, always: Option<Trait>, histories: u32) {
     let began = std::time::Instant::now();
-    let tally = match search(transports, Guards::default(), histories) {
+    let tally = match search(transports, always, Guards::default(), histories) {
         Ok(tally) => tally,
         Err(Counterexample { history, breach }) => panic!("{breach}\n\n{history}"),
     };
-    println!("{histories} histories over {transports:?} in {:.1} s: {:?}", began.elapsed().as_secs_f32(), tally.0);
+    println!(
+        "{histories} histories over {transports:?} {always:?} in {:.1} s: {:?}",
+        began.elapsed().as_secs_f32(),
+        tally.0
+    );
     assert_eq!(tally.of("histories"), histories);
     // A search in which nothing happens finds nothing.
     for (word, at_least) in [
@@ -131,7 +151,7 @@ fn expect_none(transports: Transports, histories: u32) {
 
 /// The text of the history that a search without a safeguard finds, and what it breaks.
 fn expect_one(transports: Transports, guards: Guards) -> String {
-    match search(transports, guards, 5_000) {
+    match search(transports, None, guards, 5_000) {
         Ok(tally) => panic!("nothing is broken in {:?}", tally.0),
         Err(Counterexample { history, breach }) => format!("{history}# {breach}"),
     }

@@ -1,21 +1,24 @@
-//! How the client's messages travel: HTTP exchanges for long-polling, one socket for WebSocket.
+//! How the client's messages travel: HTTP exchanges for long-polling and callback-polling, one socket for WebSocket.
 //!
 //! The carrier knows requests, sockets and which messages wait for an answer on which of them. It does not know what a
-//! handshake or an advice is. Long-polling keeps two exchanges at the most, one of them the connect (BX-GEN-02), and sends
-//! everything else one exchange after the other, so that publishes keep their order (BX-PB-09).
+//! handshake or an advice is. Over HTTP it keeps two exchanges at the most, one of them the connect (BX-GEN-02), and sends
+//! everything else one exchange after the other, so that publishes keep their order (BX-PB-09). Callback-polling puts the
+//! messages into the target of a request, whose length is limited: what does not fit goes with the next one (BX-CP-06).
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::bayeux::batch::{Batch, Limits};
 use crate::bayeux::channel;
+use crate::bayeux::client::saved::{Hidden, Saved};
 use crate::bayeux::http::{self, Cookies};
 use crate::bayeux::message::{Message, MessageId};
-use crate::wire::{Close, Exchange, Failure, Headers, Response, Socket, Transport, Wire};
+use crate::wire::{Close, Exchange, Failure, Headers, Request, Response, Socket, Transport, Wire};
 
 /// Why messages will not be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// They never left: no socket could be opened. Nothing was executed.
+    /// They never left: no socket could be opened, or a message is longer than the target of a request may be. Nothing
+    /// was executed.
     NotSent,
     /// The connection broke, timed out or was cut; they may have been executed.
     Connection(Failure),
@@ -45,6 +48,8 @@ pub(super) enum Arrival {
 pub(super) struct Carrier {
     base: String,
     limits: Limits,
+    /// How many bytes the target of a request with messages in it may have.
+    target_limit: usize,
     transport: Transport,
     cookies: Cookies,
     next_exchange: u64,
@@ -72,10 +77,11 @@ enum SocketState {
 }
 
 impl Carrier {
-    pub(super) fn new(base: &str, transport: Transport, limits: Limits) -> Self {
+    pub(super) fn new(base: &str, transport: Transport, limits: Limits, target_limit: usize) -> Self {
         Self {
             base: base.to_owned(),
             limits,
+            target_limit,
             transport,
             cookies: Cookies::new(),
             next_exchange: 0,
@@ -85,6 +91,24 @@ impl Carrier {
             socket: SocketState::Closed,
             ever_open: false,
         }
+    }
+
+    /// Goes on where a saved session was, over the same transport, which worked.
+    pub(super) fn resume(&mut self, saved: &Saved) {
+        let cookies = saved.cookies.iter().map(|(name, value)| (name.clone(), value.0.clone()));
+        self.cookies = Cookies::of(cookies);
+        self.next_exchange = saved.next_exchange;
+        self.next_socket = saved.next_socket;
+        self.ever_open = true;
+    }
+
+    pub(super) fn cookies(&self) -> Vec<(String, Hidden)> {
+        self.cookies.iter().map(|(name, value)| (name.to_owned(), Hidden(value.clone()))).collect()
+    }
+
+    /// The numbers of the next exchange and the next socket.
+    pub(super) const fn next(&self) -> (u64, u64) {
+        (self.next_exchange, self.next_socket)
     }
 
     pub(super) const fn transport(&self) -> Transport {
@@ -105,17 +129,16 @@ impl Carrier {
         self.transport = transport;
     }
 
-    /// Sends a message.
-    pub(super) fn send(&mut self, message: Message, out: &mut VecDeque<Wire>) {
+    /// Sends a message. What cannot be sent at all is lost at once.
+    pub(super) fn send(&mut self, message: Message, out: &mut VecDeque<Wire>) -> Vec<Arrival> {
         match self.transport {
-            Transport::LongPolling => {
+            Transport::LongPolling | Transport::CallbackPolling => {
                 let connect = message.channel() == Some(channel::CONNECT);
                 if connect {
-                    self.post(vec![message], true, out);
-                } else {
-                    self.queue.push_back(message);
-                    self.post_queue(out);
+                    return self.post(vec![message], true, out).into_iter().collect();
                 }
+                self.queue.push_back(message);
+                return self.post_queue(out);
             }
             Transport::WebSocket => match &mut self.socket {
                 SocketState::Open(socket, ids) => {
@@ -132,21 +155,46 @@ impl Carrier {
                 }
             },
         }
+        Vec::new()
     }
 
-    fn post(&mut self, messages: Vec<Message>, connect: bool, out: &mut VecDeque<Wire>) {
+    /// Sends as many messages as one request takes, from the first on. The others go back to the head of the queue; a
+    /// first one that is too long by itself is lost.
+    fn post(&mut self, mut messages: Vec<Message>, connect: bool, out: &mut VecDeque<Wire>) -> Option<Arrival> {
         let exchange = Exchange(self.next_exchange);
+        let mut request = self.request(exchange, &messages);
+        while self.transport == Transport::CallbackPolling && request.target.len() > self.target_limit {
+            let last = messages.pop()?;
+            if messages.is_empty() {
+                return Some(Arrival::Lost(last.id().cloned().into_iter().collect(), Loss::NotSent));
+            }
+            self.queue.push_front(last);
+            request = self.request(exchange, &messages);
+        }
         self.next_exchange += 1;
         let ids = messages.iter().filter_map(|message| message.id().cloned()).collect();
         self.exchanges.insert(exchange, Waiting { ids, connect });
-        out.push_back(Wire::Request(exchange, http::request(&self.base, &messages, &self.cookies)));
+        out.push_back(Wire::Request(exchange, request));
+        None
     }
 
-    fn post_queue(&mut self, out: &mut VecDeque<Wire>) {
-        if !self.queue.is_empty() && !self.has_request_under_way() {
-            let messages = self.queue.drain(..).collect();
-            self.post(messages, false, out);
+    fn request(&self, exchange: Exchange, messages: &[Message]) -> Request {
+        match self.transport {
+            Transport::CallbackPolling => {
+                let callback = format!("_cometd_jsonp_{}", exchange.0);
+                http::callback_request(&self.base, messages, &callback, &Batch::array(messages), &self.cookies)
+            }
+            Transport::LongPolling | Transport::WebSocket => http::request(&self.base, messages, &self.cookies),
         }
+    }
+
+    fn post_queue(&mut self, out: &mut VecDeque<Wire>) -> Vec<Arrival> {
+        let mut arrivals = Vec::new();
+        while !self.queue.is_empty() && !self.has_request_under_way() {
+            let messages = self.queue.drain(..).collect();
+            arrivals.extend(self.post(messages, false, out));
+        }
+        arrivals
     }
 
     /// Takes something from the wire. Whatever belongs to an exchange or socket that was given up is dropped whole: its
@@ -159,8 +207,9 @@ impl Carrier {
             },
             Wire::Broken(exchange, failure) => match self.exchanges.remove(&exchange) {
                 Some(waiting) => {
-                    self.post_queue(out);
-                    vec![Arrival::Lost(waiting.ids, Loss::Connection(failure))]
+                    let mut arrivals = vec![Arrival::Lost(waiting.ids, Loss::Connection(failure))];
+                    arrivals.extend(self.post_queue(out));
+                    arrivals
                 }
                 None => Vec::new(),
             },
@@ -189,8 +238,12 @@ impl Carrier {
     fn on_response(&mut self, ids: &[MessageId], response: &Response, out: &mut VecDeque<Wire>) -> Vec<Arrival> {
         self.cookies.absorb(&response.headers);
         let lost = |loss| vec![Arrival::Lost(ids.to_vec(), loss)];
-        let arrivals = if response.status == 200 {
-            match Batch::parse(&response.body, &self.limits) {
+        let mut arrivals = if response.status == 200 {
+            let body = match self.transport {
+                Transport::CallbackPolling => http::callback_argument(&response.body),
+                Transport::LongPolling | Transport::WebSocket => &response.body,
+            };
+            match Batch::parse(body, &self.limits) {
                 Ok(batch) if !batch.messages.is_empty() => {
                     let answered = |id: &MessageId| batch.messages.iter().any(|message| message.id() == Some(id));
                     let unanswered: Vec<MessageId> = ids.iter().filter(|id| !answered(id)).cloned().collect();
@@ -205,7 +258,7 @@ impl Carrier {
         } else {
             lost(Loss::Status(response.status))
         };
-        self.post_queue(out);
+        arrivals.extend(self.post_queue(out));
         arrivals
     }
 
@@ -272,9 +325,10 @@ impl Carrier {
         if let Some(exchange) = exchange {
             let waiting = self.exchanges.remove(&exchange);
             out.push_back(Wire::Broken(exchange, Failure::TimedOut));
-            self.post_queue(out);
             let ids = waiting.map(|waiting| waiting.ids).unwrap_or_default();
-            return vec![Arrival::Lost(ids, Loss::Connection(Failure::TimedOut))];
+            let mut arrivals = vec![Arrival::Lost(ids, Loss::Connection(Failure::TimedOut))];
+            arrivals.extend(self.post_queue(out));
+            return arrivals;
         }
         let queued = self.queue.iter().position(|message| message.id() == Some(id));
         match std::mem::replace(&mut self.socket, SocketState::Closed) {

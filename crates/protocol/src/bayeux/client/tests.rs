@@ -1,4 +1,11 @@
-//! The client machine against hand-written answers, on both transports.
+//! The client machine against hand-written answers, on every transport.
+
+mod advice;
+mod callback;
+mod extensions;
+mod malformed;
+mod rows;
+mod subscriptions;
 
 use pretty_assertions::assert_eq;
 use rstest::rstest;
@@ -6,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::bayeux::batch::Batch;
+use crate::bayeux::http;
 use crate::wire::{Close, Exchange, Failure, Headers, Response};
 
 /// A client and whoever answers it by hand.
@@ -18,12 +26,15 @@ struct Talk {
 
 impl Talk {
     fn new(transports: &[Transport]) -> Self {
-        let mut talk = Self {
-            client: Client::new(Config::new("/cometd", transports)),
-            now: Time::ZERO,
-            wires: Vec::new(),
-            events: Vec::new(),
-        };
+        Self::with(Config::new("/cometd", transports))
+    }
+
+    fn with(config: Config) -> Self {
+        Self::of(Client::new(config))
+    }
+
+    fn of(client: Client) -> Self {
+        let mut talk = Self { client, now: Time::ZERO, wires: Vec::new(), events: Vec::new() };
         talk.client.start(talk.now).unwrap();
         talk.drain();
         talk
@@ -31,15 +42,34 @@ impl Talk {
 
     /// A client that is connected and whose second connect is out.
     fn connected(transport: Transport) -> Self {
-        let mut talk = Self::new(&[transport]);
+        Self::connected_with(Config::new("/cometd", &[transport]))
+    }
+
+    fn connected_with(config: Config) -> Self {
+        let mut talk = Self::with(config);
         talk.accept_upgrade();
-        let handshake = talk.sent("/meta/handshake");
-        talk.answer(&handshake, &[handshake_reply(&handshake.1, "c1")]);
-        let connect = talk.sent("/meta/connect");
-        talk.answer(&connect, &[ok("/meta/connect", &connect.1)]);
-        talk.sleep();
+        talk.shake_hands("c1");
+        talk.connect_again();
         assert_eq!(talk.take_events(), [Event::Connected { new_session: true }]);
         talk
+    }
+
+    /// Answers the handshake.
+    fn shake_hands(&mut self, client_id: &str) {
+        let handshake = self.sent("/meta/handshake");
+        self.answer(&handshake, &[handshake_reply(&handshake.1, client_id)]);
+    }
+
+    /// Answers the connect and waits for the next one.
+    fn connect_again(&mut self) {
+        let connect = self.sent("/meta/connect");
+        self.answer(&connect, &[ok("/meta/connect", &connect.1)]);
+        assert_eq!(self.sleep(), Timer::Connect);
+    }
+
+    /// Whether something on a channel was sent and is not answered.
+    fn has_sent(&self, channel: &str) -> bool {
+        self.wires.iter().flat_map(Batch::carried).any(|message| message.channel() == Some(channel))
     }
 
     fn drain(&mut self) {
@@ -74,32 +104,31 @@ impl Talk {
 
     /// Takes the only message sent on a channel, with the carrier to answer on.
     fn sent(&mut self, channel: &str) -> (Wire, Message) {
-        let holds = |wire: &Wire| messages(wire).iter().any(|message| message.channel() == Some(channel));
+        let holds = |wire: &Wire| Batch::carried(wire).iter().any(|message| message.channel() == Some(channel));
         let position = self.wires.iter().position(holds).unwrap_or_else(|| panic!("nothing sent on {channel}"));
         let wire = self.wires.remove(position);
-        let message = messages(&wire).remove(0);
+        let message = Batch::carried(&wire).into_iter().find(|message| message.channel() == Some(channel)).unwrap();
         (wire, message)
     }
 
-    fn answer(&mut self, (carrier, _): &(Wire, Message), values: &[Value]) {
-        let text = json!(values).to_string();
+    fn answer(&mut self, sent: &(Wire, Message), values: &[Value]) {
+        self.answer_text(&sent.0, &json!(values).to_string());
+    }
+
+    fn answer_text(&mut self, carrier: &Wire, text: &str) {
         match carrier {
-            Wire::Request(exchange, _) => self.feed(response(*exchange, 200, &text)),
-            Wire::Text(socket, _) => self.feed(Wire::Text(*socket, text)),
+            Wire::Request(exchange, request) if request.method == "GET" => {
+                let callback = http::query_values(&request.target, http::CALLBACK_PARAMETER).remove(0);
+                self.feed(response(*exchange, 200, &format!("/**/{callback}({text});")));
+            }
+            Wire::Request(exchange, _) => self.feed(response(*exchange, 200, text)),
+            Wire::Text(socket, _) => self.feed(Wire::Text(*socket, text.to_owned())),
             other => panic!("{other:?} carries no messages"),
         }
     }
 
     fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
-    }
-}
-
-fn messages(wire: &Wire) -> Vec<Message> {
-    match wire {
-        Wire::Request(_, request) => Batch::parse(&request.body, &Limits::default()).unwrap().messages,
-        Wire::Text(_, text) => Batch::parse(text.as_bytes(), &Limits::default()).unwrap().messages,
-        _ => Vec::new(),
     }
 }
 
@@ -113,7 +142,7 @@ fn ok(channel: &str, request: &Message) -> Value {
 
 fn handshake_reply(request: &Message, client_id: &str) -> Value {
     json!({"channel": "/meta/handshake", "id": request.id().unwrap().as_str(), "successful": true, "version": "1.0",
-        "clientId": client_id, "supportedConnectionTypes": ["websocket", "long-polling"],
+        "clientId": client_id, "supportedConnectionTypes": ["websocket", "long-polling", "callback-polling"],
         "advice": {"reconnect": "retry", "interval": 0, "timeout": 30000}})
 }
 
@@ -124,7 +153,7 @@ fn unknown_client(request: &Message) -> Value {
 
 #[rstest]
 fn asks_to_be_answered_at_once_first_and_lets_itself_be_held_then(
-    #[values(Transport::LongPolling, Transport::WebSocket)] transport: Transport,
+    #[values(Transport::LongPolling, Transport::WebSocket, Transport::CallbackPolling)] transport: Transport,
 ) {
     let mut talk = Talk::new(&[transport]);
     talk.accept_upgrade();
@@ -143,7 +172,7 @@ fn asks_to_be_answered_at_once_first_and_lets_itself_be_held_then(
 
 #[rstest]
 fn handshakes_anew_when_the_server_forgets_it(
-    #[values(Transport::LongPolling, Transport::WebSocket)] transport: Transport,
+    #[values(Transport::LongPolling, Transport::WebSocket, Transport::CallbackPolling)] transport: Transport,
 ) {
     let mut talk = Talk::connected(transport);
     let connect = talk.sent("/meta/connect");
@@ -158,7 +187,7 @@ fn handshakes_anew_when_the_server_forgets_it(
 
 #[rstest]
 fn handshakes_anew_when_a_publish_meets_an_unknown_session(
-    #[values(Transport::LongPolling, Transport::WebSocket)] transport: Transport,
+    #[values(Transport::LongPolling, Transport::WebSocket, Transport::CallbackPolling)] transport: Transport,
 ) {
     let mut talk = Talk::connected(transport);
     let id = talk.client.publish(talk.now, "/service/x", json!({})).unwrap();
@@ -296,11 +325,11 @@ fn keeps_publishes_in_order_on_one_exchange_at_a_time() {
     }
     talk.drain();
     let first = talk.sent("/service/x");
-    assert!(!talk.wires.iter().any(|wire| messages(wire).iter().any(|m| m.channel() == Some("/service/x"))));
+    assert!(!talk.has_sent("/service/x"));
     talk.answer(&first, &[ok("/service/x", &first.1)]);
     let (carrier, _) = talk.sent("/service/x");
     let numbers: Vec<_> =
-        messages(&carrier).iter().filter_map(|m| m.value("data")).map(|data| data["n"].clone()).collect();
+        Batch::carried(&carrier).iter().filter_map(|m| m.value("data")).map(|data| data["n"].clone()).collect();
     assert_eq!(numbers, [json!(2), json!(3)]);
 }
 
@@ -360,7 +389,7 @@ fn takes_back_what_has_not_left_when_it_leaves() {
     let sent = talk.sent("/service/x");
     talk.answer(&sent, &[ok("/service/x", &sent.1)]);
     let (carrier, _) = talk.sent("/meta/disconnect");
-    assert_eq!(messages(&carrier).len(), 1);
+    assert_eq!(Batch::carried(&carrier).len(), 1);
 }
 
 #[test]

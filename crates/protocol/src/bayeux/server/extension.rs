@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::bayeux::extension::{Civil, number};
 use crate::bayeux::message::{Draft, Message};
-use crate::time::date;
 
 /// What a client asked of the `timesync` extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,13 +44,6 @@ impl Timesync {
         }
         Some(answer)
     }
-}
-
-/// A number as whole milliseconds.
-pub(super) fn number(value: &Value) -> Option<i64> {
-    #[expect(clippy::cast_possible_truncation, reason = "what is out of range is cut, as in Java")]
-    let whole = |float: f64| float as i64;
-    value.as_i64().or_else(|| value.as_f64().map(whole))
 }
 
 /// The `ext` of a reply.
@@ -94,22 +87,8 @@ pub(super) fn copy_without(message: &Message, names: &[&str]) -> Draft {
 
 /// A moment as `org.cometd.server.ext.TimestampExtension` writes it by default: `Mon Nov 23 10:03:35 UTC 2026`.
 pub(super) fn timestamp(utc_ms: i64) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let seconds = utc_ms.div_euclid(1_000);
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = date(days);
-    let name = |names: &[&'static str], position: i64| {
-        usize::try_from(position).ok().and_then(|position| names.get(position).copied()).unwrap_or_default()
-    };
-    format!(
-        "{} {} {day:02} {:02}:{:02}:{:02} UTC {year}",
-        name(&DAYS, days.rem_euclid(7)),
-        name(&MONTHS, month - 1),
-        second / 3_600,
-        second / 60 % 60,
-        second % 60,
-    )
+    let civil = Civil::of(utc_ms);
+    format!("{} {} {:02} {} UTC {}", civil.weekday, civil.month, civil.day, civil.clock(), civil.year)
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::bayeux::advice::{Advice, Reconnect};
 use crate::bayeux::channel;
 use crate::bayeux::dialect::{BatchedHttp, PushedSince, Timing};
+use crate::bayeux::extension::number;
 use crate::bayeux::message::{ClientId, Draft, Message, MessageId};
-use crate::bayeux::server::extension::{self, Ext, Timesync};
+use crate::bayeux::server::extension::{Ext, Timesync};
 use crate::bayeux::server::http::container;
 use crate::bayeux::server::malformed::{Fault, id_of};
 use crate::bayeux::server::queue::Queue;
@@ -280,7 +281,7 @@ impl Server {
 
     /// Notes what the client has, and says whether all that waits was sent before and must be sent again at once.
     fn acknowledge(&mut self, id: SessionId, message: &Message) -> bool {
-        let batch = message.ext().and_then(|ext| extension::number(ext.get("ack")?));
+        let batch = message.ext().and_then(|ext| number(ext.get("ack")?));
         let Some(batch) = batch else { return false };
         let only_old = self.on_queue(id, |queue| {
             if queue.acks() {
