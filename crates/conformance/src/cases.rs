@@ -3,7 +3,9 @@
 //! A case reads like the exchange that it describes. Everything that may legally vary between servers is accepted; a
 //! refusal is proved by a refusal, with the session shown alive before and after it.
 
+mod acknowledgement;
 mod agent;
+mod browsers;
 mod connect;
 mod disconnect;
 mod framing;
@@ -11,9 +13,12 @@ mod handshake;
 mod key;
 mod message;
 mod notifications;
+mod publish;
 mod reconnect;
 mod request;
 mod service;
+mod session;
+mod subscribe;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -138,6 +143,7 @@ pub fn plan(settings: &Settings, transports: &[Transport]) -> Vec<Planned> {
 
 const BOTH: &[Transport] = &Transport::USUAL;
 const LONG_POLLING: &[Transport] = &[Transport::LongPolling];
+const WEB_SOCKET: &[Transport] = &[Transport::WebSocket];
 
 macro_rules! case {
     ($id:literal, $transports:expr, $needs:ident, $seconds:literal, $run:path) => {
@@ -152,31 +158,92 @@ macro_rules! case {
 }
 
 static CASES: &[Case] = &[
+    // These wait for a session's end, and go first so that the others run meanwhile.
+    case!("bayeux.session.expires-without-connect", BOTH, Bayeux, 60, session::expires_without_connect),
+    case!("bayeux.session.kept-by-messages", BOTH, Bayeux, 60, session::kept_by_messages),
+    case!("bayeux.session.outlives-held-connect", BOTH, Bayeux, 60, session::outlives_held_connect),
     case!("bayeux.handshake.succeeds", BOTH, Bayeux, 30, handshake::succeeds),
     case!("bayeux.handshake.shares-connection-type", BOTH, Bayeux, 30, handshake::shares_connection_type),
     case!("bayeux.handshake.gives-new-client-id", BOTH, Bayeux, 30, handshake::gives_new_client_id),
     case!("bayeux.handshake.without-common-type-refused", BOTH, Bayeux, 30, handshake::without_common_type_refused),
+    case!("bayeux.handshake.again-on-same-connection", BOTH, Bayeux, 30, handshake::again_on_same_connection),
+    case!("bayeux.handshake.others-beside-ignored", BOTH, Bayeux, 45, handshake::others_beside_ignored),
+    case!("bayeux.handshake.incomplete", BOTH, Bayeux, 45, handshake::incomplete),
+    case!("bayeux.handshake.advice-told", BOTH, Bayeux, 30, handshake::advice_told),
     case!("bayeux.connect.first-answered-at-once", BOTH, Bayeux, 60, connect::first_answered_at_once),
     case!("bayeux.connect.held-as-long-as-asked", BOTH, Bayeux, 60, connect::held_as_long_as_asked),
     case!("bayeux.connect.not-held-when-asked", BOTH, Bayeux, 90, connect::not_held_when_asked),
     case!("bayeux.connect.unknown-client-refused", BOTH, Bayeux, 30, connect::unknown_client_refused),
+    case!("bayeux.connect.among-others", BOTH, Bayeux, 45, connect::among_others),
+    case!("bayeux.connect.second-supersedes", BOTH, Bayeux, 45, connect::second_supersedes),
     case!("bayeux.connect.event-while-held", BOTH, Agent, 45, connect::event_while_held),
     case!("bayeux.connect.brings-what-waited", LONG_POLLING, Agent, 45, connect::brings_what_waited),
+    case!("bayeux.subscribe.brings-events", BOTH, Bayeux, 45, subscribe::brings_events),
+    case!("bayeux.subscribe.all-forms", BOTH, Bayeux, 45, subscribe::takes_all_forms),
+    case!("bayeux.subscribe.overlapping-gives-one-copy", BOTH, Bayeux, 45, subscribe::overlapping_gives_one_copy),
+    case!("bayeux.subscribe.to-nothing-answered", BOTH, Bayeux, 30, subscribe::to_nothing_answered),
+    case!("bayeux.subscribe.partly-refused", BOTH, Bayeux, 45, subscribe::partly_refused),
+    case!("bayeux.subscribe.meta-channel-refused", BOTH, Bayeux, 30, subscribe::meta_channel_refused),
+    case!("bayeux.subscribe.without-session-refused", BOTH, Bayeux, 45, subscribe::without_session_refused),
+    case!("bayeux.subscribe.without-channel-refused", BOTH, Bayeux, 45, subscribe::without_channel_refused),
+    case!("bayeux.subscribe.ends-with-session", BOTH, Bayeux, 45, subscribe::ends_with_session),
+    case!("bayeux.unsubscribe.stops-events", BOTH, Bayeux, 45, subscribe::unsubscribe_stops_events),
+    case!("bayeux.unsubscribe.from-nothing", BOTH, Bayeux, 45, subscribe::unsubscribe_from_nothing),
+    case!("bayeux.channel.star-matches-one-segment", BOTH, Bayeux, 45, subscribe::star_matches_one_segment),
+    case!("bayeux.channel.double-star-matches-all-below", BOTH, Bayeux, 45, subscribe::double_star_matches_all_below),
+    case!("bayeux.channel.case-matters", BOTH, Bayeux, 45, subscribe::case_matters),
+    case!(
+        "bayeux.channel.everything-but-meta-and-service",
+        BOTH,
+        Bayeux,
+        45,
+        subscribe::everything_but_meta_and_service
+    ),
+    case!("bayeux.channel.service-messages-stay-private", BOTH, Bayeux, 45, subscribe::service_messages_stay_private),
+    case!("bayeux.channel.bad-name-refused", BOTH, Bayeux, 45, subscribe::bad_name_refused),
+    case!("bayeux.channel.inner-wildcard-refused", BOTH, Bayeux, 45, subscribe::inner_wildcard_refused),
     case!("bayeux.publish.acknowledged", BOTH, Service, 30, service::acknowledges_publish),
     case!("bayeux.publish.unknown-client-refused", BOTH, Bayeux, 30, service::unknown_client_refused),
     case!("bayeux.publish.foreign-client-refused", BOTH, Bayeux, 30, service::foreign_client_refused),
+    case!("bayeux.publish.second-message-checked", BOTH, Bayeux, 45, publish::second_message_checked),
+    case!("bayeux.publish.data-arrives-unchanged", BOTH, Bayeux, 60, publish::data_arrives_unchanged),
+    case!("bayeux.publish.order-kept", BOTH, Bayeux, 60, publish::order_kept),
+    case!("bayeux.publish.own-event-comes-with-reply", BOTH, Bayeux, 45, publish::own_event_comes_with_reply),
+    case!("bayeux.publish.subscribe-in-same-array", BOTH, Bayeux, 45, publish::subscribe_and_publish_together),
+    case!("bayeux.publish.members-of-event", BOTH, Bayeux, 45, publish::members_of_event),
+    case!("bayeux.publish.without-data", BOTH, Bayeux, 30, publish::without_data),
+    case!("bayeux.publish.to-pattern", BOTH, Bayeux, 30, publish::to_pattern),
+    case!("bayeux.publish.unconnected", BOTH, Bayeux, 30, publish::unconnected),
     case!("bayeux.service.delivered-without-subscription", BOTH, Service, 30, service::delivered_without_subscription),
     case!("bayeux.service.subscription-changes-nothing", BOTH, Service, 30, service::subscription_changes_nothing),
     case!("bayeux.disconnect.answered", BOTH, Bayeux, 30, disconnect::answered),
     case!("bayeux.disconnect.releases-held-connect", BOTH, Bayeux, 30, disconnect::releases_held_connect),
     case!("bayeux.disconnect.ends-session", BOTH, Bayeux, 30, disconnect::ends_session),
     case!("bayeux.disconnect.unknown-client-answered", BOTH, Bayeux, 30, disconnect::unknown_client_answered),
+    case!("bayeux.disconnect.later-messages-refused", BOTH, Bayeux, 30, disconnect::later_messages_refused),
     case!("bayeux.meta.id-echoed", BOTH, Bayeux, 30, framing::id_echoed),
     case!("bayeux.meta.unknown-channel-refused", BOTH, Bayeux, 30, framing::unknown_meta_channel_refused),
     case!("bayeux.framing.batch-answered", BOTH, Bayeux, 30, framing::batch_answered),
     case!("bayeux.framing.single-message-accepted", BOTH, Bayeux, 30, framing::single_message_accepted),
     case!("bayeux.framing.unknown-members-tolerated", BOTH, Bayeux, 30, framing::unknown_members_tolerated),
     case!("bayeux.framing.malformed-json-survived", BOTH, Bayeux, 30, framing::malformed_json_survived),
+    case!("bayeux.framing.empty-array-survived", BOTH, Bayeux, 45, framing::empty_array_survived),
+    case!("bayeux.framing.odd-types-survived", BOTH, Bayeux, 60, framing::odd_types_survived),
+    case!("bayeux.framing.timestamps-tolerated", BOTH, Bayeux, 45, framing::timestamps_tolerated),
+    case!("bayeux.framing.response-is-json", LONG_POLLING, Bayeux, 30, framing::response_is_json),
+    case!("bayeux.framing.without-content-type", LONG_POLLING, Bayeux, 30, framing::without_content_type),
+    case!("bayeux.websocket.replies-in-one-frame", WEB_SOCKET, Bayeux, 30, publish::replies_in_one_frame),
+    case!("bayeux.websocket.events-before-first-connect", WEB_SOCKET, Bayeux, 30, publish::before_first_connect),
+    case!("bayeux.websocket.new-socket-takes-over", WEB_SOCKET, Bayeux, 45, publish::new_socket_takes_over),
+    case!("bayeux.websocket.long-frame-survived", WEB_SOCKET, Bayeux, 30, framing::long_frame_survived),
+    case!("bayeux.websocket.foreign-origin", WEB_SOCKET, Bayeux, 30, framing::foreign_origin),
+    case!("bayeux.browsers.cookie-given", LONG_POLLING, Bayeux, 30, browsers::cookie_given),
+    case!("bayeux.browsers.second-session-polls", LONG_POLLING, Bayeux, 60, browsers::second_session_polls),
+    case!("bayeux.callback.function-called", LONG_POLLING, Bayeux, 30, browsers::callback_called),
+    case!("bayeux.callback.name-checked", LONG_POLLING, Bayeux, 30, browsers::callback_name_checked),
+    case!("bayeux.callback.name-missing", LONG_POLLING, Bayeux, 30, browsers::callback_name_missing),
+    case!("bayeux.callback.events-with-connect", LONG_POLLING, Bayeux, 45, browsers::callback_events_with_connect),
+    case!("bayeux.ack.redelivers", BOTH, Bayeux, 45, acknowledgement::redelivers),
     case!("chat.request.starts", BOTH, Service, 30, request::starts),
     case!("chat.request.own-join-comes-first", BOTH, Service, 30, request::own_join_comes_first),
     case!("chat.request.without-name-refused", BOTH, Service, 30, request::without_name_refused),

@@ -152,7 +152,9 @@ pub fn conclude(outcome: &Outcome, redacted: &[Entry]) -> CaseResult {
         }
         grounds.push(ground);
     }
-    let held = outcome.judged.iter().map(|judged| judged.kind());
+    // Of a case that does not apply nothing counts but what is wrong.
+    let applies = !matches!(outcome.stop, Some(Stop::NotApplicable { .. }));
+    let held = outcome.judged.iter().map(|judged| judged.kind()).filter(|_| applies);
     let verdict = held.chain(grounds.iter().map(|ground| ground.kind)).min().unwrap_or(Kind::Error);
     grounds.sort_by_key(|ground| (ground.kind != verdict, ground.at));
     let mut grounds = grounds.into_iter();
@@ -197,7 +199,9 @@ fn grounds_of_case(outcome: &Outcome) -> Vec<Ground> {
         // It stands among what was judged.
         None | Some(Stop::Broken(_)) => return judged.collect(),
         Some(Stop::Blocked { root, says, frames }) => (Some(root.clone()), says, frames.clone()),
-        Some(Stop::Inconclusive { says, frames }) => (None, says, frames.clone()),
+        Some(Stop::Inconclusive { says, frames } | Stop::NotApplicable { says, frames }) => {
+            (None, says, frames.clone())
+        }
         Some(Stop::Error(says)) => (None, says, Vec::new()),
     };
     let kind = outcome.stop.as_ref().map_or(Kind::Error, Stop::kind);

@@ -1,6 +1,7 @@
 //! The judge: requirements as data, rules for any conversation, cases that hold one, verdicts with witnesses, reports.
 //!
-//! Reading order: [`requirements`] is the catalogue and says how bad a broken requirement is; [`verdict`] says what a run
+//! Reading order: [`requirements`] is the catalogue and says how bad a broken requirement is, [`regressions`] the list of
+//! known CometD bugs and what shows them; [`verdict`] says what a run
 //! can come to; [`cases`] is the table of cases and [`run`] the machine that runs one; [`rules`] judge what any peer did,
 //! with [`schema`] for the shapes of messages; [`conclude`] puts a run, its redacted entries and the rules together;
 //! [`check`] judges a tape by the rules alone; [`expectations`] says what is known to depart; [`report`] adds up and renders.
@@ -10,6 +11,7 @@
 #![warn(missing_docs)]
 
 pub mod requirements;
+pub mod regressions;
 pub mod verdict;
 mod peer;
 pub mod cases;

@@ -6,6 +6,7 @@
 //! Silence proves something only if a later message on the same session was answered, and a broken connection proves
 //! nothing.
 
+mod broadcast;
 mod chat;
 mod describe;
 mod net;
@@ -21,12 +22,13 @@ use protocol::bayeux::channel;
 use protocol::bayeux::message::{Draft, Message};
 use protocol::chat::notification::Notification;
 use protocol::time::Time;
-use protocol::wire::Transport;
+use protocol::wire::{Request, Response, Transport};
 
+pub(crate) use self::broadcast::Fared;
 pub(crate) use self::chat::{AFTERGLOW, Answer, Chat, Seen, ask, says_ended};
 use self::describe::describe;
-use self::net::{Arrival, Carrier};
-pub(crate) use self::net::{Fate, Net, OpenChat, Sent};
+use self::net::Arrival;
+pub(crate) use self::net::{Carrier, Fate, Net, OpenChat, Sent};
 pub(crate) use self::session::Session;
 use crate::cases::Case;
 use crate::requirements::{Catalogue, Requirement};
@@ -204,6 +206,45 @@ impl Peer {
         Ok(Pass::witnessed(frame))
     }
 
+    /// A clause that the case is about, judged by an entry as a whole.
+    pub(crate) fn must_at(
+        &self,
+        clause: &str,
+        entry: usize,
+        holds: bool,
+        expected: &str,
+        observed: impl Into<String>,
+    ) -> Verdict {
+        self.must(clause, Frame { entry, message: None }, Check { expected, holds, observed: observed.into() })
+    }
+
+    /// The same for a clause that does not end the case.
+    pub(crate) fn should_at(
+        &self,
+        clause: &str,
+        entry: usize,
+        holds: bool,
+        expected: &str,
+        observed: impl Into<String>,
+    ) -> Result<(), Stop> {
+        self.should(clause, Frame { entry, message: None }, Check { expected, holds, observed: observed.into() })
+    }
+
+    /// Notes a clause as broken without ending the case.
+    pub(crate) fn should_be(
+        &self,
+        clause: &str,
+        expected: impl Into<String>,
+        observed: impl Into<String>,
+        frames: Vec<Frame>,
+    ) -> Result<(), Stop> {
+        match self.broken(clause, expected, observed, frames) {
+            Stop::Broken(judged) => self.enter(judged),
+            stop => return Err(stop),
+        }
+        Ok(())
+    }
+
     fn enter(&self, judged: Judged) {
         self.with(|net| {
             if !net.ledger.contains(&judged) {
@@ -272,6 +313,31 @@ impl Browser {
         sent.ok_or_else(closed_meanwhile)
     }
 
+    /// Sends an HTTP request that is not what clients send; `more` follows the path of the servlet.
+    pub(crate) fn send_request(&self, more: &str, request: Request) -> Body {
+        self.peer.with(|net| {
+            let mark = net.inbox.len();
+            let (carrier, entry) = net.send_request(self.number, more, request);
+            Body { carrier, entry, mark }
+        })
+    }
+
+    /// The HTTP response to a body or a message, with its entry; waits for it.
+    pub(crate) async fn response_on(&self, carrier: Carrier, asked: usize) -> Result<(usize, Response), Stop> {
+        let until = self.peer.now() + PATIENCE;
+        let ended = |net: &Net| Some(net.fate(carrier).clone()).filter(|fate| *fate != Fate::Open);
+        let frames = vec![Frame { entry: asked, message: None }];
+        match self.peer.wait(until, ended).await {
+            Some(Fate::Answered { entry, .. }) => {
+                let response = self.peer.with(|net| net.response(carrier).cloned());
+                let response = response.ok_or_else(|| Stop::Error("a response came and is gone".to_owned()))?;
+                Ok((entry, response))
+            }
+            Some(_) => Err(Stop::Inconclusive { says: "the connection broke".to_owned(), frames }),
+            None => Err(Stop::Inconclusive { says: "nothing came".to_owned(), frames }),
+        }
+    }
+
     /// What became of the carrier of a body: waits until it ends, at most for a while.
     pub(crate) async fn fate_of(&self, body: &Body, within: Duration) -> Fate {
         let until = self.peer.now() + within;
@@ -338,6 +404,19 @@ impl Browser {
             return Ok(());
         }
         let carrier = self.peer.with(|net| net.open_socket(self.number));
+        self.opened(carrier).await
+    }
+
+    /// Opens a socket as a page of another origin does; gives what became of that.
+    pub(crate) async fn open_from(&self, origin: &str) -> Fate {
+        let carrier = self.peer.with(|net| net.open_socket_from(self.number, Some(origin)));
+        let until = self.peer.now() + PATIENCE;
+        let opened = |net: &Net| Some(net.fate(carrier)).filter(|fate| **fate != Fate::Opening).cloned();
+        self.peer.wait(until, opened).await.unwrap_or(Fate::Opening)
+    }
+
+    /// Waits until a socket is open.
+    async fn opened(&self, carrier: Carrier) -> Result<(), Stop> {
         let until = self.peer.now() + PATIENCE;
         let opened = |net: &Net| Some(net.fate(carrier)).filter(|fate| **fate != Fate::Opening).cloned();
         match self.peer.wait(until, opened).await {
@@ -364,7 +443,7 @@ impl Browser {
 }
 
 /// A request that every server answers and that changes nothing: to subscribe to a service channel of nobody.
-fn sentinel() -> Draft {
+pub(crate) fn sentinel() -> Draft {
     Message::draft(channel::SUBSCRIBE).with("subscription", NOBODYS_CHANNEL)
 }
 
@@ -375,7 +454,7 @@ fn closed_meanwhile() -> Stop {
 /// A body that was sent as it was.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Body {
-    carrier: Carrier,
+    pub(crate) carrier: Carrier,
     pub(crate) entry: usize,
     mark: usize,
 }
@@ -507,6 +586,16 @@ impl Received {
 
     pub(crate) const fn at(&self) -> Time {
         self.arrival.at
+    }
+
+    /// Whether it came before another message.
+    pub(crate) const fn came_before(&self, other: &Self) -> bool {
+        self.arrival.place < other.arrival.place
+    }
+
+    /// What carried it.
+    pub(crate) const fn carrier(&self) -> Carrier {
+        self.arrival.carrier
     }
 
     /// How many messages had come when it had.

@@ -16,6 +16,9 @@ pub const VERSION: &str = "2026.1";
 /// The files of the catalogue, by name.
 const FILES: &[(&str, &str)] = &[
     ("bayeux.toml", include_str!("../requirements/bayeux.toml")),
+    ("carriers.toml", include_str!("../requirements/carriers.toml")),
+    ("channels.toml", include_str!("../requirements/channels.toml")),
+    ("sessions.toml", include_str!("../requirements/sessions.toml")),
     ("chat.toml", include_str!("../requirements/chat.toml")),
     ("reconnect.toml", include_str!("../requirements/reconnect.toml")),
 ];

@@ -187,6 +187,13 @@ pub enum Stop {
         /// Where the last sign of the peer was.
         frames: Vec<Frame>,
     },
+    /// The peer does not have what the case is about, and said so when it was asked.
+    NotApplicable {
+        /// What it does not have.
+        says: String,
+        /// Where it said so.
+        frames: Vec<Frame>,
+    },
     /// The suite is at fault.
     Error(String),
 }
@@ -199,6 +206,7 @@ impl Stop {
             Self::Broken(judged) => judged.kind(),
             Self::Blocked { .. } => Kind::Blocked,
             Self::Inconclusive { .. } => Kind::Inconclusive,
+            Self::NotApplicable { .. } => Kind::NotApplicable,
             Self::Error(_) => Kind::Error,
         }
     }

@@ -235,7 +235,7 @@ pub(crate) struct Server {
     pub(crate) known: &'static str,
 }
 
-const fn cometd_java(version: &'static str, words: &'static [&'static str]) -> Server {
+const fn cometd_java(version: &'static str, words: &'static [&'static str], known: &'static str) -> Server {
     Server {
         name: "CometD Java server",
         version,
@@ -243,17 +243,17 @@ const fn cometd_java(version: &'static str, words: &'static [&'static str]) -> S
         words,
         transports: Transport::USUAL,
         chats: true,
-        known: "cometd-java.toml",
+        known,
     }
 }
 
 pub(crate) const SERVERS: &[Server] = &[
-    cometd_java("3.1.5", &["java", "-jar", "server-3.1/target/server.jar"]),
-    cometd_java("4.0.9", &["java", "-jar", "server-4.0/target/server.jar"]),
-    cometd_java("5.0.14", &["java", "-jar", "server-5.0/target/server.jar"]),
-    cometd_java("7.0.17", &["java", "-jar", "server-7.0/target/server.jar"]),
-    cometd_java("8.0.10", &["java", "-jar", "server-8.0/target/server.jar"]),
-    cometd_java("9.0.0", &["java", "-jar", "server-9.0/target/server.jar"]),
+    cometd_java("3.1.5", &["java", "-jar", "server-3.1/target/server.jar"], "cometd-java-3.1.toml"),
+    cometd_java("4.0.9", &["java", "-jar", "server-4.0/target/server.jar"], "cometd-java-4.0.toml"),
+    cometd_java("5.0.14", &["java", "-jar", "server-5.0/target/server.jar"], "cometd-java-5.0.toml"),
+    cometd_java("7.0.17", &["java", "-jar", "server-7.0/target/server.jar"], "cometd-java-5.0.toml"),
+    cometd_java("8.0.10", &["java", "-jar", "server-8.0/target/server.jar"], "cometd-java-5.0.toml"),
+    cometd_java("9.0.0", &["java", "-jar", "server-9.0/target/server.jar"], "cometd-java-5.0.toml"),
     Server {
         name: "npm cometd-nodejs-server",
         version: "1.2.1",

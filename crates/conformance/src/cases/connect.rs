@@ -9,8 +9,8 @@ use protocol::chat::notification::ParticipantType;
 use protocol::wire::Transport;
 use serde_json::json;
 
-use crate::peer::{Peer, Seen};
-use crate::verdict::Verdict;
+use crate::peer::{Carrier, Fate, Net, Peer, Seen, Sent, Session, sentinel};
+use crate::verdict::{Stop, Verdict};
 
 /// How long a connect asks to be held.
 const HOLD: Duration = Duration::from_millis(1_500);
@@ -60,7 +60,7 @@ pub(super) async fn not_held_when_asked(peer: Peer) -> Verdict {
         last = Some(reply.must_show("BX-ADV-09", took < AT_ONCE, "an answer at once", observed)?);
     }
     session.sane("BX-SB-03").await?;
-    last.ok_or_else(|| crate::verdict::Stop::Error("two connects left no reply".to_owned()))
+    last.ok_or_else(|| Stop::Error("two connects left no reply".to_owned()))
 }
 
 /// A connect of nobody is refused in a Bayeux reply that says to handshake.
@@ -149,4 +149,71 @@ pub(super) async fn brings_what_waited(peer: Peer) -> Verdict {
         chat.agent_event(&said, "answer", |seen| seen.is_by(&ParticipantType::Agent)).await?;
     }
     reply.must_show("BX-DL-07", !came.is_empty(), expected, "the connect brought nothing of it".to_owned())
+}
+
+/// Sends a connect and another message in one array.
+pub(super) async fn beside_another(session: &Session, hold: Duration) -> Result<(Sent, Sent), Stop> {
+    let next = || session.peer().with(|net| net.next_id(session.browser.number));
+    let messages = vec![
+        session.connect_draft(Some(hold)).id(Some(&next())).finish(),
+        sentinel().client(&session.client_id).id(Some(&next())).finish(),
+    ];
+    let mut sent = session.browser.send_together(messages).await?.into_iter();
+    let both = sent.next().zip(sent.next());
+    both.ok_or_else(|| Stop::Error("two messages were not sent as two".to_owned()))
+}
+
+/// A connect among other messages is taken, the others are answered, and they do not wait for it.
+pub(super) async fn among_others(peer: Peer) -> Verdict {
+    let session = peer.session().await?;
+    session.sane("BX-SB-03").await?;
+    let (connect, other) = beside_another(&session, HOLD).await?;
+    let reply = session.reply_to(&connect, "BX-CN-03").await?;
+    let pass = reply.must("BX-CN-03", reply.message().successful() == Some(true), "`successful` true")?;
+    if peer.transport() == Transport::LongPolling {
+        let took = reply.at() - connect.at;
+        let observed = format!("answered after {} ms", took.as_millis());
+        reply.should_show("BX-CN-53", took < AT_ONCE, "the connect not held", observed)?;
+    }
+    let beside = session.reply_to(&other, "BX-CN-51").await?;
+    let took = beside.at() - other.at;
+    let observed = format!("answered after {} ms", took.as_millis());
+    beside.should_show("BX-CN-52", took < AT_ONCE, "the other message answered at once", observed)?;
+    session.sane("BX-SB-03").await?;
+    Ok(pass)
+}
+
+/// A second connect takes the place of the one that is held, and is held itself.
+pub(super) async fn second_supersedes(peer: Peer) -> Verdict {
+    let session = peer.session().await?;
+    let first = session.connect(Some(HOLD * 2)).await?;
+    session.sane("BX-SB-03").await?;
+    let second = session.connect(Some(HOLD)).await?;
+    let reply = session.reply_to(&second, "BX-CN-54").await?;
+    let held = reply.at() - second.at;
+    let observed =
+        format!("answered with `successful` {:?} after {} ms", reply.message().successful(), held.as_millis());
+    let as_asked = reply.message().successful() == Some(true) && held + Duration::from_millis(200) >= HOLD;
+    let pass = reply.must_show("BX-CN-54", as_asked, "the second connect held as long as it asks", observed)?;
+    let (status, says) = peer.with(|net| end_of(net, &first));
+    let observed = format!("the first connect: {says}");
+    reply.should_show(
+        "BX-CN-55",
+        status != Some(408),
+        "no HTTP status 408, on which browsers send again",
+        observed.clone(),
+    )?;
+    peer.observe("BX-CN-56", observed, reply.frame())?;
+    session.sane("BX-SB-03").await?;
+    Ok(pass)
+}
+
+/// How a connect ended that another one superseded: the HTTP status, if any, and in words.
+fn end_of(net: &Net, sent: &Sent) -> (Option<u16>, String) {
+    match (net.reply(sent), net.fate(sent.carrier), sent.carrier) {
+        (Some(reply), ..) if reply.message.successful() == Some(true) => (None, "answered with success".to_owned()),
+        (Some(_), ..) => (None, "answered with a failure".to_owned()),
+        (None, Fate::Answered { status, .. }, _) => (Some(*status), format!("HTTP status {status}")),
+        (None, _, Carrier::Exchange(_) | Carrier::Socket(_)) => (None, "not answered".to_owned()),
+    }
 }

@@ -7,7 +7,7 @@ use protocol::bayeux::channel;
 use protocol::bayeux::message::Message;
 
 use crate::peer::Peer;
-use crate::verdict::Verdict;
+use crate::verdict::{Stop, Verdict};
 
 /// A disconnect is answered.
 pub(super) async fn answered(peer: Peer) -> Verdict {
@@ -53,6 +53,8 @@ pub(super) async fn ends_session(peer: Peer) -> Verdict {
     let sent = session.connect(Some(Duration::ZERO)).await?;
     let reply = session.reply_to(&sent, "BX-CN-11").by_any_sign().await?;
     let pass = reply.must("BX-DC-07", reply.message().successful() == Some(false), "`successful` false")?;
+    let advice = reply.message().advice().and_then(|advice| advice.reconnect);
+    reply.should("RC-01", advice == Some(Reconnect::Handshake), "advice to handshake again")?;
     other.sane("BX-DC-07").await?;
     Ok(pass)
 }
@@ -66,5 +68,25 @@ pub(super) async fn unknown_client_answered(peer: Peer) -> Verdict {
     let reply = session.reply_to(&sent, "BX-DC-05").await?;
     let pass = reply.must("BX-DC-05", reply.message().successful() == Some(false), "`successful` false")?;
     session.sane("BX-DC-05").await?;
+    Ok(pass)
+}
+
+/// What stands behind a disconnect in its array comes too late.
+pub(super) async fn later_messages_refused(peer: Peer) -> Verdict {
+    let other = peer.session().await?;
+    let session = peer.session().await?;
+    let next = || peer.with(|net| net.next_id(session.browser.number));
+    let messages = vec![
+        session.draft(channel::DISCONNECT).id(Some(&next())).finish(),
+        session.draft(channel::SUBSCRIBE).id(Some(&next())).with("subscription", "/service/tapestry/late").finish(),
+    ];
+    peer.with(|net| net.forget_session(&session.client_id));
+    let sent = session.browser.send_together(messages).await?;
+    let [disconnect, late] = &sent[..] else { return Err(Stop::Error("two messages were not sent".to_owned())) };
+    let reply = session.reply_to(disconnect, "BX-DC-05").by_any_sign().await?;
+    reply.need("BX-DC-06", reply.message().successful() == Some(true), "`successful` true")?;
+    let reply = session.reply_to(late, "BX-SB-03").by_any_sign().await?;
+    let pass = reply.must("BX-DC-08", reply.message().successful() == Some(false), "`successful` false")?;
+    other.sane("BX-SB-03").await?;
     Ok(pass)
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use protocol::bayeux::batch::{Batch, Limits};
 use protocol::bayeux::channel;
 use protocol::bayeux::message::MessageId;
-use protocol::wire::Transport;
+use protocol::wire::{Headers, Request, Transport};
+use serde_json::json;
 
-use crate::peer::{Fate, Peer, Received};
-use crate::verdict::{Frame, Verdict};
+use crate::peer::{Fate, Peer, Received, Session, sentinel};
+use crate::verdict::{Frame, Stop, Verdict};
 
 /// Replies to meta messages give the id back, and have none if there was none.
 pub(super) async fn id_echoed(peer: Peer) -> Verdict {
@@ -60,9 +62,10 @@ pub(super) async fn batch_answered(peer: Peer) -> Verdict {
     for sent in &sent {
         let reply = session.reply_to(sent, "BX-MSG-04").await?;
         let own = reply.message().id() == sent.id.as_ref() && reply.message().successful().is_some();
+        reply.should("BX-GEN-09", reply.came_on_carrier_of(sent), "the reply with the answer to its request")?;
         last = Some(reply.must("BX-MSG-04", own, "a reply to each message of the array")?);
     }
-    last.ok_or_else(|| crate::verdict::Stop::Error("a batch of three left no reply".to_owned()))
+    last.ok_or_else(|| Stop::Error("a batch of three left no reply".to_owned()))
 }
 
 /// A message that stands alone, without an array around it, is accepted.
@@ -100,10 +103,15 @@ pub(super) async fn unknown_members_tolerated(peer: Peer) -> Verdict {
         .with("tapestry", serde_json::json!({"nested": [1, null, {"deep": true}]}))
         .with("connectionType", peer.transport().name())
         .with("ext", serde_json::json!({"tapestry": "x"}))
+        .with("connectionId", "1")
+        .with("json-comment-filtered", true)
         .with("advice", serde_json::json!({"timeout": 0}));
     let sent = session.send(draft).await?;
     let reply = session.reply_to(&sent, "BX-CN-06").await?;
     let pass = reply.must("BX-MSG-07", reply.message().successful() == Some(true), "`successful` true")?;
+    reply.must("BX-FLD-20", true, "`ext` of unknown keys taken")?;
+    let obsolete = ["connectionId", "json-comment-filtered"].iter().any(|name| reply.message().member(name).is_some());
+    reply.should("BX-FLD-21", !obsolete, "no obsolete member in the reply")?;
     session.sane("BX-SB-03").await?;
     Ok(pass)
 }
@@ -137,4 +145,134 @@ pub(super) async fn malformed_json_survived(peer: Peer) -> Verdict {
     let alive = session.sane("BX-WS-10").await?;
     alive.must("BX-WS-10", true, "the session alive after the torn array")?;
     alive.must("BX-MSG-08", true, "nothing of a torn array to be executed")
+}
+
+/// Sends a body that is odd, and lets the server do with it what it will.
+async fn react(session: &Session, body: &str) -> Result<Fate, Stop> {
+    let sent = session.browser.send_body(body).await?;
+    let within = match session.peer().transport() {
+        Transport::LongPolling => Duration::from_secs(5),
+        Transport::WebSocket => Duration::from_millis(300),
+    };
+    Ok(session.browser.fate_of(&sent, within).await)
+}
+
+/// An empty array is answered somehow, and ends no session.
+pub(super) async fn empty_array_survived(peer: Peer) -> Verdict {
+    let session = peer.session().await?;
+    session.sane("BX-SB-03").await?;
+    let fate = react(&session, "[]").await?;
+    let alive = session.sane("BX-MSG-09").await?;
+    let hangs = peer.transport() == Transport::LongPolling && fate == Fate::Open;
+    alive.must_show("BX-MSG-09", !hangs, "an answer to an empty array", "it was left without an answer".to_owned())
+}
+
+/// Protocol members of a wrong type end no session.
+pub(super) async fn odd_types_survived(peer: Peer) -> Verdict {
+    let session = peer.session().await?;
+    session.sane("BX-SB-03").await?;
+    let id = session.client_id.expose().to_owned();
+    let connect =
+        json!({"channel": channel::CONNECT, "clientId": id, "connectionType": peer.transport().name(), "advice": 5});
+    let odd = [json!({"channel": 5, "clientId": id}), connect, json!(1), json!(null)];
+    for message in odd {
+        react(&session, &json!([message]).to_string()).await?;
+        session.sane("BX-FLD-22").await?;
+    }
+    let alive = session.sane("BX-FLD-22").await?;
+    alive.must("BX-FLD-22", true, "the session alive after members of wrong types")
+}
+
+/// A `timestamp` in any message changes nothing; what the server sends itself is in the form of ISO 8601.
+pub(super) async fn timestamps_tolerated(peer: Peer) -> Verdict {
+    const NOW: &str = "2026-01-01T00:00:00.00";
+    let browser = peer.browser();
+    let sent = browser.send(browser.handshake_draft().with("timestamp", NOW)).await?;
+    let handshake = browser.reply_to(&sent, "BX-HS-06").await?;
+    let session = browser.session_of(&handshake)?;
+    let sent = session.send(session.connect_draft(Some(Duration::ZERO)).with("timestamp", NOW)).await?;
+    let connect = session.reply_to(&sent, "BX-CN-06").await?;
+    let sent = session.send(sentinel().client(&session.client_id).with("timestamp", NOW)).await?;
+    let subscribe = session.reply_to(&sent, "BX-SB-03").await?;
+    let mut last = None;
+    for reply in [handshake, connect, subscribe] {
+        let stamp = reply.message().value("timestamp");
+        let iso = stamp.is_none_or(|stamp| stamp.as_str().is_some_and(is_iso));
+        reply.should("BX-FLD-11", iso, "a `timestamp` as `YYYY-MM-DDThh:mm:ss`, or none")?;
+        let taken = reply.message().successful().is_some() && !reply.says_unknown_client();
+        last = Some(reply.must("BX-FLD-12", taken, "the message taken")?);
+    }
+    session.sane("BX-SB-03").await?;
+    last.ok_or_else(|| Stop::Error("three messages left no reply".to_owned()))
+}
+
+/// `YYYY-MM-DDThh:mm:ss` and what may follow it.
+fn is_iso(text: &str) -> bool {
+    const FORM: &str = "dddd-dd-ddTdd:dd:dd";
+    let fits = |(form, byte): (u8, u8)| if form == b'd' { byte.is_ascii_digit() } else { byte == form };
+    text.len() >= FORM.len() && FORM.bytes().zip(text.bytes()).all(fits)
+}
+
+/// A response is one JSON array, and says that it is JSON.
+pub(super) async fn response_is_json(peer: Peer) -> Verdict {
+    let session = peer.session().await?;
+    let sent = session.send(sentinel().client(&session.client_id)).await?;
+    let reply = session.reply_to(&sent, "BX-SB-03").await?;
+    let (entry, response) = session.browser.response_on(sent.carrier, sent.frame.entry).await?;
+    let media = protocol::bayeux::http::media_type(&response.headers).unwrap_or_default();
+    let known = media == "application/json";
+    let observed = if known { "it says so" } else { "it says something else" };
+    peer.should_at("BX-LP-04", entry, known, "the media type application/json", observed)?;
+    let array = Batch::parse(&response.body, &Limits::default()).is_ok_and(|batch| !batch.single);
+    reply.must_show("BX-GEN-05", array, "one JSON array, and the end of the response", "no array".to_owned())
+}
+
+/// A request that does not say what it is counts as JSON.
+pub(super) async fn without_content_type(peer: Peer) -> Verdict {
+    let session = peer.session().await?;
+    session.sane("BX-SB-03").await?;
+    let id = peer.with(|net| net.next_id(session.browser.number));
+    let message = sentinel().client(&session.client_id).id(Some(&id)).finish();
+    let request = Request {
+        method: "POST".to_owned(),
+        target: String::new(),
+        headers: Headers::new(),
+        body: Batch::array([&message]).into_bytes(),
+    };
+    let sent = session.browser.send_request("", request);
+    session.browser.response_on(sent.carrier, sent.entry).await?;
+    let replied = |reply: &Received| reply.message().id() == Some(&id) && reply.message().successful() == Some(true);
+    let reply = session.browser.behind(&sent).into_iter().find(replied);
+    let alive = session.sane("BX-SB-03").await?;
+    match reply {
+        Some(reply) => reply.must("BX-LP-05", true, "a reply to the message"),
+        None => alive.must_show("BX-LP-05", false, "a reply to the message", "no reply to it".to_owned()),
+    }
+}
+
+/// What a server makes of a frame that is longer than most take; the session lives on.
+pub(super) async fn long_frame_survived(peer: Peer) -> Verdict {
+    let session = peer.session().await?;
+    session.sane("BX-SB-03").await?;
+    let draft = session.draft("/service/tapestry/long").with("data", "x".repeat(70_000));
+    let sent = session.send(draft).await?;
+    let fared = session.fared(&sent).await;
+    // The peer may have closed the socket; a new one can go on with the session.
+    let alive = session.sane("BX-WS-10").await?;
+    alive.must("BX-WS-10", true, "the session alive after a long frame")?;
+    peer.observe("BX-WS-51", format!("a frame of 70 KB: {}", fared.describe()), alive.frame())
+}
+
+/// What a server makes of a page of another origin.
+pub(super) async fn foreign_origin(peer: Peer) -> Verdict {
+    let session = peer.session().await?;
+    let stranger = peer.browser();
+    let fate = stranger.open_from("http://elsewhere.example").await;
+    let says = match fate {
+        Fate::Open => "it is let in".to_owned(),
+        Fate::Answered { status, .. } => format!("it is refused with HTTP status {status}"),
+        Fate::Opening | Fate::Closed { .. } | Fate::Broken { .. } | Fate::Dropped => "it is refused".to_owned(),
+    };
+    let alive = session.sane("BX-SB-03").await?;
+    peer.observe("BX-SEC-06", format!("a WebSocket from a page of another origin: {says}"), alive.frame())
 }

@@ -69,6 +69,7 @@ pub(super) async fn delivered_without_subscription(peer: Peer) -> Verdict {
     if let Some(key) = answer.notification.secure_key.clone() {
         session.owes_end_of(&key);
     }
+    answer.received().must("BX-SVC-03", true, "an answer to a client that did not subscribe")?;
     let on_channel = answer.received().message().channel() == Some(&peer.channel());
     answer.must("CV-CH-01", on_channel, "the answer on the channel of the request")
 }

@@ -142,8 +142,11 @@ pub(crate) struct Net {
     next_exchange: u64,
     next_socket: u64,
     lines: BTreeMap<Carrier, Line>,
+    responses: BTreeMap<Carrier, Response>,
     browsers: Vec<Browser>,
     polls: Vec<Poll>,
+    /// Whose polls ended by themselves.
+    deaf: Vec<ClientId>,
     pub(crate) inbox: Vec<Arrival>,
     pub(crate) sessions: Vec<OpenSession>,
     pub(crate) chats: Vec<OpenChat>,
@@ -170,8 +173,10 @@ impl Net {
             next_exchange: 0,
             next_socket: 0,
             lines: BTreeMap::new(),
+            responses: BTreeMap::new(),
             browsers: Vec::new(),
             polls: Vec::new(),
+            deaf: Vec::new(),
             inbox: Vec::new(),
             sessions: Vec::new(),
             chats: Vec::new(),
@@ -265,8 +270,47 @@ impl Net {
         }
     }
 
+    /// Sends an HTTP request as it is but for its path and the browser's cookies; what follows the path is the caller's.
+    pub(crate) fn send_request(&mut self, browser: usize, more: &str, request: Request) -> (Carrier, usize) {
+        let exchange = Exchange(self.next_exchange);
+        self.next_exchange += 1;
+        let carrier = Carrier::Exchange(exchange);
+        self.lines.insert(carrier, Line { browser, opened: self.now, fate: Fate::Open });
+        let mut headers = request.headers.clone();
+        if let Some(cookie) = self.browsers[browser].cookies.header() {
+            headers = headers.with("Cookie", &cookie);
+        }
+        let target = format!("{}/{more}", self.base.trim_end_matches('/'));
+        (carrier, self.put(Wire::Request(exchange, Request { target, headers, ..request })))
+    }
+
+    /// The HTTP response that ended a carrier.
+    pub(crate) fn response(&self, carrier: Carrier) -> Option<&Response> {
+        self.responses.get(&carrier)
+    }
+
+    /// Lets the browser open another socket for its next message. The old one stays open.
+    pub(crate) fn leave_socket(&mut self, browser: usize) {
+        self.browsers[browser].socket = None;
+    }
+
+    /// Closes a socket in good order.
+    pub(crate) fn close_socket(&mut self, carrier: Carrier) {
+        if let Carrier::Socket(socket) = carrier
+            && self.fate(carrier) == &Fate::Open
+        {
+            self.drop_line(carrier);
+            self.put(Wire::Close(socket, Close { code: 1000, reason: String::new() }));
+        }
+    }
+
     /// Asks for a socket if the browser has none, and gives it.
     pub(crate) fn open_socket(&mut self, browser: usize) -> Carrier {
+        self.open_socket_from(browser, None)
+    }
+
+    /// The same for a page of another origin.
+    pub(crate) fn open_socket_from(&mut self, browser: usize, origin: Option<&str>) -> Carrier {
         if let Some(socket) = self.browsers[browser].socket {
             let carrier = Carrier::Socket(socket);
             if matches!(self.fate(carrier), Fate::Opening | Fate::Open) {
@@ -277,7 +321,10 @@ impl Net {
         self.next_socket += 1;
         self.browsers[browser].socket = Some(socket);
         self.lines.insert(Carrier::Socket(socket), Line { browser, opened: self.now, fate: Fate::Opening });
-        let request = http::upgrade(&self.base, &self.browsers[browser].cookies);
+        let mut request = http::upgrade(&self.base, &self.browsers[browser].cookies);
+        if let Some(origin) = origin {
+            request.headers = request.headers.with("Origin", origin);
+        }
         self.put(Wire::Upgrade(socket, request));
         Carrier::Socket(socket)
     }
@@ -393,6 +440,7 @@ impl Net {
 
     fn on_response(&mut self, entry: usize, browser: usize, carrier: Carrier, response: &Response) {
         self.browsers[browser].cookies.absorb(&response.headers);
+        self.responses.insert(carrier, response.clone());
         let batch = response.status == 200 && self.on_messages(entry, browser, carrier, &response.body);
         self.end_line(carrier, Fate::Answered { entry, status: response.status, batch });
     }
@@ -444,10 +492,21 @@ impl Net {
         self.polls.retain(|poll| poll.client_id != *client_id);
     }
 
+    /// Whether a session that was to keep a connect outstanding does not any more.
+    pub(crate) fn is_deaf(&self, client_id: &ClientId) -> bool {
+        self.deaf.contains(client_id)
+    }
+
     /// Sends the connects that are due.
     pub(crate) fn turn_polls(&mut self) {
         let mut polls = std::mem::take(&mut self.polls);
-        polls.retain_mut(|poll| self.turn(poll));
+        polls.retain_mut(|poll| {
+            let goes_on = self.turn(poll);
+            if !goes_on {
+                self.deaf.push(poll.client_id.clone());
+            }
+            goes_on
+        });
         self.polls = polls;
     }
 

@@ -76,7 +76,12 @@ impl Session {
 
     /// Sends a connect; with a timeout it asks to be held so long and no longer.
     pub(crate) async fn connect(&self, timeout: Option<Duration>) -> Result<Sent, Stop> {
-        self.send(connect_draft(&self.client_id, self.peer().transport(), timeout)).await
+        self.send(self.connect_draft(timeout)).await
+    }
+
+    /// A connect of this session.
+    pub(crate) fn connect_draft(&self, timeout: Option<Duration>) -> Draft {
+        connect_draft(&self.client_id, self.peer().transport(), timeout)
     }
 
     /// Connects for the first time, as clients do: without being held.

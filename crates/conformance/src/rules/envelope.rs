@@ -41,16 +41,27 @@ pub(super) fn judge(conversation: &Conversation, findings: &mut Findings) {
 
 fn message(seen: &Seen, findings: &mut Findings) {
     for violation in seen.message.violations() {
-        if *violation == Violation::MessageChannelMissing && is_refusal_without_channel(seen) {
+        let forgiven = match violation {
+            Violation::MessageChannelMissing => is_refusal_without_channel(seen),
+            Violation::MessageChannelNotText => is_refusal(seen),
+            _ => false,
+        };
+        if forgiven {
             continue;
         }
         findings.add(seen, *violation, sentence(*violation));
     }
     if let Some(name) = seen.message.channel()
         && !channel::is_valid(name)
+        && !is_refusal(seen)
     {
         findings.add(seen, Violation::MessageChannelInvalid, "the `channel` is no channel name");
     }
+}
+
+/// A refusal gives back the channel of its request, whatever that is.
+fn is_refusal(seen: &Seen) -> bool {
+    seen.from == Side::Server && seen.message.successful() == Some(false)
 }
 
 /// CometD answers a message without channel by a reply without channel.

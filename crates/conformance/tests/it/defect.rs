@@ -6,13 +6,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use protocol::bayeux::batch::{Batch, Limits};
+use protocol::bayeux::dialect::Dialect;
 use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
 use protocol::wire::{Exchange, Request, Wire};
-use serde_json::Value;
+use serde_json::{Value, json};
 use simulator::gms::{Event, Gms};
 
 pub(crate) use self::list::DEFECTS;
+use crate::drive::speaking;
 
 /// What a defect remembers.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +52,12 @@ pub(crate) struct Defect {
     pub(crate) input: fn(&mut Memory, Wire) -> Passed,
     /// How much later an output leaves.
     pub(crate) delay: fn(&mut Memory, Time, &Wire) -> Duration,
+    /// Changes how the server speaks, where nothing around it could.
+    pub(crate) dialect: fn(&mut Dialect),
+    /// Changes a whole output, behind everything else.
+    pub(crate) output: fn(Wire) -> Wire,
+    /// Whether each message on a WebSocket has a frame of its own.
+    pub(crate) apart: bool,
 }
 
 impl Defect {
@@ -60,7 +68,25 @@ impl Defect {
             told: |_, message| vec![message],
             input: |_, wire| (Some(wire), Vec::new()),
             delay: |_, _, _| Duration::ZERO,
+            dialect: |_| {},
+            output: |wire| wire,
+            apart: false,
         }
+    }
+
+    pub(crate) const fn dialect(mut self, dialect: fn(&mut Dialect)) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
+    pub(crate) const fn output(mut self, output: fn(Wire) -> Wire) -> Self {
+        self.output = output;
+        self
+    }
+
+    pub(crate) const fn apart(mut self) -> Self {
+        self.apart = true;
+        self
     }
 
     pub(crate) const fn asked(mut self, asked: fn(&mut Memory, Value) -> Option<Value>) -> Self {
@@ -99,12 +125,20 @@ impl Defective {
         Self { gms, defect, memory: Memory::default(), outputs: VecDeque::new(), late: BTreeMap::new(), launched: 0 }
     }
 
+    /// The simulator of the other tests with a defect.
+    pub(crate) fn planted(defect: Defect, seed: u64) -> Self {
+        let mut dialect = Dialect::cometd_3_1();
+        (defect.dialect)(&mut dialect);
+        Self::new(speaking(dialect, seed), defect)
+    }
+
     fn drain(&mut self, now: Time) {
         while let Some(output) = self.gms.poll_output() {
             match output {
                 Output::Event(event) => self.outputs.push_back(Output::Event(event)),
                 Output::Wire(wire) => {
                     for wire in self.altered(wire) {
+                        let wire = (self.defect.output)(wire);
                         let delay = (self.defect.delay)(&mut self.memory, now, &wire);
                         if delay.is_zero() {
                             self.outputs.push_back(Output::Wire(wire));
@@ -122,6 +156,9 @@ impl Defective {
         match wire {
             Wire::Text(socket, text) => match self.told(text.as_bytes()) {
                 Some(messages) if messages.is_empty() => Vec::new(),
+                Some(messages) if self.defect.apart => {
+                    messages.into_iter().map(|message| Wire::Text(socket, json!([message]).to_string())).collect()
+                }
                 Some(messages) => vec![Wire::Text(socket, Value::from(messages).to_string())],
                 None => vec![Wire::Text(socket, text)],
             },

@@ -5,6 +5,8 @@ mod drive;
 mod golden;
 mod kill;
 mod null;
+mod profiles;
+mod regressions;
 mod reports;
 mod suite;
 mod variety;

@@ -8,7 +8,7 @@ use protocol::wire::Transport;
 use rstest::rstest;
 
 use crate::defect::{DEFECTS, Defective};
-use crate::drive::{SEED, healthy, judge, report, settings};
+use crate::drive::{SEED, judge, report, settings};
 
 fn result(verdict: Kind) -> CaseResult {
     let mut result = CaseResult::error(case("chat.request.starts").expect("a case"), Transport::WebSocket, "why");
@@ -60,7 +60,7 @@ fn run_of(group: &str, defect: &str) -> Report {
     let results = plan(&settings(), &[Transport::WebSocket])
         .into_iter()
         .filter(|planned| planned.case.group() == group)
-        .map(|planned| judge(planned.case, planned.transport, Defective::new(healthy(SEED), *defect), SEED))
+        .map(|planned| judge(planned.case, planned.transport, Defective::planted(*defect, SEED), SEED))
         .collect();
     report(&settings(), results, SEED)
 }

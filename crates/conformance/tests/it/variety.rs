@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use conformance::cases::plan;
 use conformance::conclude::conclude;
+use conformance::expectations::{Expectations, SIMULATOR};
 use conformance::run::Run;
 use conformance::verdict::Kind;
 use protocol::bayeux::dialect::Dialect;
@@ -19,15 +20,15 @@ use crate::drive::{SERVICE, drive_over, redacted, settings};
 
 /// Nothing is wrong with a server, over a network that is not always equally fast.
 fn tolerates(name: &str, server: impl Fn(u64) -> Defective) {
+    let known = Expectations::parse(SIMULATOR).expect("expectations");
     for seed in 0..4 {
         for planned in plan(&settings(), &Transport::ALL) {
             let network = Network { jitter: Duration::from_millis(7 * seed), ..Network::default() };
             let run = Run::new(planned.case, planned.transport, &settings(), seed);
             let (outcome, entries) = drive_over(network, planned.case, run, server(seed), seed);
             let result = conclude(&outcome, &redacted(&entries, seed));
-            let expected = planned.case.id == "bayeux.handshake.without-common-type-refused";
-            let fine = matches!(result.verdict, Kind::Pass | Kind::Observed);
-            assert!(fine || expected, "{name}, seed {seed}: {result:#?}");
+            let fine = matches!(result.verdict, Kind::Pass | Kind::Observed | Kind::NotApplicable);
+            assert!(fine || known.met_by(&result).is_some(), "{name}, seed {seed}: {result:#?}");
         }
     }
 }
@@ -81,7 +82,7 @@ fn with_member(mut message: Value, name: &str, value: Value) -> Value {
 
 #[rstest]
 #[case::unknown_members(Defect::named("unknown members").told(|_, mut message| {
-    if message["data"].is_object() {
+    if message["data"].get("messages").is_some() {
         message["data"]["monitored"] = false.into();
         message["data"]["idleTimerExpire"] = Value::Null;
     }
@@ -99,7 +100,7 @@ fn with_member(mut message: Value, name: &str, value: Value) -> Value {
     }]
 }))]
 #[case::indexes_as_texts(Defect::named("indexes as texts").told(|_, mut message| {
-    if let Some(events) = message.get_mut("data").and_then(|data| data["messages"].as_array_mut()) {
+    if let Some(events) = message.get_mut("data").and_then(|data| data.get_mut("messages")?.as_array_mut()) {
         for event in events {
             event["index"] = event["index"].to_string().into();
         }

@@ -1,0 +1,51 @@
+//! The simulator in each of its dialects: every case passes, observes, or departs as is known of that generation of CometD.
+
+use std::fs;
+use std::path::Path;
+
+use conformance::cases::plan;
+use conformance::conclude::{CaseResult, conclude};
+use conformance::expectations::Expectations;
+use conformance::report::Exit;
+use conformance::verdict::Kind;
+use protocol::bayeux::dialect::Dialect;
+use protocol::wire::Transport;
+use rstest::rstest;
+
+use crate::drive::{SEED, drive, redacted, report_knowing, settings, speaking};
+
+/// The known departures of a dialect; those of the default one are the embedded simulator's.
+fn known(name: &str) -> Expectations {
+    let file = if name == Dialect::cometd_3_1().name { "simulator" } else { name };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("expectations").join(format!("{file}.toml"));
+    let text = fs::read_to_string(path).expect("the known departures of a dialect");
+    Expectations::parse(&text).expect("expectations")
+}
+
+#[rstest]
+fn every_dialect_is_as_it_is_known(
+    #[values("cometd-2.9", "cometd-3.0", "cometd-3.1", "cometd-4.0.0", "cometd-4.0.4", "cometd-5.0")] name: &str,
+) {
+    let dialect = Dialect::by_name(name).unwrap();
+    let offered: Vec<Transport> =
+        Transport::ALL.into_iter().filter(|transport| dialect.offers(transport.name())).collect();
+    let results: Vec<CaseResult> = plan(&settings(), &offered)
+        .iter()
+        .map(|entry| {
+            let server = speaking(dialect.clone(), SEED);
+            let (outcome, entries) = drive(entry.case, entry.transport, &settings(), server, SEED);
+            conclude(&outcome, &redacted(&entries, SEED))
+        })
+        .collect();
+    let mut told = String::new();
+    for result in results.iter().filter(|result| result.verdict != Kind::Pass) {
+        let reason = result.reason.as_ref();
+        let clause = reason.and_then(|reason| reason.requirement.as_deref()).unwrap_or("-");
+        let says = reason.map_or("", |reason| reason.observed.as_str());
+        told.push_str(&format!("{:<13} {} {clause}: {says}\n", result.verdict.name(), result.name()));
+        result.consequences.iter().for_each(|line| told.push_str(&format!("    {line}\n")));
+    }
+    insta::assert_snapshot!(format!("dialect@{name}"), told);
+    let report = report_knowing(&known(name), &settings(), results, SEED);
+    assert_eq!(report.exit().0, Exit::Complete, "{}", conformance::report::text::render(&report));
+}
