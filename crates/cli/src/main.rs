@@ -30,7 +30,7 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
     /// Log what crosses the wire to stderr, by kind and size; twice for timers too.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 990)]
     verbose: u8,
 }
 

@@ -151,7 +151,7 @@ pub(super) async fn malformed_json_survived(peer: Peer) -> Verdict {
 async fn react(session: &Session, body: &str) -> Result<Fate, Stop> {
     let sent = session.browser.send_body(body).await?;
     let within = match session.peer().transport() {
-        Transport::LongPolling => Duration::from_secs(5),
+        Transport::LongPolling | Transport::CallbackPolling => Duration::from_secs(5),
         Transport::WebSocket => Duration::from_millis(300),
     };
     Ok(session.browser.fate_of(&sent, within).await)

@@ -85,7 +85,7 @@ pub(super) async fn own_event_comes_with_reply(peer: Peer) -> Verdict {
             let observed = if rides { "it did" } else { "it came with the connect" }.to_owned();
             event.should_show("BX-DL-05", rides, "the event in the response to the publish", observed)
         }
-        Transport::WebSocket => Ok(()),
+        Transport::WebSocket | Transport::CallbackPolling => Ok(()),
     };
     pass?;
     let released = session.reply_to(&connect, "BX-CN-06").within(HOLD * 3).await?;

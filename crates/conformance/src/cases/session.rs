@@ -61,8 +61,8 @@ pub(super) async fn outlives_held_connect(peer: Peer) -> Verdict {
     resumed.first_connect().await?;
     let resumed_connect = resumed.connect(Some(LONG)).await?;
     let batched = match peer.transport() {
-        // Over long-polling such a connect is not held.
-        Transport::LongPolling => None,
+        // Over HTTP such a connect is not held.
+        Transport::LongPolling | Transport::CallbackPolling => None,
         Transport::WebSocket => {
             let session = peer.session().await?;
             let connect = super::connect::beside_another(&session, LONG).await?.0;

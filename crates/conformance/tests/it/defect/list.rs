@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::bayeux::dialect::{BatchedHttp, BatchedSocket};
+use protocol::bayeux::dialect::{BatchedHttp, BatchedSocket, PushedSince};
 use protocol::wire::{Close, Headers, Request, Response, Wire};
 use serde_json::{Value, json};
 
@@ -705,7 +705,8 @@ pub(crate) const DEFECTS: &[Defect] = &[
         std::iter::once(message).chain(kept).collect()
     }),
     Defect::named("721-connect-among-others-held").dialect(|dialect| dialect.connects.batched_http = BatchedHttp::Held),
-    Defect::named("849-no-events-before-first-connect").dialect(|dialect| dialect.events.before_connect = false),
+    Defect::named("849-no-events-before-first-connect")
+        .dialect(|dialect| dialect.events.pushed_since = PushedSince::FirstHold),
     Defect::named("883-superseded-with-408").dialect(|dialect| dialect.connects.superseded_status = 408),
     Defect::named("937-resumed-session-forgotten")
         .input(|memory, wire| {
