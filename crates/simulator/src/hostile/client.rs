@@ -2,7 +2,8 @@
 //!
 //! | Line | Does |
 //! |---|---|
-//! | `T websocket` or `T long-polling` | the only transport of the client; only as the first line, both without it |
+//! | `T NAME` | the only transport of the client; only as the first line, without it WebSocket and long-polling |
+//! | `A` | gives the client all extensions; only as the first line or behind `T` |
 //! | `+` | answers the oldest thing that the client waits for, as it should be answered |
 //! | `200 BODY`, any status | answers it with a status and a body; on a socket with a text |
 //! | `t TEXT` | says a text on the newest socket, asked or not |
@@ -19,7 +20,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use protocol::bayeux::batch::Batch;
-use protocol::bayeux::client::Config as BayeuxConfig;
+use protocol::bayeux::client::{Config as BayeuxConfig, Extensions};
 use protocol::bayeux::http;
 use protocol::bayeux::message::Message;
 use protocol::chat::client::{Client, Config};
@@ -44,9 +45,12 @@ pub fn client(input: &[u8]) -> Result<(), Fault> {
     let transports = match lines.next_if(|line| line.word == b"T") {
         Some(line) if line.rest == b"websocket" => vec![Transport::WebSocket],
         Some(line) if line.rest == b"long-polling" => vec![Transport::LongPolling],
+        Some(line) if line.rest == b"callback-polling" => vec![Transport::CallbackPolling],
         _ => vec![Transport::WebSocket, Transport::LongPolling],
     };
-    play(BayeuxConfig::new("/genesys/cometd", &transports), lines)
+    let extended = lines.next_if(|line| line.word == b"A").is_some();
+    let extensions = Extensions { ack: extended, timestamp: extended, timesync: extended };
+    play(BayeuxConfig { extensions, ..BayeuxConfig::new("/genesys/cometd", &transports) }, lines)
 }
 
 fn play<'a>(config: BayeuxConfig, lines: impl Iterator<Item = Line<'a>>) -> Result<(), Fault> {
@@ -63,7 +67,8 @@ fn play<'a>(config: BayeuxConfig, lines: impl Iterator<Item = Line<'a>>) -> Resu
 /// Something that the client waits for.
 #[derive(Debug)]
 enum Asked {
-    Exchange(Exchange, Vec<Message>),
+    /// A request, with the function to call if it came by callback-polling.
+    Exchange(Exchange, Vec<Message>, Option<String>),
     Upgrade(Socket),
     Frame(Socket, Vec<Message>),
 }
@@ -140,7 +145,7 @@ impl Stage {
 
     fn fill(&self, bytes: &[u8]) -> Vec<u8> {
         let first = self.asked.front().and_then(|asked| match asked {
-            Asked::Exchange(_, messages) | Asked::Frame(_, messages) => messages.first(),
+            Asked::Exchange(_, messages, _) | Asked::Frame(_, messages) => messages.first(),
             Asked::Upgrade(_) => None,
         });
         let id = first.and_then(|message| message.id()).map_or("", |id| id.as_str());
@@ -153,7 +158,7 @@ impl Stage {
         let headers = Headers::new().with("Content-Type", http::CONTENT_TYPE);
         let response = Response { status, headers, body };
         match self.asked.pop_front() {
-            Some(Asked::Exchange(exchange, _)) => self.feed(Wire::Response(exchange, response)),
+            Some(Asked::Exchange(exchange, ..)) => self.feed(Wire::Response(exchange, response)),
             Some(Asked::Upgrade(socket)) => {
                 self.sockets.remove(&socket);
                 self.feed(Wire::Refused(socket, response))
@@ -167,9 +172,13 @@ impl Stage {
 
     fn answer_rightly(&mut self) -> Result<(), Fault> {
         match self.asked.pop_front() {
-            Some(Asked::Exchange(exchange, messages)) => {
+            Some(Asked::Exchange(exchange, messages, callback)) => {
                 let replies = self.right_replies(&messages);
-                self.feed(Wire::Response(exchange, http::response(&replies)))
+                let response = match callback {
+                    Some(callback) => http::callback_response(&callback, &replies),
+                    None => http::response(&replies),
+                };
+                self.feed(Wire::Response(exchange, response))
             }
             Some(Asked::Upgrade(socket)) => self.feed(Wire::Upgraded(socket, Headers::new())),
             Some(Asked::Frame(socket, messages)) => {
@@ -192,7 +201,7 @@ impl Stage {
                 reply
                     .with("version", "1.0")
                     .with("clientId", CLIENT)
-                    .with("supportedConnectionTypes", ["websocket", "long-polling"].as_slice())
+                    .with("supportedConnectionTypes", ["websocket", "long-polling", "callback-polling"].as_slice())
                     .with("advice", json!({"reconnect": "retry", "interval": 0, "timeout": 30_000}))
                     .finish(),
             ],
@@ -239,7 +248,7 @@ impl Stage {
     fn lose(&mut self) -> Result<(), Fault> {
         let oldest = self.asked.iter().position(|asked| matches!(asked, Asked::Exchange(..)));
         match oldest.and_then(|position| self.asked.remove(position)) {
-            Some(Asked::Exchange(exchange, _)) => self.feed(Wire::Broken(exchange, Failure::Reset)),
+            Some(Asked::Exchange(exchange, ..)) => self.feed(Wire::Broken(exchange, Failure::Reset)),
             _ => self.end_socket(|socket| Wire::Lost(socket, Failure::Reset)),
         }
     }
@@ -260,7 +269,7 @@ impl Stage {
     /// Strikes out what is answered by these messages, wherever they came.
     fn settle(&mut self, replies: &[Message]) {
         for asked in &mut self.asked {
-            if let Asked::Exchange(_, messages) | Asked::Frame(_, messages) = asked {
+            if let Asked::Exchange(_, messages, _) | Asked::Frame(_, messages) = asked {
                 messages.retain(|message| {
                     !replies.iter().any(|reply| reply.channel() == message.channel() && reply.id() == message.id())
                 });
@@ -272,7 +281,7 @@ impl Stage {
     /// Connects on the wire that nothing has answered.
     fn connects(&self) -> usize {
         let messages = self.asked.iter().flat_map(|asked| match asked {
-            Asked::Exchange(_, messages) | Asked::Frame(_, messages) => messages.as_slice(),
+            Asked::Exchange(_, messages, _) | Asked::Frame(_, messages) => messages.as_slice(),
             Asked::Upgrade(_) => &[],
         });
         messages.filter(|message| message.channel() == Some("/meta/connect")).count()
@@ -288,8 +297,9 @@ impl Stage {
             match wire {
                 Wire::Request(exchange, request) => {
                     self.last_exchange = exchange;
+                    let callback = http::query_values(&request.target, http::CALLBACK_PARAMETER).pop();
                     let messages = Batch::carried(&Wire::Request(exchange, request));
-                    self.asked.push_back(Asked::Exchange(exchange, messages));
+                    self.asked.push_back(Asked::Exchange(exchange, messages, callback));
                 }
                 Wire::Upgrade(socket, _) => {
                     self.sockets.insert(socket);
@@ -300,7 +310,7 @@ impl Stage {
                     self.asked.push_back(Asked::Frame(socket, messages));
                 }
                 Wire::Broken(exchange, _) => {
-                    self.asked.retain(|asked| !matches!(asked, Asked::Exchange(of, _) if *of == exchange));
+                    self.asked.retain(|asked| !matches!(asked, Asked::Exchange(of, ..) if *of == exchange));
                 }
                 Wire::Close(socket, _) | Wire::Lost(socket, _) => {
                     self.sockets.remove(&socket);

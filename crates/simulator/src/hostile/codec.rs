@@ -29,6 +29,7 @@ pub fn codec(input: &[u8]) -> Result<(), Fault> {
     }
     let text = String::from_utf8_lossy(input);
     let _ = (http::query_values(&text, "jsonp"), http::is_callback(&text, 64));
+    let _ = Batch::parse(http::callback_argument(input), &Limits::default());
     names(&text);
     data(&text)
 }

@@ -33,10 +33,11 @@ pub(super) enum Via {
 }
 
 impl Via {
-    /// The transport as events name it; callback-polling counts as long-polling there.
+    /// The transport as events name it.
     pub(super) const fn transport(&self) -> Transport {
         match self {
-            Self::Http { .. } => Transport::LongPolling,
+            Self::Http { callback: None, .. } => Transport::LongPolling,
+            Self::Http { callback: Some(_), .. } => Transport::CallbackPolling,
             Self::Socket(_) => Transport::WebSocket,
         }
     }
