@@ -172,3 +172,24 @@ fn lists_the_options_of_a_profile(#[values("cometd-2.9", "cometd-3.1")] profile:
         insta::assert_snapshot!("options_of", shown(&output));
     });
 }
+
+#[test]
+fn an_extension_is_there_when_it_is_installed() {
+    let serving = Listening::start(&["serve", "--listen", "127.0.0.1:0", "--extension", "ack"]);
+    let handshake = std::str::from_utf8(HANDSHAKE).unwrap().replace(r#""id":"1""#, r#""id":"1","ext":{"ack":true}"#);
+    let (_, body) = serving.post("/handshake", handshake.as_bytes());
+    assert!(body.contains(r#""ext":{"ack":true}"#), "{body}");
+    let (_, body) = Listening::serve().post("/handshake", handshake.as_bytes());
+    assert!(!body.contains("ext"), "{body}");
+}
+
+#[rstest]
+#[case("acknowledge", "error: there is no extension `acknowledge`\n\nhint: there are `ack`, ")]
+#[case("activity", "error: there is no extension `activity`\n\nhint: there are `ack`, ")]
+#[case("activity=soon", "error: `activity` takes a number of milliseconds, not `soon`\n\nhint: such as ")]
+fn a_wrong_extension_is_named(#[case] extension: &str, #[case] says: &str) {
+    let output = run(&["serve", "--extension", extension]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.starts_with(says), "{text}");
+}

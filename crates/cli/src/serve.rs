@@ -64,6 +64,9 @@ pub(crate) struct Args {
     /// Option of CometD to set, under its own name. May be repeated.
     #[arg(long = "option", value_name = "NAME=VALUE")]
     options: Vec<String>,
+    /// Extension of CometD to install: `ack`, `timestamp`, `timesync` or `activity=MILLISECONDS`. May be repeated.
+    #[arg(long = "extension", value_name = "NAME")]
+    extensions: Vec<String>,
     /// List the options that the profile has, and end.
     #[arg(long)]
     list_options: bool,
@@ -131,11 +134,14 @@ fn identity(args: &Args) -> Result<Option<Identity>, Failure> {
     Identity::read(certificate, key).map(Some).map_err(|error| Failure::usage(error).hint(hint))
 }
 
-/// The profile with the options that were set.
+/// The profile with the options that were set and its extensions.
 fn dialect(args: &Args) -> Result<Dialect, Failure> {
     let mut dialect = Dialect::clone(&args.profile);
     for option in &args.options {
         options::set(&mut dialect, option)?;
+    }
+    for extension in &args.extensions {
+        options::extend(&mut dialect, extension)?;
     }
     Ok(dialect)
 }

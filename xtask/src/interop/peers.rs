@@ -199,13 +199,13 @@ pub(crate) const CLIENTS: &[Client] = &[
     Client {
         transports: &Transport::ALL,
         origins: Origins::All,
-        ..client("npm cometd, Chromium", "8.0.11", Kit::Browser, &["node", "chat.mjs"])
+        ..client("npm cometd in Chromium", "8.0.11", Kit::Browser, &["node", "chat.mjs"])
     },
     // What CometD calls cross-domain needs no permission: only long-polling asks for it.
     Client {
         more: &["refused"],
         transports: &[Transport::LongPolling],
-        ..client("the same, refused", "8.0.11", Kit::Browser, &["node", "chat.mjs"])
+        ..client("foreign page, refused", "8.0.11", Kit::Browser, &["node", "chat.mjs"])
     },
     client("npm faye", "1.4.3", Kit::Faye, &["node", "chat.mjs"]),
     client("PyPI aiocometd-ng", "0.5.6", Kit::Aiocometd, &[".venv/bin/python", "chat.py"]),

@@ -1,7 +1,7 @@
-//! `--option` and `--list-options`: CometD's own options, by CometD's names for them.
+//! `--option`, `--list-options` and `--extension`: CometD's own options and extensions, by CometD's names for them.
 
 use anyhow::anyhow;
-use protocol::bayeux::dialect::{Dialect, Invalid};
+use protocol::bayeux::dialect::{Activity, Dialect, Invalid};
 
 use crate::exit::Failure;
 
@@ -19,6 +19,28 @@ pub(super) fn set(dialect: &mut Dialect, option: &str) -> Result<(), Failure> {
         };
         Failure::usage(error).hint(hint)
     })
+}
+
+/// Installs an extension: `ack`, `timestamp`, `timesync`, or `activity=MILLISECONDS`.
+pub(super) fn extend(dialect: &mut Dialect, extension: &str) -> Result<(), Failure> {
+    let extensions = &mut dialect.options.extensions;
+    match extension.split_once('=') {
+        None if extension == "ack" => extensions.ack = true,
+        None if extension == "timestamp" => extensions.timestamp = true,
+        None if extension == "timesync" => extensions.timesync = true,
+        Some(("activity", millis)) => {
+            let max_inactivity_ms = millis.parse().map_err(|_| {
+                Failure::usage(anyhow!("`activity` takes a number of milliseconds, not `{millis}`"))
+                    .hint("such as `activity=60000`")
+            })?;
+            extensions.activity = Some(Activity { server_counts: false, max_inactivity_ms });
+        }
+        _ => {
+            return Err(Failure::usage(anyhow!("there is no extension `{extension}`"))
+                .hint("there are `ack`, `timestamp`, `timesync` and `activity=MILLISECONDS`"));
+        }
+    }
+    Ok(())
 }
 
 fn default(dialect: &Dialect, name: &str) -> String {
