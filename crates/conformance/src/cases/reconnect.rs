@@ -21,6 +21,9 @@ async fn restore(chat: &Chat, session: &Session, last: u64) -> Result<(Chat, Vec
         .await?;
     let goes_on = answer.notification.status == Some(Status::Ok) && answer.notification.chat_ended == Some(false);
     answer.need("RC-02", goes_on, "statusCode 0 and chatEnded false")?;
+    // What was taken for the answer may have been an event of the agent, on a connect; a word said now on a connection of
+    // its own could overtake the true one.
+    session.reply_to(&sent, "BX-PB-05").await?;
     // Events may come behind the answer; the echo of a message is behind both, and shows that the chat is attached.
     let word = session.peer().word("tapestry");
     let echo = chat.say_and_see(&word, "RC-04").await?;
