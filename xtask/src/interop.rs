@@ -106,15 +106,17 @@ fn keep(shell: &Shell, tape: &Path) -> Result<()> {
 /// The official client holds a chat, or shakes hands where there is no Chat V2; then the suite finds nothing that is not
 /// known of the server.
 fn try_server(tapestry: &Path, server: &Server, transport: Transport) -> Result<()> {
-    let listening = server.start()?;
-    finish(&mut server.trial(listening.url(), transport)?, CHAT)?;
-    let mut suite = Command::new(tapestry);
-    suite.args(["conformance", "--target", listening.url(), "--transport", transport.name(), "--seed", "1"]);
-    suite.arg("--expect").arg(root().join("tests/interop/expectations").join(server.known));
-    if server.chats {
-        suite.args(["--service", SERVICE, "--agent", "simulated"]);
-    }
-    finish(&mut suite, SUITE)?;
+    let mut listening = server.start()?;
+    listening.serve(|url| {
+        finish(&mut server.trial(url, transport)?, CHAT)?;
+        let mut suite = Command::new(tapestry);
+        suite.args(["conformance", "--target", url, "--transport", transport.name(), "--seed", "1"]);
+        suite.arg("--expect").arg(root().join("tests/interop/expectations").join(server.known));
+        if server.chats {
+            suite.args(["--service", SERVICE, "--agent", "simulated"]);
+        }
+        finish(&mut suite, SUITE)
+    })?;
     listening.end()
 }
 

@@ -1,9 +1,10 @@
 //! Programs that interop starts: those that listen and those that end by themselves. Each has a time limit, and each is
 //! ended by its id.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub(crate) struct Listening {
     child: Child,
     name: String,
     url: String,
+    /// What it has said on stderr.
+    complaints: Arc<Mutex<String>>,
 }
 
 impl Listening {
@@ -30,11 +33,15 @@ impl Listening {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("failed to start {name}"))?;
+        let complaints = Arc::default();
+        if let Some(stderr) = child.stderr.take() {
+            collect(stderr, Arc::clone(&complaints));
+        }
         let stdout = child.stdout.take().context("its stdout is piped")?;
-        let mut listening = Self { child, name, url: String::new() };
+        let mut listening = Self { child, name, url: String::new(), complaints };
         let line = within(START, move || {
             let mut line = String::new();
             BufReader::new(stdout).read_line(&mut line).map(|_| line)
@@ -50,6 +57,17 @@ impl Listening {
     /// Where it listens.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Runs what needs it; if that fails because it has ended meanwhile, the error says so.
+    pub(crate) fn serve(&mut self, client: impl FnOnce(&str) -> Result<()>) -> Result<()> {
+        client(&self.url).map_err(|error| match self.child.try_wait() {
+            Ok(Some(status)) => {
+                let complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+                error.context(format!("{} ended by itself with {status}\n{complaints}", self.name))
+            }
+            Ok(None) | Err(_) => error,
+        })
     }
 
     /// Asks it to end and demands that it does so properly.
@@ -91,6 +109,22 @@ pub(crate) fn finish(command: &mut Command, limit: Duration) -> Result<()> {
         bail!("{name} ended with {}\n{out}{err}", output.status);
     }
     Ok(())
+}
+
+/// Keeps the last of what a program says, on a thread of its own.
+fn collect(mut stderr: impl Read + Send + 'static, into: Arc<Mutex<String>>) {
+    const KEPT: usize = 8_000;
+    thread::spawn(move || {
+        let mut chunk = [0; 1_024];
+        while let Ok(length @ 1..) = stderr.read(&mut chunk) {
+            let mut kept = into.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.push_str(&String::from_utf8_lossy(&chunk[..length]));
+            if kept.len() > KEPT {
+                let from = kept.ceil_char_boundary(kept.len() - KEPT);
+                kept.drain(..from);
+            }
+        }
+    });
 }
 
 /// What a task on a thread of its own gives, if it gives it in time.
@@ -138,6 +172,19 @@ mod tests {
         let listening = Listening::start(Command::new("sh").args(["-c", script])).unwrap();
         assert_eq!(listening.url(), "somewhere");
         listening.end().unwrap();
+    }
+
+    #[test]
+    fn a_server_that_ends_by_itself_is_told_of() {
+        let script = "echo listening on somewhere; echo what a pity >&2; exit 9";
+        let mut listening = Listening::start(Command::new("sh").args(["-c", script])).unwrap();
+        listening.child.wait().unwrap();
+        while listening.complaints.lock().unwrap().is_empty() {
+            thread::yield_now();
+        }
+        let error = format!("{:#}", listening.serve(|_| bail!("no answer")).unwrap_err());
+        assert!(error.contains("exit status: 9") && error.contains("what a pity"), "{error}");
+        assert!(error.ends_with("no answer"), "{error}");
     }
 
     #[test]
