@@ -1,5 +1,8 @@
 //! Small defects around a simulator: each changes what enters or leaves it.
 
+mod broadcast;
+mod change;
+mod known;
 mod list;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,7 +16,6 @@ use protocol::wire::{Exchange, Request, Wire};
 use serde_json::{Value, json};
 use simulator::gms::{Event, Gms};
 
-pub(crate) use self::list::DEFECTS;
 use crate::drive::speaking;
 
 /// What a defect remembers.
@@ -35,6 +37,11 @@ pub(crate) struct Memory {
     connects: BTreeMap<Exchange, (Time, u64)>,
     /// A message that is held back.
     pub(crate) kept: Option<Value>,
+}
+
+/// Every defect.
+pub(crate) fn defects() -> impl Iterator<Item = &'static Defect> {
+    [list::COMMON, known::KNOWN, broadcast::BROADCAST].into_iter().flatten()
 }
 
 /// What a defect lets through to the server, and what it gives back to the client itself.

@@ -45,7 +45,9 @@ fn every_dialect_is_as_it_is_known(
         told.push_str(&format!("{:<13} {} {clause}: {says}\n", result.verdict.name(), result.name()));
         result.consequences.iter().for_each(|line| told.push_str(&format!("    {line}\n")));
     }
-    insta::assert_snapshot!(format!("dialect@{name}"), told);
+    insta::with_settings!({snapshot_suffix => name}, {
+        insta::assert_snapshot!("dialect", told);
+    });
     let report = report_knowing(&known(name), &settings(), results, SEED);
     assert_eq!(report.exit().0, Exit::Complete, "{}", conformance::report::text::render(&report));
 }

@@ -12,7 +12,7 @@ use conformance::regressions::{regressions, render};
 use conformance::rules::rule;
 use conformance::verdict::Kind;
 
-use crate::defect::{DEFECTS, Defect, Defective};
+use crate::defect::{Defect, Defective, defects};
 use crate::drive::{SEED, drive, healthy, redacted, settings};
 use crate::kill::noticed;
 
@@ -24,7 +24,7 @@ fn root() -> &'static Path {
 }
 
 fn planted(name: &str) -> &'static Defect {
-    DEFECTS.iter().find(|defect| defect.name == name).unwrap_or_else(|| panic!("no defect `{name}`"))
+    defects().find(|defect| defect.name == name).unwrap_or_else(|| panic!("no defect `{name}`"))
 }
 
 #[test]

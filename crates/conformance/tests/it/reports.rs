@@ -7,7 +7,7 @@ use conformance::verdict::Kind;
 use protocol::wire::Transport;
 use rstest::rstest;
 
-use crate::defect::{DEFECTS, Defective};
+use crate::defect::{Defective, defects};
 use crate::drive::{SEED, judge, report, settings};
 
 fn result(verdict: Kind) -> CaseResult {
@@ -56,7 +56,7 @@ fn a_wrong_expectation_is_a_failure() {
 
 /// A run against a server with one defect, of the cases of one group.
 fn run_of(group: &str, defect: &str) -> Report {
-    let defect = DEFECTS.iter().find(|known| known.name == defect).expect("a defect");
+    let defect = defects().find(|known| known.name == defect).expect("a defect");
     let results = plan(&settings(), &[Transport::WebSocket])
         .into_iter()
         .filter(|planned| planned.case.group() == group)
