@@ -11,3 +11,4 @@ mod histories;
 mod operations;
 mod scenarios;
 mod search;
+mod traps;
