@@ -13,6 +13,7 @@ use rstest::rstest;
 use serde_json::{Map, Value};
 use simulator::gms::Settings;
 use simulator::link::{Fault, Rule, Unit};
+use simulator::plan::Happening;
 use simulator::script::Step;
 
 use crate::chat::Talk;
@@ -137,6 +138,24 @@ fn a_lost_answer_about_attached_data_is_told_and_nothing_repeated() {
     talk.rest();
     assert!(talk.told.contains(&Event::Sent(id, Sent::Unknown)), "{}", told(&talk));
     assert_eq!(talk.sent_operations("updateData"), 1);
+}
+
+#[test]
+fn what_chat_server_did_not_take_is_repeated_but_for_files_and_typing() {
+    let mut talk = Talk::chatting(Transport::WebSocket);
+    talk.pair.server.befall(talk.pair.now(), Happening::ChatServerLost);
+    talk.rest();
+    let now = talk.pair.now();
+    let typing = talk.pair.client.start_typing(now, None).unwrap();
+    let data = talk.pair.client.update_data(now, Map::new()).unwrap();
+    let job = talk.pair.client.file_limits(now).unwrap();
+    talk.pair.drive_for(Duration::from_secs(2)).unwrap();
+    talk.pair.server.befall(talk.pair.now(), Happening::ChatServerFailsOver);
+    talk.pair.drive_for(Duration::from_secs(10)).unwrap();
+    assert_eq!(came_of(&mut talk, job), FileOutcome::Unavailable);
+    assert!(talk.told.contains(&Event::Sent(typing, Sent::Unsent)), "{}", told(&talk));
+    assert!(talk.told.contains(&Event::Sent(data, Sent::Delivered)), "{}", told(&talk));
+    assert_eq!((talk.sent_operations("updateData"), talk.sent_operations("startTyping")), (2, 0));
 }
 
 #[test]

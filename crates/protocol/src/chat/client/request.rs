@@ -164,7 +164,8 @@ impl Chat {
     pub(super) fn take_answered(&mut self, events: &[Transcript]) -> Option<SendId> {
         let answered = self.sending.take_if(|sending| {
             let echo = events.iter().any(|event| event.index.is_none() && is_echo(&sending.operation, event));
-            !sending.in_doubt && (echo || (events.is_empty() && !may_be_recorded(&sending.operation)))
+            let awaits = !sending.in_doubt && sending.retry_at.is_none();
+            awaits && (echo || (events.is_empty() && !may_be_recorded(&sending.operation)))
         });
         answered.map(|sending| sending.id)
     }
