@@ -55,7 +55,7 @@ pub(crate) struct Args {
     /// Attached data. May be repeated.
     #[arg(long = "user-data", value_name = "KEY=VALUE", value_parser = line::pair)]
     user_data: Vec<(String, String)>,
-    /// Transport to use; the next one if the server does not have it. May be repeated.
+    /// Transport to use; the next one named if the server does not have it. May be repeated.
     #[arg(
         long = "transport",
         value_enum,
@@ -287,6 +287,5 @@ async fn next_wish(
         () = stop.wait() => Wish::Interrupt,
         () = tokio::time::sleep_until(clock.instant(Time::ZERO + STARTED_WITHIN)), if begins => Wish::Impatience,
         line = lines.recv(), if takes_lines => line.map_or(Wish::EndOfInput, Wish::Line),
-        else => std::future::pending().await,
     }
 }
