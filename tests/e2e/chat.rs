@@ -77,11 +77,13 @@ fn told(output: Output, url: &str) -> String {
 
 /// A server where no agent comes.
 fn serve_without_agent() -> (Listening, TempDir) {
+    serve_script("set idle.alert-ms 0\n")
+}
+
+fn serve_script(script: &str) -> (Listening, TempDir) {
     let folder = TempDir::new().expect("a folder can be made");
-    let script = folder.path().join("nobody.script");
-    std::fs::write(&script, "set idle.alert-ms 0\n").expect("a file can be written");
-    let script = script.to_str().expect("the path is text");
-    (Listening::start(&["serve", "--listen", "127.0.0.1:0", "--seed", "1", "--script", script]), folder)
+    let path = write(&folder.path().join("agent.script"), script);
+    (Listening::start(&["serve", "--listen", "127.0.0.1:0", "--seed", "1", "--script", &path]), folder)
 }
 
 #[test]
@@ -136,6 +138,14 @@ fn ends_when_the_agent_does() {
     the chat begins; `/help` lists what else can be typed
     the chat is over
     ");
+}
+
+#[test]
+fn an_agent_cannot_steer_the_terminal() {
+    let (serving, _folder) = serve_script("0.100 join Morgan\n0.200 say \u{1b}[2JEvil \u{202e}live\n");
+    let mut chat = Chat::start(&serving.url, "customer-support", &[]);
+    assert_eq!(chat.line_with("Evil"), "Morgan (agent): \\u{1b}[2JEvil \\u{202e}live\n");
+    assert_eq!(chat.finish().status.code(), Some(0));
 }
 
 #[test]
