@@ -2,6 +2,7 @@
 
 #[path = "../../crates/transport/tests/it/authority.rs"]
 mod authority;
+mod chat;
 mod conformance;
 mod cors;
 mod harness;

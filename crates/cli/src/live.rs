@@ -45,6 +45,11 @@ impl Stop {
 
     /// Is ready when the program is asked to end.
     pub(crate) async fn asked(mut self) {
+        self.wait().await;
+    }
+
+    /// Is ready when the program is asked to end, each time anew. Dropping the future loses nothing.
+    pub(crate) async fn wait(&mut self) {
         #[cfg(unix)]
         tokio::select! {
             _ = self.interrupt.recv() => {}

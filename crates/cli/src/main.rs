@@ -1,5 +1,6 @@
 //! The `tapestry` command: arguments in, one exit code out. Each subcommand is a file of its own.
 
+mod chat;
 mod check;
 mod compare;
 mod conformance;
@@ -42,6 +43,7 @@ enum Command {
     Check(check::Args),
     Compare(compare::Args),
     Conformance(conformance::Args),
+    Chat(chat::Args),
 }
 
 impl Command {
@@ -53,6 +55,7 @@ impl Command {
             Self::Check(args) => check::run(&args),
             Self::Compare(args) => compare::run(&args),
             Self::Conformance(args) => conformance::run(&args),
+            Self::Chat(args) => chat::run(&args),
         }
     }
 }

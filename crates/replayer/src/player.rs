@@ -437,6 +437,7 @@ impl<'a> Player<'a> {
             Event::Restored => self.lost = false,
             Event::Ended(_) => self.ended = true,
             Event::Passing(_)
+            | Event::Files(..)
             | Event::RequestFailed(_)
             | Event::ChatServerLost
             | Event::ChatServerBack

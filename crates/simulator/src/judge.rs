@@ -506,6 +506,7 @@ impl Judge {
                 self.ended = Some(event);
             }
             Event::Passing(_)
+            | Event::Files(..)
             | Event::RequestFailed(_)
             | Event::ChatServerLost
             | Event::ChatServerBack

@@ -42,7 +42,7 @@ use crate::machine::{Input, Machine, Output};
 use crate::secret::Secret;
 use crate::time::Time;
 use crate::violation::Violation;
-use crate::wire::{Failure, Transport, Wire};
+use crate::wire::{Exchange, Failure, Headers, Request, Transport, Wire};
 
 /// The longest time that advice is followed literally: a year. Longer ones only lead to the end of [`Time`], where
 /// everything is due at once.
@@ -259,6 +259,8 @@ pub struct Client {
     subscriptions: Subscriptions,
     ack: Option<Ack>,
     timesync: Timesync,
+    /// What the disconnect says in its `ext`.
+    disconnect_ext: Map<String, Value>,
     failures: u32,
     last_id: u64,
     pending: BTreeMap<MessageId, Pending>,
@@ -282,6 +284,7 @@ impl Client {
             subscriptions: Subscriptions::default(),
             ack: None,
             timesync: Timesync::default(),
+            disconnect_ext: Map::new(),
             failures: 0,
             last_id: 0,
             pending: BTreeMap::new(),
@@ -423,11 +426,17 @@ impl Client {
 
     /// Leaves the session. Does nothing if there is none to leave. What was published and has not left yet is not sent.
     pub fn disconnect(&mut self, now: Time) {
+        self.disconnect_with(now, Map::new());
+    }
+
+    /// Leaves the session, with an `ext` for the server.
+    pub fn disconnect_with(&mut self, now: Time, ext: Map<String, Value>) {
         match &self.state {
             State::Polling(_) => {
                 self.withdraw_unsent();
                 let (id, draft) = self.draft(channel::DISCONNECT);
                 self.state = State::Leaving { deadline: now + self.config.max_network_delay };
+                self.disconnect_ext = ext;
                 self.send(now, &id, Kind::Disconnect, "", draft);
             }
             State::Idle | State::AwaitingHandshake | State::WaitingToHandshake { .. } => {
@@ -460,6 +469,16 @@ impl Client {
     #[must_use]
     pub fn outstanding_connects(&self) -> usize {
         self.pending.values().filter(|pending| pending.kind == Kind::Connect).count()
+    }
+
+    /// Numbers a request to another path of the same origin, which its maker sends and awaits, and adds the cookies.
+    pub fn beside(&mut self, request: Request) -> (Exchange, Request) {
+        self.carrier.beside(request)
+    }
+
+    /// Takes over the cookies of the response to such a request.
+    pub fn take_cookies(&mut self, headers: &Headers) {
+        self.carrier.take_cookies(headers);
     }
 
     fn next_id(&mut self) -> MessageId {
@@ -509,6 +528,9 @@ impl Client {
         let own = self.config.handshake_ext.as_ref().filter(|_| kind == Kind::Handshake);
         let mut ext: Map<String, Value> =
             own.and_then(|own| serde_json::from_str(own.expose()).ok()).unwrap_or_default();
+        if kind == Kind::Disconnect {
+            ext.extend(self.disconnect_ext.clone());
+        }
         for (name, value) in [("ack", ack), ("timesync", timesync)] {
             if let Some(value) = value {
                 ext.insert(name.to_owned(), value);

@@ -164,7 +164,7 @@ impl Cookies {
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
 
-    fn add_to(&self, headers: Headers) -> Headers {
+    pub(crate) fn add_to(&self, headers: Headers) -> Headers {
         match self.header() {
             Some(cookie) => headers.with("Cookie", &cookie),
             None => headers,

@@ -7,17 +7,25 @@
 //! * Events are shown by index, each once. While an answer may still be under way, later events wait for it.
 //! * A lost answer to `requestChat` is reported; a second chat is only started when the caller says so.
 //! * The key goes to the chat that issued it and nowhere else; notifications of another chat are put aside.
+//! * Operations go out one after the other, so that an answer, which carries no id, has one that it can be for.
+//! * Files travel beside the messages; a lost answer is told and nothing is repeated.
 //! * `chatEnded` counts whatever `statusCode` comes with it, and waiting for it has an end. Events that it overtook are
 //!   waited for, and each message gets an outcome before it.
 
 mod ending;
+mod files;
 mod order;
+mod parked;
+mod request;
 mod state;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use self::files::Jobs;
+pub use self::files::{Contents, FileJob, FileOutcome};
 use self::order::Order;
+pub use self::parked::Parked;
 use self::state::{Chat, Ending, Restore, Sending, State};
 use crate::bayeux::client as bayeux;
 use crate::bayeux::message::{Message, MessageId};
@@ -28,7 +36,7 @@ use crate::machine::{Input, Machine, Output};
 use crate::secret::Secret;
 use crate::time::Time;
 use crate::violation::Violation;
-use crate::wire::Transport;
+use crate::wire::{Transport, Wire};
 
 /// Settings of a chat client.
 #[derive(Clone, Debug)]
@@ -39,6 +47,8 @@ pub struct Config {
     pub service: String,
     /// How long to wait for the application's answer to a request.
     pub answer_timeout: Duration,
+    /// How long to wait for the answer to a request about files.
+    pub file_timeout: Duration,
     /// How long to wait before a request that met `statusCode` 1 is repeated.
     pub unavailable_retry: Duration,
     /// How long a possible gap in the transcript stays open before the client asks for what is missing.
@@ -48,13 +58,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// Usual settings for a service: answers within 10 s, retries after 5 s, gaps for 500 ms.
+    /// Usual settings for a service: answers within 10 s, files within 60 s, retries after 5 s, gaps for 500 ms.
     #[must_use]
     pub fn new(bayeux: bayeux::Config, service: impl Into<String>) -> Self {
         Self {
             bayeux,
             service: service.into(),
             answer_timeout: Duration::from_secs(10),
+            file_timeout: Duration::from_secs(60),
             unavailable_retry: Duration::from_secs(5),
             reorder_window: Duration::from_millis(500),
             safeguards: Safeguards::default(),
@@ -88,22 +99,22 @@ pub enum Misuse {
     NoChat,
 }
 
-/// Names one [`Client::send`]; counts from 1.
+/// Names one [`Client::send`] or another operation in the chat; counts from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SendId(pub u64);
 
-/// What became of a message that was sent.
+/// What became of an operation: mostly of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// Its echo stands in the transcript.
+    /// Its echo came; of an operation that has none, an answer without events.
     Delivered,
     /// The server refused it.
     Failed(Vec<ChatError>),
     /// Its answer was lost and the transcript does not hold it. It was not repeated: that is the caller's choice.
     Missing,
-    /// The chat ended before the answer came. The server may have taken it or not.
+    /// No answer came, because the chat ended or because the transcript cannot tell. The server may have taken it or not.
     Unknown,
-    /// The chat ended before it was sent.
+    /// It was not executed: the chat ended before, or it told of typing that is past.
     Unsent,
 }
 
@@ -131,8 +142,10 @@ pub enum Event {
     Shown(Transcript),
     /// An event without index, such as typing.
     Passing(Transcript),
-    /// What became of a message.
+    /// What became of an operation.
     Sent(SendId, Sent),
+    /// What became of a request about files.
+    Files(FileJob, FileOutcome),
     /// A request failed for good, though the chat goes on.
     RequestFailed(Vec<ChatError>),
     /// Chat Server cannot be reached (`statusCode` 1).
@@ -170,6 +183,7 @@ pub struct Client {
     bayeux: bayeux::Client,
     state: State,
     sends: u64,
+    jobs: Jobs,
     chat_server_lost: bool,
     connection_lost: bool,
     leaving: bool,
@@ -186,6 +200,7 @@ impl Client {
             config,
             state: State::Idle,
             sends: 0,
+            jobs: Jobs::default(),
             chat_server_lost: false,
             connection_lost: false,
             leaving: false,
@@ -213,23 +228,6 @@ impl Client {
         let _ = self.bayeux.start(now);
         self.advance(now);
         Ok(())
-    }
-
-    /// Sends a message. Messages go out one after the other, each when the echo of the one before it was seen.
-    ///
-    /// # Errors
-    ///
-    /// [`Misuse::NoChat`] unless a chat runs; one that is being ended does not.
-    pub fn send(&mut self, now: Time, text: impl Into<String>) -> Result<SendId, Misuse> {
-        let State::Chatting(chat) = &mut self.state else { return Err(Misuse::NoChat) };
-        if chat.ending.is_some() || chat.over_at.is_some() || self.leaving {
-            return Err(Misuse::NoChat);
-        }
-        self.sends += 1;
-        let id = SendId(self.sends);
-        chat.outbox.push_back((id, Secret::new(text)));
-        self.advance(now);
-        Ok(id)
     }
 
     /// Ends the chat and then leaves the CometD session.
@@ -296,6 +294,19 @@ impl Client {
         self.outputs.push_back(Output::Event(event));
     }
 
+    fn put_wire(&mut self, wire: Wire) {
+        self.outputs.push_back(Output::Wire(wire));
+    }
+
+    /// Asks for the transcript again as soon as may be.
+    fn restore_later(&mut self, now: Time) {
+        if let State::Chatting(chat) = &mut self.state
+            && chat.restore == Restore::Complete
+        {
+            chat.restore = Restore::Due(now);
+        }
+    }
+
     fn publish(&mut self, now: Time, operation: Operation, key: Option<Secret>) -> Option<MessageId> {
         let request = Request { operation, secure_key: key };
         let published = self.bayeux.publish(now, &self.channel, request.to_value());
@@ -350,12 +361,12 @@ impl Client {
                 }
                 if let Some(sending) = &chat.sending {
                     return match sending.retry_at {
-                        Some(at) if at <= now => self.send_message(now),
+                        Some(at) if at <= now => self.send_operation(now),
                         Some(_) | None => false,
                     };
                 }
                 if !chat.outbox.is_empty() {
-                    return self.send_message(now);
+                    return self.send_operation(now);
                 }
                 match &chat.ending {
                     Some(Ending { publish: None, .. }) => self.send_end(now),
@@ -363,30 +374,6 @@ impl Client {
                 }
             }
             State::Idle | State::WantsChat { .. } | State::Requesting { .. } | State::Chatting(_) | State::Over => {
-                false
-            }
-        }
-    }
-
-    fn send_message(&mut self, now: Time) -> bool {
-        let State::Chatting(chat) = &mut self.state else { return false };
-        let next = match chat.sending.take() {
-            Some(sending) => Some((sending.id, sending.text)),
-            None => chat.outbox.pop_front(),
-        };
-        let Some((id, text)) = next else { return false };
-        let (key, after) = (chat.key.clone(), chat.order.seen());
-        let operation = Operation::SendMessage { message: text.expose().to_owned(), message_type: None };
-        let published = self.publish(now, operation, Some(key));
-        let deadline = now + self.config.answer_timeout;
-        let State::Chatting(chat) = &mut self.state else { return false };
-        match published {
-            Some(publish) => {
-                chat.sending = Some(Sending { id, text, after, publish, deadline, in_doubt: false, retry_at: None });
-                true
-            }
-            None => {
-                chat.outbox.push_front((id, text));
                 false
             }
         }
@@ -405,6 +392,7 @@ impl Client {
             bayeux::Event::Published(id, outcome) => self.on_published(now, &id, &outcome),
             bayeux::Event::Violated(violation) => self.emit(Event::Violated(violation)),
             bayeux::Event::Closed(why) => {
+                self.abandon_jobs();
                 let known = matches!(self.state, State::Over);
                 if matches!(self.state, State::Requesting { .. }) {
                     self.emit(Event::StartOutcomeUnknown);
@@ -442,6 +430,7 @@ impl Client {
     }
 
     fn on_connection_lost(&mut self, now: Time) {
+        self.drop_typing();
         match &mut self.state {
             State::Chatting(chat) => {
                 // Nothing is sent until the connection stands again; then the transcript is asked for.
@@ -484,7 +473,10 @@ impl Client {
                 } else if let Some(sending) = &mut chat.sending
                     && sending.publish == *id
                 {
-                    if refused {
+                    if request::is_typing(&sending.operation) && !refused && !unknown {
+                        // Nothing that the user waits for is held up by an echo that may never come.
+                        sending.deadline = now + self.config.reorder_window;
+                    } else if refused {
                         sending.retry_at = Some(now);
                         sending.in_doubt = false;
                     } else if unknown {
@@ -512,7 +504,10 @@ impl Client {
         for violation in &notification.violations {
             self.emit(Event::Violated(*violation));
         }
+        let ended = notification.chat_ended == Some(true);
         match notification.status {
+            // The documented matrix has no end with another status than 0 or 2, but an end is an end.
+            Some(Status::Unavailable) | None if ended => self.on_failed(now, &notification),
             Some(Status::Unavailable) => self.on_unavailable(now),
             Some(Status::Failed) => self.on_failed(now, &notification),
             Some(Status::Ok) => {
@@ -530,6 +525,7 @@ impl Client {
         if !std::mem::replace(&mut self.chat_server_lost, true) {
             self.emit(Event::ChatServerLost);
         }
+        self.drop_typing();
         match &mut self.state {
             State::Requesting { request, lost: false, .. } => {
                 self.state = State::WantsChat { request: request.clone(), not_before: retry_at };
@@ -612,6 +608,7 @@ impl Client {
             *answered = true;
             chat.hasten_restore(now + window);
         }
+        let answered = chat.take_answered(&events);
         let mut passing = Vec::new();
         for event in events {
             match event.index {
@@ -628,6 +625,9 @@ impl Client {
         }
         for event in passing {
             self.emit(Event::Passing(event));
+        }
+        if let Some(id) = answered {
+            self.emit(Event::Sent(id, Sent::Delivered));
         }
         self.show(now);
         if restored {
@@ -655,7 +655,8 @@ impl Client {
         }
         if let Some(sending) = doubtful {
             if sending.retry_at.is_none() {
-                self.emit(Event::Sent(sending.id, Sent::Missing));
+                let says = if request::is_recorded(&sending.operation) { Sent::Missing } else { Sent::Unknown };
+                self.emit(Event::Sent(sending.id, says));
             } else if let State::Chatting(chat) = &mut self.state {
                 chat.sending = Some(Sending { in_doubt: false, ..sending });
             }
@@ -692,15 +693,23 @@ impl Client {
                 if chat.restore == Restore::Complete && chat.order.gap().is_some_and(|at| at <= now) {
                     chat.restore = Restore::Due(now);
                 }
+                let mut given_up = None;
                 if let Some(sending) = &mut chat.sending
                     && sending.deadline <= now
                     && !sending.in_doubt
                     && sending.retry_at.is_none()
                 {
-                    sending.in_doubt = true;
-                    chat.restore = Restore::Due(now);
+                    if request::may_be_recorded(&sending.operation) {
+                        sending.in_doubt = true;
+                        chat.restore = Restore::Due(now);
+                    } else {
+                        given_up = chat.sending.take();
+                    }
                 }
                 let give_up = chat.ending.as_ref().is_some_and(|ending| ending.deadline <= now);
+                if let Some(sending) = given_up {
+                    self.emit(Event::Sent(sending.id, Sent::Unknown));
+                }
                 if give_up {
                     self.on_end_overdue(now);
                 }
@@ -749,11 +758,16 @@ impl Machine for Client {
 
     fn handle_input(&mut self, now: Time, input: Input) {
         match input {
-            Input::Wire(wire) => self.bayeux.handle_input(now, Input::Wire(wire)),
+            Input::Wire(wire) => {
+                if let Some(wire) = self.take_job_answer(now, wire) {
+                    self.bayeux.handle_input(now, Input::Wire(wire));
+                }
+            }
             Input::Timeout => {
                 self.bayeux.handle_input(now, Input::Timeout);
                 self.advance(now);
                 self.on_timeout(now);
+                self.give_up_jobs(now);
             }
         }
         self.advance(now);
@@ -765,6 +779,7 @@ impl Machine for Client {
 
     fn deadline(&self) -> Option<(Time, Timer)> {
         let below = self.bayeux.deadline().map(|(at, timer)| (at, Timer::Bayeux(timer)));
-        below.into_iter().chain(self.own_deadline()).min()
+        let files = self.jobs.deadline().map(|at| (at, Timer::Answer));
+        below.into_iter().chain(self.own_deadline()).chain(files).min()
     }
 }

@@ -132,6 +132,51 @@ impl fmt::Debug for FileRequest {
     }
 }
 
+/// What may be uploaded to a chat, as `fileGetLimits` tells in the `userData` of its notice. What is absent or no number
+/// reads as `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// `upload-max-files`
+    pub max_files: Option<u64>,
+    /// `upload-max-file-size`, in bytes.
+    pub max_file_size: Option<u64>,
+    /// `upload-max-total-size`, in bytes.
+    pub max_total_size: Option<u64>,
+    /// `download-attempts`
+    pub download_attempts: Option<u64>,
+    /// `upload-need-agent`: whether an agent must be in the chat.
+    pub need_agent: Option<bool>,
+    /// `upload-file-types`: the endings that names may have; empty for any.
+    pub types: Vec<String>,
+    /// `used-upload-max-files`
+    pub used_files: Option<u64>,
+    /// `used-upload-max-total-size`, in bytes.
+    pub used_total_size: Option<u64>,
+    /// `used-download-attempts`
+    pub used_downloads: Option<u64>,
+}
+
+impl Limits {
+    /// Reads `userData`; all its values are texts.
+    #[must_use]
+    pub fn read(data: &Map<String, Value>) -> Self {
+        let text = |name: &str| data.get(name).and_then(Value::as_str);
+        let number = |name: &str| text(name).and_then(|text| text.parse().ok());
+        let types = text("upload-file-types").unwrap_or_default();
+        Self {
+            max_files: number("upload-max-files"),
+            max_file_size: number("upload-max-file-size"),
+            max_total_size: number("upload-max-total-size"),
+            download_attempts: number("download-attempts"),
+            need_agent: text("upload-need-agent").and_then(|text| text.parse().ok()),
+            types: types.split(':').filter(|ending| !ending.is_empty()).map(str::to_owned).collect(),
+            used_files: number("used-upload-max-files"),
+            used_total_size: number("used-upload-max-total-size"),
+            used_downloads: number("used-download-attempts"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use pretty_assertions::assert_eq;

@@ -141,6 +141,12 @@ impl EventType {
             Self::IdleClose => "IdleClose",
         }
     }
+
+    /// The type behind a word; `None` if it is not known.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
 }
 
 /// `from`: who caused an event. `Debug` hides the name.
@@ -183,6 +189,29 @@ impl Event {
     #[must_use]
     pub fn raw(&self) -> &RawValue {
         &self.raw
+    }
+
+    /// The type, if it is a known one.
+    #[must_use]
+    pub fn event_type(&self) -> Option<EventType> {
+        EventType::parse(self.kind.as_deref()?)
+    }
+
+    /// `userData`: what a file event says of its file. Empty if there is none.
+    #[must_use]
+    pub fn user_data(&self) -> Map<String, Value> {
+        self.member("userData").and_then(|data| data.as_object().cloned()).unwrap_or_default()
+    }
+
+    /// `eventAttributes.GCTI_SYSTEM.quit-reason-code`: why a participant left, where the server tells.
+    #[must_use]
+    pub fn quit_reason(&self) -> Option<i64> {
+        self.member("eventAttributes")?.get("GCTI_SYSTEM")?.get("quit-reason-code").and_then(number_or_digits)
+    }
+
+    fn member(&self, name: &str) -> Option<Value> {
+        let mut object: Map<String, Value> = serde_json::from_str(self.raw.get()).ok()?;
+        object.remove(name)
     }
 
     fn parse(raw: Box<RawValue>, violations: &mut Vec<Violation>) -> Option<Self> {
@@ -403,6 +432,19 @@ mod tests {
     fn tolerates_numeric_texts_for_index() {
         let data = r#"{"statusCode":0,"chatEnded":false,"messages":[{"type":"Message","index":"7"}]}"#;
         assert_eq!(Notification::parse(data).events()[0].index, Some(7));
+    }
+
+    #[test]
+    fn reads_what_some_events_carry() {
+        let data = r#"{"statusCode":0,"chatEnded":false,"messages":[
+            {"type":"ParticipantLeft","index":7,"eventAttributes":{"GCTI_SYSTEM":{"quit-reason-code":4}}},
+            {"type":"FileUploaded","index":8,"userData":{"file-id":"f"},"eventAttributes":5},
+            {"type":"Novelty","index":9}]}"#;
+        let notification = Notification::parse(data);
+        let [left, uploaded, novelty] = notification.events() else { panic!("three events") };
+        assert_eq!((left.event_type(), left.quit_reason()), (Some(EventType::ParticipantLeft), Some(4)));
+        assert_eq!(uploaded.user_data().get("file-id").and_then(Value::as_str), Some("f"));
+        assert_eq!((uploaded.quit_reason(), novelty.event_type()), (None, None));
     }
 
     #[test]

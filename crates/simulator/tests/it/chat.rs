@@ -19,55 +19,64 @@ use simulator::trace;
 const SERVICE_CHANNEL: &str = "/service/chatV2/support";
 
 /// A client and a GMS whose agent acts by command, and what the client told.
-struct Talk {
-    pair: Pair<Client, Gms>,
-    told: Vec<Event>,
+pub(crate) struct Talk {
+    pub(crate) pair: Pair<Client, Gms>,
+    pub(crate) told: Vec<Event>,
 }
 
 impl Talk {
-    fn new(transports: &[Transport], settings: Settings) -> Self {
-        let client = Client::new(Config::new(bayeux::Config::new("/genesys/cometd", transports), "support"));
+    pub(crate) fn config(transports: &[Transport]) -> Config {
+        Config::new(bayeux::Config::new("/genesys/cometd", transports), "support")
+    }
+
+    pub(crate) fn new(transports: &[Transport], settings: Settings) -> Self {
+        let client = Client::new(Self::config(transports));
         Self { pair: Pair::new(client, Gms::new(settings, 7), Network::default(), 7), told: Vec::new() }
     }
 
     /// A chat with an agent in it: three events were shown.
-    fn chatting(transport: Transport) -> Self {
-        let mut talk = Self::new(&[transport], Settings::manual("support"));
+    pub(crate) fn chatting(transport: Transport) -> Self {
+        Self::chatting_with(transport, Settings::manual("support"))
+    }
+
+    /// The same at a server with settings.
+    pub(crate) fn chatting_with(transport: Transport, settings: Settings) -> Self {
+        let mut talk = Self::new(&[transport], settings);
         talk.start();
         talk.agent(&Step::Join { nickname: "Morgan".to_owned() });
         assert_eq!(talk.take_shown(), [1, 2, 3]);
         talk
     }
 
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let request = RequestChat { nickname: Some("Ann".to_owned()), ..RequestChat::default() };
         self.pair.client.start(self.pair.now(), request).unwrap();
         self.rest();
     }
 
-    fn say(&mut self, text: &str) -> SendId {
+    pub(crate) fn say(&mut self, text: &str) -> SendId {
         let id = self.pair.client.send(self.pair.now(), text).unwrap();
         self.rest();
         id
     }
 
-    fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.pair.client.end(self.pair.now()).unwrap();
         self.rest();
     }
 
-    fn agent(&mut self, step: &Step) {
+    pub(crate) fn agent(&mut self, step: &Step) {
         self.pair.server.agent(self.pair.now(), "Ann", step).unwrap();
         self.rest();
     }
 
     /// Lets everything happen that happens within five seconds of something else.
-    fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) {
         assert!(self.pair.settle(Duration::from_secs(5)).unwrap());
         self.told.extend(self.pair.client_events.drain(..).map(|(_, event)| event));
     }
 
-    fn take_shown(&mut self) -> Vec<u64> {
+    pub(crate) fn take_shown(&mut self) -> Vec<u64> {
         let shown = self.told.iter().filter_map(|event| match event {
             Event::Shown(event) => event.index,
             _ => None,
@@ -77,7 +86,7 @@ impl Talk {
         shown
     }
 
-    fn sent_operations(&self, name: &str) -> usize {
+    pub(crate) fn sent_operations(&self, name: &str) -> usize {
         let unit = Unit::Operation(name.to_owned());
         self.pair.entries().iter().filter(|entry| unit.matches(entry.from, &entry.wire)).count()
     }

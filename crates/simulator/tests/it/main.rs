@@ -8,5 +8,7 @@ mod chat;
 mod corpus;
 mod documents;
 mod histories;
+mod operations;
 mod scenarios;
 mod search;
+mod traps;

@@ -124,6 +124,18 @@ impl Carrier {
         self.exchanges.values().any(|waiting| !waiting.connect)
     }
 
+    /// Numbers a request that somebody else sends and awaits, and adds the cookies.
+    pub(super) fn beside(&mut self, request: Request) -> (Exchange, Request) {
+        let exchange = Exchange(self.next_exchange);
+        self.next_exchange += 1;
+        let headers = self.cookies.add_to(request.headers);
+        (exchange, Request { headers, ..request })
+    }
+
+    pub(super) fn take_cookies(&mut self, headers: &Headers) {
+        self.cookies.absorb(headers);
+    }
+
     /// Changes to another transport. What was under way must have been given up before.
     pub(super) fn switch(&mut self, transport: Transport) {
         self.transport = transport;

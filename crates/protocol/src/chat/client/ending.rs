@@ -50,13 +50,14 @@ impl Client {
             self.emit(event);
         }
         self.settle_sends();
+        self.abandon_jobs();
         self.state = State::Over;
         self.emit(Event::Ended(why));
         self.leaving = true;
         self.bayeux.disconnect(now);
     }
 
-    /// Tells what became of the messages that a chat leaves behind.
+    /// Tells what became of the operations that a chat leaves behind.
     pub(super) fn settle_sends(&mut self) {
         let State::Chatting(chat) = &mut self.state else { return };
         let under_way = chat.sending.take().map(|sending| match sending.retry_at {

@@ -22,7 +22,12 @@ pub(super) struct Order {
 
 impl Order {
     pub(super) const fn new(deduplicate: bool) -> Self {
-        Self { deduplicate, shown: 0, complete_to: 0, waiting: BTreeMap::new(), gap: None }
+        Self::from(deduplicate, 0)
+    }
+
+    /// One that goes on behind an index.
+    pub(super) const fn from(deduplicate: bool, shown: u64) -> Self {
+        Self { deduplicate, shown, complete_to: shown, waiting: BTreeMap::new(), gap: None }
     }
 
     /// The index shown last, 0 before the first.

@@ -2,10 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::{Event, Order, SendId, Sent};
+use super::{Event, Order, SendId, Sent, request};
 use crate::bayeux::message::MessageId;
-use crate::chat::notification::ParticipantType;
-use crate::chat::operation::RequestChat;
+use crate::chat::operation::{Operation, RequestChat};
 use crate::secret::Secret;
 use crate::time::Time;
 
@@ -33,7 +32,7 @@ pub(super) struct Chat {
     /// Whether the next answer is asked for from before the index shown last. A server that takes the position as
     /// exclusive gives nothing that we have otherwise, and its answer looks like any other notification.
     pub(super) asks_for_repetition: bool,
-    pub(super) outbox: VecDeque<(SendId, Secret)>,
+    pub(super) outbox: VecDeque<(SendId, Operation)>,
     pub(super) sending: Option<Sending>,
     pub(super) ending: Option<Ending>,
     /// The server said that the chat is over; until then its last events may still arrive.
@@ -56,9 +55,7 @@ impl Chat {
         let mut events = Vec::new();
         for event in self.order.take() {
             let echo = self.sending.take_if(|sending| {
-                event.index.is_some_and(|index| index > sending.after)
-                    && event.text.as_deref() == Some(sending.text.expose())
-                    && event.from.as_ref().is_some_and(|from| from.kind == ParticipantType::Client)
+                event.index.is_some_and(|index| index > sending.after) && request::is_echo(&sending.operation, &event)
             });
             events.push(Event::Shown(event));
             events.extend(echo.map(|sending| Event::Sent(sending.id, Sent::Delivered)));
@@ -78,11 +75,11 @@ pub(super) enum Restore {
     Asked { publish: MessageId, from: u64, acknowledged: bool, answered: bool, deadline: Time },
 }
 
-/// A message whose echo is awaited.
+/// An operation whose echo is awaited.
 #[derive(Clone, Debug)]
 pub(super) struct Sending {
     pub(super) id: SendId,
-    pub(super) text: Secret,
+    pub(super) operation: Operation,
     pub(super) after: u64,
     pub(super) publish: MessageId,
     pub(super) deadline: Time,

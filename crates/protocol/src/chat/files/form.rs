@@ -162,6 +162,22 @@ impl Form {
         self.fields.iter().filter_map(|(name, value)| Some((named(name)?, value.as_str().into()))).collect()
     }
 
+    /// A boundary for [`Self::to_multipart`]: the first of a row that does not occur in the form.
+    #[must_use]
+    pub fn free_boundary(&self) -> String {
+        let names = self.fields.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        let file = self.file.iter().flat_map(|file| [file.name.as_bytes(), &file.bytes]);
+        let texts: Vec<&[u8]> = names.chain(file).collect();
+        let mut number = 0_u64;
+        loop {
+            let boundary = format!("part-{number}-of-tapestry");
+            if !texts.iter().any(|text| find(text, boundary.as_bytes()).is_some()) {
+                return boundary;
+            }
+            number += 1;
+        }
+    }
+
     /// The form as `multipart/form-data`; the boundary must not occur in it.
     #[must_use]
     pub fn to_multipart(&self, boundary: &str) -> (Headers, Vec<u8>) {
@@ -308,6 +324,13 @@ mod tests {
     #[case("multipart/form-data; boundary=", Malformed::Boundary)]
     fn needs_the_media_type_of_a_form(#[case] media_type: &str, #[case] error: Malformed) {
         assert_eq!(Form::parse(&Headers::new().with("Content-Type", media_type), b"a=b"), Err(error));
+    }
+
+    #[test]
+    fn finds_a_boundary_that_its_bytes_do_not_have() {
+        let mut form = Form::default();
+        form.put_file(Upload { name: "a".to_owned(), media_type: None, bytes: b"--part-0-of-tapestry--".to_vec() });
+        assert_eq!(form.free_boundary(), "part-1-of-tapestry");
     }
 
     proptest! {

@@ -1,0 +1,221 @@
+//! `tapestry chat`, from a pipe. Each line of stdout begins with a local time, which the tests cut off.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+
+use rstest::rstest;
+use tempfile::TempDir;
+
+use crate::harness::{Listening, shown, tapestry};
+
+/// A chat in the making: lines go in and come out.
+struct Chat {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Chat {
+    fn start(url: &str, service: &str, arguments: &[&str]) -> Self {
+        let fixed = ["chat", "--url", url, "--service", service, "--nickname", "Ann"];
+        let mut command = tapestry(&[&fixed, arguments].concat());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let stdin = child.stdin.take();
+        let stdout = BufReader::new(child.stdout.take().expect("its stdout is piped"));
+        Self { child, stdin, stdout }
+    }
+
+    fn type_in(&mut self, text: &str) {
+        let stdin = self.stdin.as_mut().expect("the input is open");
+        stdin.write_all(text.as_bytes()).expect("it reads its input");
+    }
+
+    /// Reads on until a line contains a text, and gives that line without its time.
+    fn line_with(&mut self, wanted: &str) -> String {
+        let mut line = String::new();
+        while !line.contains(wanted) {
+            line.clear();
+            let read = self.stdout.read_line(&mut line).expect("it writes text");
+            assert!(read > 0, "no line contains `{wanted}`");
+        }
+        timeless(&line)
+    }
+
+    /// Ends the input and gives what is left of the output.
+    fn finish(mut self) -> Output {
+        drop(self.stdin.take());
+        self.wait()
+    }
+
+    /// The same with the input left open.
+    fn wait(mut self) -> Output {
+        let mut rest = Vec::new();
+        self.stdout.read_to_end(&mut rest).expect("it writes");
+        let output = self.child.wait_with_output().expect("it ends");
+        Output { stdout: rest, ..output }
+    }
+}
+
+/// Cuts the time off each line, and says so if there is none.
+fn timeless(text: &str) -> String {
+    let is_time = |time: &str| time.len() == 8 && time.chars().all(|c| c.is_ascii_digit() || c == ':');
+    let cut = |line: &str| match line.split_once(' ') {
+        Some((time, rest)) if is_time(time) => format!("{rest}\n"),
+        _ => format!("no time: {line}\n"),
+    };
+    text.lines().map(cut).collect()
+}
+
+/// Exit code, stdout without times, and stderr without the address.
+fn told(output: Output, url: &str) -> String {
+    let stdout = timeless(&String::from_utf8_lossy(&output.stdout)).into_bytes();
+    shown(&Output { stdout, ..output }).replace(url, "URL")
+}
+
+/// A server where no agent comes.
+fn serve_without_agent() -> (Listening, TempDir) {
+    serve_script("set idle.alert-ms 0\n")
+}
+
+fn serve_script(script: &str) -> (Listening, TempDir) {
+    let folder = TempDir::new().expect("a folder can be made");
+    let path = write(&folder.path().join("agent.script"), script);
+    (Listening::start(&["serve", "--listen", "127.0.0.1:0", "--seed", "1", "--script", &path]), folder)
+}
+
+#[test]
+fn lines_go_in_and_come_out_over_every_transport() {
+    let (serving, _folder) = serve_without_agent();
+    for transport in ["websocket", "long-polling", "callback-polling"] {
+        let arguments = ["--transport", transport, "--subject", "a question", "--user-data", "cart=3"];
+        let mut chat = Chat::start(&serving.url, "customer-support", &arguments);
+        chat.type_in("Hello\n\n//slash\n/nick Anna\n/url https://shop.example/\n/data cart=4\n/nonsense\nBye now");
+        let told = told(chat.finish(), &serving.url);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(told, @"
+            exit 0
+            ----- stdout
+            * Ann joined
+            system (external): Welcome. An agent will be with you in a moment.
+            Ann: Hello
+            Ann: /slash
+            * a new name: Anna
+            * Anna shows https://shop.example/
+            Anna: Bye now
+            * Anna left
+            ----- stderr
+            connecting to URL
+            the chat begins; `/help` lists what else can be typed
+            there is no such command: see `/help`, or say it with `//`
+            the chat is over
+            ");
+        }
+    }
+}
+
+#[test]
+fn ends_when_the_agent_does() {
+    let serving = Listening::serve();
+    let mut chat = Chat::start(&serving.url, "customer-support", &[]);
+    chat.type_in("Hello\n");
+    assert_eq!(chat.line_with("You wrote"), "Morgan (agent): You wrote: Hello\n");
+    chat.type_in("bye\n");
+    let stdin = chat.stdin.take();
+    let output = chat.wait();
+    drop(stdin);
+    insta::assert_snapshot!(told(output, &serving.url), @"
+    exit 0
+    ----- stdout
+    Ann: bye
+    Morgan (agent): Goodbye.
+    * Morgan (agent) left
+    * Ann left: removed by another participant
+    ----- stderr
+    connecting to URL
+    the chat begins; `/help` lists what else can be typed
+    the chat is over
+    ");
+}
+
+#[test]
+fn an_agent_cannot_steer_the_terminal() {
+    let (serving, _folder) = serve_script("0.100 join Morgan\n0.200 say \u{1b}[2JEvil \u{202e}live\n");
+    let mut chat = Chat::start(&serving.url, "customer-support", &[]);
+    assert_eq!(chat.line_with("Evil"), "Morgan (agent): \\u{1b}[2JEvil \\u{202e}live\n");
+    assert_eq!(chat.finish().status.code(), Some(0));
+}
+
+#[test]
+fn an_interrupt_ends_the_chat_in_order() {
+    let (serving, _folder) = serve_without_agent();
+    let mut chat = Chat::start(&serving.url, "customer-support", &[]);
+    chat.line_with("Ann joined");
+    let pid = chat.child.id().to_string();
+    Command::new("kill").args(["-INT", &pid]).status().expect("kill starts");
+    let stdin = chat.stdin.take();
+    let output = chat.wait();
+    drop(stdin);
+    assert_eq!(output.status.code(), Some(130));
+    assert!(timeless(&String::from_utf8_lossy(&output.stdout)).ends_with("* Ann left\n"), "{output:?}");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_unreachable() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let url = format!("http://{}/genesys/cometd", listener.local_addr().expect("it has an address"));
+    drop(listener);
+    insta::assert_snapshot!(told(Chat::start(&url, "support", &[]).finish(), &url), @"
+    exit 4
+    ----- stdout
+    ----- stderr
+    error: cannot reach URL: Connection refused (os error 111)
+    ");
+}
+
+#[rstest]
+#[case::service("unknown-service-fails")]
+#[case::api("notification-mode-refused")]
+fn a_refusal_is_told(#[case] scenario: &str) {
+    let serving = Listening::start(&["serve", "--listen", "127.0.0.1:0", "--seed", "1", "--scenario", scenario]);
+    let chat = Chat::start(&serving.url, "nobody", &[]);
+    insta::with_settings!({snapshot_suffix => scenario}, {
+        insta::assert_snapshot!("refused", told(chat.finish(), &serving.url));
+    });
+}
+
+#[test]
+fn a_missing_operand_is_a_usage_error() {
+    let output = tapestry(&["chat", "--url", "http://127.0.0.1:1/", "--service", "support"]).output();
+    let output = output.expect("the program starts");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--nickname"));
+}
+
+fn write(path: &Path, text: &str) -> String {
+    std::fs::write(path, text).expect("a file can be written");
+    path.to_str().expect("the path is text").to_owned()
+}
+
+#[rstest]
+fn files_go_there_and_back(#[values("websocket", "long-polling")] transport: &str) {
+    let serving = Listening::start(&["serve", "--listen", "127.0.0.1:0", "--seed", "1", "--scenario", "files"]);
+    let folder = TempDir::new().expect("a folder can be made");
+    let small = write(&folder.path().join("a.txt"), "sixteen bytes!!!");
+    let large = write(&folder.path().join("b.txt"), "seventeen bytes!!");
+    let fetched = folder.path().join("c.txt");
+    let mut chat = Chat::start(&serving.url, "customer-support", &["--transport", transport]);
+    chat.type_in(&format!("/file {small}\n"));
+    let line = chat.line_with("sent a.txt");
+    let file_id = line.trim_end().rsplit(' ').next().expect("the id stands last").to_owned();
+    // The second one would overwrite the first and is not even asked for.
+    chat.type_in(&format!("/get {file_id} {}\n/get {file_id} {small}\n/file {large}\n", fetched.display()));
+    let output = chat.finish();
+    assert_eq!(std::fs::read_to_string(&fetched).expect("it was fetched"), "sixteen bytes!!!");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains(&format!("`{small}` is there already")), "{stderr}");
+    assert!(stderr.contains("the server refuses the file b.txt: a file may have 16 bytes (202)"), "{stderr}");
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+}
