@@ -83,6 +83,26 @@ fn a_message_over_the_limit_closes_with_1009() {
     });
 }
 
+const OPENING: &str = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
+                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+#[rstest]
+#[case::whole("", "", true)]
+#[case::posted("GET", "POST", false)]
+#[case::older_http("HTTP/1.1", "HTTP/1.0", false)]
+#[case::without_the_wish("Connection: keep-alive, Upgrade\r\n", "", false)]
+#[case::without_what_to("Upgrade: websocket\r\n", "", false)]
+#[case::other_version(": 13", ": 12", false)]
+fn only_a_whole_opening_is_an_upgrade(#[case] part: &str, #[case] instead: &str, #[case] upgrade: bool) {
+    on_one_thread(within(async {
+        let (_, mut server) = ends().await;
+        let mut stream = TcpStream::connect(server.address()).await.expect("a listener");
+        stream.write_all(OPENING.replacen(part, instead, 1).as_bytes()).await.expect("a connection");
+        let wire = server.receive().await;
+        assert_eq!((matches!(wire, Wire::Upgrade(..)), matches!(wire, Wire::Request(..))), (upgrade, !upgrade));
+    }));
+}
+
 #[rstest]
 #[case::normal(Some(1000), 1000)]
 #[case::empty(None, 1005)]
