@@ -42,6 +42,18 @@ fn passes_on_the_embedded_simulator_and_reports() {
 }
 
 #[test]
+fn says_how_to_judge_a_server_without_web_socket() {
+    let serving = Listening::start(&["serve", "--listen", "127.0.0.1:0", "--profile", "cometd-2.9"]);
+    let output = run(&["conformance", "--target", &serving.url, "--case", "bayeux.handshake.succeeds"]);
+    let text = shown(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("hint: if the server is not meant to have WebSocket"), "{text}");
+    let again = ["conformance", "--target", &serving.url, "--transport", "long-polling", "--case", "bayeux.meta.*"];
+    let output = run(&again);
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+}
+
+#[test]
 fn the_readme_counts_what_there_is() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let cases = conformance::cases::cases().len();

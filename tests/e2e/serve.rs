@@ -25,7 +25,7 @@ fn a_busy_port_is_named_with_a_remedy() {
     ----- stderr
     error: cannot listen on `HOST:PORT`: Address already in use (os error 98)
 
-    hint: choose another address with `--listen`; port 0 takes any free one
+    hint: choose another address with `--listen`, such as `127.0.0.1:8080`; port 0 takes any free one
     ");
 }
 

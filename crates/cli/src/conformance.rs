@@ -10,9 +10,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ::conformance::conclude::CaseResult;
 use ::conformance::expectations::{Expectations, SIMULATOR};
 use ::conformance::report::{About, Cut, Report, json, junit, text};
 use ::conformance::run::{Agent, Settings};
+use ::conformance::verdict::Kind;
 use anyhow::{Context, anyhow};
 use clap::ValueEnum;
 use protocol::wire::Transport;
@@ -143,13 +145,23 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let report = Report::new(about, results, cut, &target.expectations, &today);
     // What was found is told even if it cannot be kept.
     output::print(&text::render(&report))?;
-    if let Some(hint) = hint {
+    if let Some(hint) = hint.or_else(|| without_web_socket(&report)) {
         let _ = writeln!(anstream::stderr(), "\nhint: {hint}");
     }
     if let Some(folder) = &folder {
         folder.keep(&report, &tapes)?;
     }
     Ok(Exit::from_code(report.exit().0.code()))
+}
+
+/// What to do if nothing went over WebSocket, and other things did.
+fn without_web_socket(report: &Report) -> Option<&'static str> {
+    let blocked = |result: &CaseResult| result.verdict == Kind::Blocked;
+    let (over_socket, others): (Vec<_>, Vec<_>) =
+        report.results.iter().partition(|result| result.transport == Transport::WebSocket);
+    let none = over_socket.iter().all(|result| blocked(result) || result.verdict == Kind::NotApplicable);
+    (none && over_socket.iter().any(|result| blocked(result)) && others.iter().any(|result| !blocked(result)))
+        .then_some("if the server is not meant to have WebSocket, leave it out: `--transport long-polling`")
 }
 
 async fn aim(args: &Args, given: Expectations, seed: u64) -> Result<Target, Failure> {

@@ -90,5 +90,6 @@ pub(crate) fn rfc3339(utc: i64) -> String {
 
 /// A listener could not be opened: a busy port, mostly.
 pub(crate) fn cannot_listen(error: CannotListen) -> Failure {
-    Failure::usage(error).hint("choose another address with `--listen`; port 0 takes any free one")
+    Failure::usage(error)
+        .hint("choose another address with `--listen`, such as `127.0.0.1:8080`; port 0 takes any free one")
 }

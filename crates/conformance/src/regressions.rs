@@ -23,7 +23,8 @@ pub struct Regression {
     /// The rules that show it.
     #[serde(default)]
     pub rules: Vec<String>,
-    /// The tests of crate `protocol` that show that our own client does not have it.
+    /// The tests that show that our own client does not have it: of crate `protocol`, or those of crate `simulator` that
+    /// begin with `it`.
     #[serde(default)]
     pub tests: Vec<String>,
     /// The small defects of this crate's tests that are such a bug.

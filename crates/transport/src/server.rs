@@ -13,10 +13,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use hyper::header::{CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, StatusCode};
+use hyper::{Method, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use protocol::wire::{Exchange, Failure, Headers, Request, Response, Socket, Wire};
 use tokio::net::{TcpListener, TcpStream};
@@ -294,7 +294,7 @@ struct Cut;
 type Answer = Result<hyper::Response<Full<Bytes>>, Cut>;
 
 async fn answer(mut request: hyper::Request<Incoming>, shared: Shared, sockets: mpsc::Sender<Granted>) -> Answer {
-    let upgrade = asks_for_web_socket(request.headers()).then(|| hyper::upgrade::on(&mut request));
+    let upgrade = asks_for_web_socket(&request).then(|| hyper::upgrade::on(&mut request));
     let (head, body) = request.into_parts();
     let (http::Read::Whole(body) | http::Read::Over(body)) = http::read(body, shared.limit).await.map_err(|_| Cut)?;
     let request = Request {
@@ -310,8 +310,18 @@ async fn answer(mut request: hyper::Request<Incoming>, shared: Shared, sockets: 
     }
 }
 
-fn asks_for_web_socket(headers: &HeaderMap) -> bool {
-    headers.get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+/// Whether a request is the opening of a WebSocket (RFC 6455, section 4.2.1). A proxy that leaves out one of the fields
+/// breaks the upgrade, and here it must, too.
+fn asks_for_web_socket(request: &hyper::Request<Incoming>) -> bool {
+    let names = |field: HeaderName, token: &str| {
+        let values = request.headers().get_all(field).into_iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|name| name.trim().eq_ignore_ascii_case(token))
+    };
+    request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && names(UPGRADE, "websocket")
+        && names(CONNECTION, "upgrade")
+        && names(SEC_WEBSOCKET_VERSION, "13")
 }
 
 /// Tells the machine if the client goes away before the answer.

@@ -62,9 +62,9 @@ pub(crate) async fn carry<S>(
                     Some(Ok(Message::Pong(bytes))) => Wire::Pong(socket, bytes.to_vec()),
                     Some(Ok(Message::Close(frame))) => {
                         let _ = incoming.send(Wire::Close(socket, close(frame))).await;
-                        // The library has queued the answer; it goes out with the next flush.
+                        // The library has queued the answer. To it, a second close would be a fault of ours, and send nothing.
                         let closing = async {
-                            let _ = stream.close(None).await;
+                            let _ = stream.flush().await;
                             let _ = stream.get_mut().shutdown().await;
                         };
                         let _ = tokio::time::timeout(CLOSE_PATIENCE, closing).await;
@@ -72,12 +72,10 @@ pub(crate) async fn carry<S>(
                     }
                     Some(Ok(Message::Frame(_))) => continue,
                     Some(Err(error)) => {
-                        if let Error::Capacity(CapacityError::MessageTooLong { .. }) = error {
-                            let too_large = Close { code: 1009, reason: "message too large".to_owned() };
-                            let _ = incoming.send(Wire::Lost(socket, Failure::TooLarge)).await;
-                            return finish(stream, too_large).await;
-                        }
                         let _ = incoming.send(Wire::Lost(socket, failure(&error))).await;
+                        if let Some(close) = complaint(&error) {
+                            finish(stream, close).await;
+                        }
                         return;
                     }
                     None => {
@@ -115,6 +113,20 @@ fn close(frame: Option<CloseFrame>) -> Close {
         Some(frame) => Close { code: frame.code.into(), reason: frame.reason.as_str().to_owned() },
         None => Close { code: 1005, reason: String::new() },
     }
+}
+
+/// What a peer is told that broke the rules of frames (RFC 6455, section 7.4.1). Without a connection nobody is told.
+fn complaint(error: &Error) -> Option<Close> {
+    let (code, reason) = match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => (1009, "message too large"),
+        Error::Utf8(_) => (1007, "text that is not UTF-8"),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake | ProtocolError::HandshakeIncomplete) => {
+            return None;
+        }
+        Error::Protocol(_) => (1002, "protocol error"),
+        _ => return None,
+    };
+    Some(Close { code, reason: reason.to_owned() })
 }
 
 /// The class of what went wrong.

@@ -29,7 +29,6 @@ fn planted(name: &str) -> &'static Defect {
 
 #[test]
 fn every_bug_names_what_shows_it_or_why_nothing_does() {
-    let client = fs::read_to_string(root().join("crates/protocol/src/bayeux/client/tests.rs")).unwrap();
     let mut numbers = BTreeSet::new();
     for bug in regressions() {
         let name = bug.numbers.join(", ");
@@ -41,8 +40,11 @@ fn every_bug_names_what_shows_it_or_why_nothing_does() {
         bug.cases.iter().for_each(|id| assert!(case(id).is_some(), "{name}: no case `{id}`"));
         bug.rules.iter().for_each(|id| assert!(rule(id).is_some(), "{name}: no rule `{id}`"));
         for test in &bug.tests {
-            let function = test.strip_prefix("bayeux::client::tests::").expect("a test of the client machine");
-            assert!(client.contains(&format!("\nfn {function}(")), "{name}: no test `{test}`");
+            let (module, function) = test.rsplit_once("::").expect("a test in a module");
+            let folder = if module.starts_with("it::") { "simulator/tests" } else { "protocol/src" };
+            let file = root().join("crates").join(folder).join(module.replace("::", "/")).with_extension("rs");
+            let code = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{name}: {}: {error}", file.display()));
+            assert!(code.contains(&format!("\nfn {function}(")), "{name}: no test `{test}`");
         }
     }
     assert!(numbers.len() >= 70, "{} bugs", numbers.len());

@@ -17,7 +17,7 @@ pub enum Kind {
     Flag,
     /// A whole number, from the least to the greatest that is taken.
     Number(i64, i64),
-    /// A text that is not empty.
+    /// A text for a header field or a URL: printable ASCII, without `;`, not empty.
     Text,
     /// Names of transports, separated by commas.
     Transports,
@@ -29,7 +29,7 @@ impl fmt::Display for Kind {
             Self::Flag => f.write_str("true or false"),
             Self::Number(least, i64::MAX) => write!(f, "a number from {least}"),
             Self::Number(least, greatest) => write!(f, "a number from {least} to {greatest}"),
-            Self::Text => f.write_str("a text"),
+            Self::Text => f.write_str("a plain text"),
             Self::Transports => f.write_str("offered transports, by commas"),
         }
     }
@@ -149,7 +149,10 @@ impl Dialect {
             Kind::Number(least, greatest) => {
                 text.parse().ok().filter(|number| (least..=greatest).contains(number)).map(Value::Number)
             }
-            Kind::Text => (!text.is_empty()).then(|| Value::Text(text.to_owned())),
+            Kind::Text => {
+                let plain = !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b';');
+                plain.then(|| Value::Text(text.to_owned()))
+            }
             Kind::Transports => {
                 let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
                 names.iter().all(|name| self.offers(name)).then_some(Value::Names(names))
@@ -671,8 +674,11 @@ mod tests {
         "200",
         "`duplicateMetaConnectHttpResponseCode` takes a number from 400 to 599, not `200`"
     )]
+    #[case("browserCookieName", "a;b", "`browserCookieName` takes a plain text, not `a;b`")]
+    #[case("browserCookieDomain", "\u{fc}", "`browserCookieDomain` takes a plain text, not `\u{fc}`")]
+    #[case("browserCookiePath", "/\nX: y", "`browserCookiePath` takes a plain text, not `/\nX: y`")]
     #[case("allowedTransports", "pigeon", "`allowedTransports` takes offered transports, by commas, not `pigeon`")]
-    #[case("browserCookieName", "", "`browserCookieName` takes a text, not ``")]
+    #[case("browserCookieName", "", "`browserCookieName` takes a plain text, not ``")]
     #[case("maxServerInterval", "1", "`maxServerInterval` is no option of cometd-3.1: CometD has it up to 3.0")]
     #[case("ws.bufferSize", "1", "`ws.bufferSize` has no effect here: it sizes the container's buffers")]
     fn says_what_is_wrong(#[case] name: &str, #[case] value: &str, #[case] says: &str) {
