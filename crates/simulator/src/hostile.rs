@@ -1,7 +1,7 @@
 //! Peers that say anything: bytes are played as a hostile server or a hostile client, and what must hold whatever a peer
 //! says is checked.
 //!
-//! [`codec`] reads bytes as whatever a carrier holds. [`server`] and [`client`] read them as a list of actions, one in a
+//! [`codec()`] reads bytes as whatever a carrier holds. [`server()`] and [`client()`] read them as a list of actions, one in a
 //! line, so that what a search found can be read and edited; every byte string is such a list. A fuzzer calls these
 //! three with what it makes up, a test with the kept inputs. They panic where the code under test panics, and give a
 //! [`Fault`] where it does something that it never may.
