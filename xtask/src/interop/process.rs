@@ -43,8 +43,11 @@ impl Listening {
         let stdout = child.stdout.take().context("its stdout is piped")?;
         let mut listening = Self { child, name, url: String::new(), complaints };
         let line = within(START, move || {
-            let mut line = String::new();
-            BufReader::new(stdout).read_line(&mut line).map(|_| line)
+            let (mut line, mut stdout) = (String::new(), BufReader::new(stdout));
+            let read = stdout.read_line(&mut line);
+            // A program whose further words nobody took would break over them.
+            thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+            read.map(|_| line)
         });
         let line = line.with_context(|| format!("{} did not listen in time", listening.name))??;
         match line.trim().strip_prefix("listening on ") {
