@@ -178,6 +178,18 @@ mod tests {
     }
 
     #[test]
+    fn a_server_may_print_more_than_a_pipe_holds() {
+        let print = "i=0; while [ $i -lt 20000 ]; do echo chatter || exit 5; i=$((i+1)); done; echo all said >&2";
+        let script = format!("trap 'exit 0' TERM; echo listening on somewhere; {print}; while :; do :; done");
+        let mut listening = Listening::start(Command::new("sh").args(["-c", &script])).unwrap();
+        while listening.complaints.lock().unwrap().is_empty() {
+            assert_eq!(listening.child.try_wait().unwrap(), None, "it lives");
+            thread::yield_now();
+        }
+        listening.end().unwrap();
+    }
+
+    #[test]
     fn a_server_that_ends_by_itself_is_told_of() {
         let script = "echo listening on somewhere; echo what a pity >&2; exit 9";
         let mut listening = Listening::start(Command::new("sh").args(["-c", script])).unwrap();
