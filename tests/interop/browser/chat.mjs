@@ -26,15 +26,16 @@ if (!url || !service || !transports.includes(transport) || !["served", "refused"
 const files = {
     "/": [new URL("page.html", import.meta.url), "text/html"],
     "/page.mjs": [new URL("page.mjs", import.meta.url), "text/javascript"],
+    "/cometd.mjs": [new URL("../cometd.mjs", import.meta.url), "text/javascript"],
     "/conversation.mjs": [new URL("../conversation.mjs", import.meta.url), "text/javascript"],
 };
-const cometd = /^\/cometd\/([A-Za-z0-9]+\.js)$/;
+const library = /^\/cometd\/([A-Za-z0-9]+\.js)$/;
 
 const server = createServer(async (request, response) => {
     const path = new URL(request.url, "http://page").pathname;
-    const library = cometd.exec(path)?.[1];
-    const [file, type] = library
-        ? [new URL(`node_modules/cometd/${library}`, import.meta.url), "text/javascript"]
+    const script = library.exec(path)?.[1];
+    const [file, type] = script
+        ? [new URL(`node_modules/cometd/${script}`, import.meta.url), "text/javascript"]
         : (files[path] ?? []);
     if (!file) {
         response.writeHead(404).end();

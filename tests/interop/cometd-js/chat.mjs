@@ -10,7 +10,8 @@
 
 import { adapt } from "cometd-nodejs-client";
 
-import { Conversation, fail } from "../conversation.mjs";
+import { chat, configure } from "../cometd.mjs";
+import { fail } from "../conversation.mjs";
 
 const [url, service, transport, library = "cometd"] = process.argv.slice(2);
 if (!url || !service || !["websocket", "long-polling"].includes(transport)) {
@@ -23,31 +24,9 @@ const module = await import(library);
 // Generations before 8 are no ES modules: all that they have is their default export.
 const { CometD } = module.default ?? module;
 const cometd = new CometD();
-for (const type of cometd.getTransportTypes()) {
-    if (type !== transport) {
-        cometd.unregisterTransport(type);
-    }
+configure(cometd, url, transport);
+const { refused, disconnected } = await chat(cometd, service);
+if (refused) {
+    fail(`handshake: ${refused}`);
 }
-cometd.configure({ url, logLevel: "warn" });
-
-const channel = `/service/chatV2/${service}`;
-const publish = (data) =>
-    new Promise((resolve) => {
-        cometd.publish(channel, data, (reply) => resolve(reply.successful ? undefined : (reply.error ?? "no answer")));
-    });
-const conversation = new Conversation(publish);
-cometd.addListener(channel, ({ data }) => conversation.receive(data));
-
-cometd.handshake(async (reply) => {
-    if (!reply.successful) {
-        fail(`handshake: ${reply.failure?.reason ?? reply.error}`);
-    }
-    const { type } = cometd.getTransport();
-    // Before generation 8 the type is a method's.
-    console.log(`connected ${type ?? cometd.getTransport().getType()}`);
-    await conversation.hold();
-    cometd.disconnect((bye) => {
-        console.log(`disconnected ${bye.successful}`);
-        process.exit(bye.successful ? 0 : 1);
-    });
-});
+process.exit(disconnected ? 0 : 1);

@@ -7,6 +7,8 @@
 import { adapt } from "cometd-nodejs-client";
 import { CometD } from "cometd";
 
+import { configure } from "../cometd.mjs";
+
 const [url, transport] = process.argv.slice(2);
 if (!url || !["websocket", "long-polling"].includes(transport)) {
     console.error("usage: node handshake.mjs URL websocket|long-polling");
@@ -15,12 +17,7 @@ if (!url || !["websocket", "long-polling"].includes(transport)) {
 
 adapt();
 const cometd = new CometD();
-for (const type of cometd.getTransportTypes()) {
-    if (type !== transport) {
-        cometd.unregisterTransport(type);
-    }
-}
-cometd.configure({ url, logLevel: "warn" });
+configure(cometd, url, transport);
 cometd.handshake((reply) => {
     console.log(`handshake ${reply.successful}`);
     if (!reply.successful) {
