@@ -21,6 +21,7 @@ const FILES: &[(&str, &str)] = &[
     ("sessions.toml", include_str!("../requirements/sessions.toml")),
     ("chat.toml", include_str!("../requirements/chat.toml")),
     ("reconnect.toml", include_str!("../requirements/reconnect.toml")),
+    ("clients.toml", include_str!("../requirements/clients.toml")),
 ];
 
 /// How strongly something is required.

@@ -22,7 +22,7 @@ use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
 use protocol::wire::Transport;
 
-use crate::cases::{Case, Running};
+use crate::cases::{Case, Running, Script};
 use crate::peer::{Net, OpenChat, Peer, Sent, Shared, ask, says_ended};
 use crate::verdict::{Ending, Judged, Kind, Stop, Verdict};
 
@@ -162,7 +162,10 @@ impl Run {
         self.limit = now + self.case.at_most;
         let (case, peer) = (self.case, self.peer.clone());
         self.stage = Stage::Judging(Box::pin(async move {
-            let pass = (case.run)(peer.clone()).await?;
+            let Script::OfServer(run) = case.run else {
+                return Err(Stop::Error("the case is about clients".to_owned()));
+            };
+            let pass = run(peer.clone()).await?;
             if case.is_bayeux() {
                 peer.doubt().await?;
             }

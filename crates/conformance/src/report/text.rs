@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::Report;
+use crate::clients::UNSEEN;
 use crate::conclude::CaseResult;
 use crate::requirements::{Catalogue, VERSION};
 use crate::verdict::{Ending, Kind};
@@ -20,6 +21,9 @@ pub fn render(report: &Report) -> String {
     text.push('\n');
     text.push_str(&groups(report));
     text.push_str(&unjudged(report));
+    if report.results.iter().any(|result| result.case.is_of_client()) {
+        let _ = writeln!(text, "{UNSEEN}");
+    }
     for problem in report.problems() {
         let _ = writeln!(text, "expectation: {problem}");
     }
