@@ -3,6 +3,7 @@
 #[path = "../../crates/transport/tests/it/authority.rs"]
 mod authority;
 mod chat;
+mod client_under_test;
 mod conformance;
 mod cors;
 mod harness;

@@ -1,5 +1,6 @@
-//! `tapestry conformance`: the suite against a server, or against the embedded simulator.
+//! `tapestry conformance`: the suite against a server, against the embedded simulator, or against a client.
 
+mod client;
 mod live_run;
 mod progress;
 mod select;
@@ -22,6 +23,7 @@ use transport::clock::Clock;
 use transport::endpoint::Endpoint;
 use transport::fields::Fields;
 
+use self::client::ClientArgs;
 use self::live_run::Peer;
 use self::progress::Progress;
 use crate::connection::TrustArgs;
@@ -37,12 +39,15 @@ const JOBS_ON_LOOPBACK: usize = 8;
 /// How long a server may take to accept the first connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Check a server against the requirements of Bayeux and Chat V2. Without a target it checks the embedded simulator.
+/// Check a server against the requirements of Bayeux and Chat V2, or a client with `--client`. Without a target it checks the
+/// embedded simulator.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// URL of the server's CometD servlet.
     #[arg(long, value_name = "URL", value_parser = input::Url)]
     target: Option<Endpoint>,
+    #[command(flatten)]
+    client: ClientArgs,
     #[command(flatten)]
     trust: TrustArgs,
     /// Header field for every request, its value from the environment. May be repeated.
@@ -60,7 +65,7 @@ pub(crate) struct Args {
     /// Only over this transport. May be repeated.
     #[arg(long = "transport", value_enum, value_name = "TRANSPORT")]
     transports: Vec<TransportKind>,
-    /// How many cases run at once: 8 on this machine, 1 elsewhere.
+    /// How many cases run at once: 8 on this machine, 1 elsewhere; of `--command`, 4.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
     /// Known departures of the target, a TOML file.
@@ -86,6 +91,7 @@ enum AgentKind {
 enum TransportKind {
     Websocket,
     LongPolling,
+    CallbackPolling,
 }
 
 impl TransportKind {
@@ -93,6 +99,7 @@ impl TransportKind {
         match self {
             Self::Websocket => Transport::WebSocket,
             Self::LongPolling => Transport::LongPolling,
+            Self::CallbackPolling => Transport::CallbackPolling,
         }
     }
 }
@@ -107,6 +114,9 @@ struct Target {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    if args.client.client {
+        return client::run(args);
+    }
     let seed = live::seed(args.seed)?;
     let given = expectations(args.expect.as_deref())?;
     let transports: Vec<Transport> = args.transports.iter().map(|transport| transport.transport()).collect();

@@ -28,25 +28,37 @@ impl Planned {
 pub(super) fn plan(settings: &Settings, patterns: &[String], transports: &[Transport]) -> Result<Plan, Failure> {
     let all = cases::plan(settings, &Transport::ALL);
     let all: Plan = (0..).zip(all).map(|(number, entry)| Planned { number, entry }).collect();
-    for pattern in patterns {
-        if !all.iter().any(|planned| chooses(pattern, planned)) {
-            let error = anyhow!("no case matches `{pattern}`");
-            return Err(Failure::usage(error).hint(nearest(pattern, &all)));
-        }
-    }
-    let wanted = |planned: &Planned| {
-        (patterns.is_empty() || patterns.iter().any(|pattern| chooses(pattern, planned)))
-            && (transports.is_empty() || transports.contains(&planned.entry.transport))
-    };
-    let plan: Plan = all.into_iter().filter(wanted).collect();
+    let names = |planned: &Planned| vec![planned.name(), planned.entry.case.id.to_owned()];
+    let mut plan = choose(&all, patterns, names)?;
+    plan.retain(|planned| transports.is_empty() || transports.contains(&planned.entry.transport));
     if plan.is_empty() {
-        return Err(Failure::usage(anyhow!("the case does not exist over that transport")));
+        return Err(nowhere());
     }
     Ok(plan)
 }
 
-fn chooses(pattern: &str, planned: &Planned) -> bool {
-    matches(pattern, &planned.name()) || matches(pattern, planned.entry.case.id)
+/// Chooses by patterns over names, of which each entry may have several; the last one is its id. Nothing chosen means
+/// everything.
+pub(super) fn choose<P: Copy>(
+    all: &[P],
+    patterns: &[String],
+    names: impl Fn(&P) -> Vec<String>,
+) -> Result<Vec<P>, Failure> {
+    let chooses = |pattern: &String, planned: &P| names(planned).iter().any(|name| matches(pattern, name));
+    for pattern in patterns {
+        if !all.iter().any(|planned| chooses(pattern, planned)) {
+            let error = anyhow!("no case matches `{pattern}`");
+            let ids: Vec<String> = all.iter().filter_map(|planned| names(planned).pop()).collect();
+            return Err(Failure::usage(error).hint(nearest(pattern, &ids)));
+        }
+    }
+    let wanted = |planned: &&P| patterns.is_empty() || patterns.iter().any(|pattern| chooses(pattern, planned));
+    let plan: Vec<P> = all.iter().filter(wanted).copied().collect();
+    if plan.is_empty() { Err(nowhere()) } else { Ok(plan) }
+}
+
+fn nowhere() -> Failure {
+    Failure::usage(anyhow!("the case does not exist over that transport"))
 }
 
 /// Whether a text matches a pattern in which `*` stands for anything.
@@ -61,9 +73,9 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// The case that shares the longest beginning with what was asked for.
-fn nearest(pattern: &str, all: &[Planned]) -> String {
+fn nearest(pattern: &str, ids: &[String]) -> String {
     let common = |id: &str| id.bytes().zip(pattern.bytes()).take_while(|(a, b)| a == b).count();
-    let nearest = all.iter().map(|planned| planned.entry.case.id).max_by_key(|id| common(id)).unwrap_or_default();
+    let nearest = ids.iter().max_by_key(|id| common(id)).map_or("", String::as_str);
     format!("patterns match `ID@TRANSPORT` or `ID`, such as `{nearest}` or `chat.*@websocket`")
 }
 
