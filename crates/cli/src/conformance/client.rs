@@ -179,7 +179,7 @@ async fn hold(
     if command.is_none() {
         explain(service, plan, &urls);
     }
-    let wait = args.client.wait.map_or(if command.is_some() { 20 } else { 300 }, u64::from);
+    let wait = args.client.wait.map_or_else(|| if command.is_some() { 20 } else { 300 }, u64::from);
     let jobs = args.jobs.map_or(COMMANDS, usize::from);
     let mut commands = Commands::new(command, plan, &urls, service, jobs);
     let mut desk = Desk::new(plan, Progress::new(plan.len()), seed, service, clock)?;
