@@ -18,7 +18,8 @@ const SCENARIOS: [&str; 2] = ["client.handshake.well-formed", "client.end.leaves
 
 fn door() -> Door {
     let settings = Settings::new(SERVICE);
-    let visits = SCENARIOS.map(|id| (id.to_owned(), Visit::new(case(id).unwrap(), &settings, SEED)));
+    let visits =
+        SCENARIOS.map(|id| (id.to_owned(), Visit::new(case(id).expect("the scenario is there"), &settings, SEED)));
     Door::new(settings.base, visits.into())
 }
 
