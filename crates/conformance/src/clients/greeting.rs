@@ -33,7 +33,7 @@ fn is_version(version: &str) -> bool {
     first && elements.all(|element| element.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)))
 }
 
-/// A handshake that fails with advice to retry is tried again.
+/// A handshake that fails with advice to shake hands again is tried again.
 pub(super) async fn retries_after_failure(guest: Guest) -> Verdict {
     let mut failed = false;
     guest.with(|house| {
@@ -41,7 +41,8 @@ pub(super) async fn retries_after_failure(guest: Guest) -> Verdict {
             if message.channel() != Some(channel::HANDSHAKE) || std::mem::replace(&mut failed, true) {
                 return Treatment::Pass;
             }
-            let advice = json!({"reconnect": "retry", "interval": 500});
+            // `retry` would mean to connect, and without a session nobody can.
+            let advice = json!({"reconnect": "handshake", "interval": 500});
             Treatment::Answer(vec![refusal(message, "500::not yet", Some(advice))])
         });
     });
