@@ -1,9 +1,12 @@
 //! `tapestry conformance`: the suite against a server, or against the embedded simulator.
 
 mod live_run;
+mod plan;
 mod progress;
-mod select;
+pub(crate) mod select;
 mod silence;
+mod virtual_run;
+mod witness;
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +15,7 @@ use std::time::Duration;
 
 use ::conformance::conclude::CaseResult;
 use ::conformance::expectations::{Expectations, SIMULATOR};
-use ::conformance::report::{About, Cut, Report, json, junit, text};
+use ::conformance::report::{self, About, Cut, Report, Unsteady, json, junit, text};
 use ::conformance::run::{Agent, Settings};
 use ::conformance::verdict::Kind;
 use anyhow::{Context, anyhow};
@@ -24,6 +27,8 @@ use transport::fields::Fields;
 
 use self::live_run::Peer;
 use self::progress::Progress;
+use self::select::{Choice, Planned};
+use self::witness::Done;
 use crate::connection::TrustArgs;
 use crate::exit::{Exit, Failure};
 use crate::input::Header;
@@ -54,12 +59,20 @@ pub(crate) struct Args {
     /// Who plays the agent on the target.
     #[arg(long, value_enum, default_value_t = AgentKind::None, requires = "target")]
     agent: AgentKind,
-    /// Only cases whose `ID@TRANSPORT` matches; `*` stands for anything. May be repeated.
-    #[arg(long = "case", value_name = "GLOB")]
-    cases: Vec<String>,
-    /// Only over this transport. May be repeated.
-    #[arg(long = "transport", value_enum, value_name = "TRANSPORT")]
-    transports: Vec<TransportKind>,
+    #[command(flatten)]
+    choice: Choice,
+    /// List the cases that were chosen, with what they judge, and end.
+    #[arg(long)]
+    list: bool,
+    /// Tell how long the chosen cases take, how many chats they open and which need an agent, and end.
+    #[arg(long, conflicts_with = "list")]
+    plan: bool,
+    /// Run against simulators in virtual time: no socket, no waiting.
+    #[arg(long = "virtual", conflicts_with = "target")]
+    in_virtual_time: bool,
+    /// Run everything so many times, and report what does not come to the same verdict each time.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    repeat: u16,
     /// How many cases run at once: 8 on this machine, 1 elsewhere.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
@@ -82,76 +95,109 @@ enum AgentKind {
     Simulated,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum TransportKind {
-    Websocket,
-    LongPolling,
-}
-
-impl TransportKind {
-    const fn transport(self) -> Transport {
-        match self {
-            Self::Websocket => Transport::WebSocket,
-            Self::LongPolling => Transport::LongPolling,
-        }
-    }
-}
-
-/// What is to be judged.
-struct Target {
-    peer: Peer,
-    name: String,
-    expectations: Expectations,
-    /// Kept alive for as long as the run lasts.
-    _embedded: Option<Embedded>,
-}
-
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    let settings = settings(args);
+    let chosen = args.choice.plan(&settings)?;
+    if args.list || args.plan {
+        output::print(&if args.list { plan::list(&chosen) } else { plan::tell(&chosen, &settings, jobs(args)) })?;
+        return Ok(Exit::Success);
+    }
     let seed = live::seed(args.seed)?;
     let given = expectations(args.expect.as_deref())?;
-    let transports: Vec<Transport> = args.transports.iter().map(|transport| transport.transport()).collect();
     let folder = args.report.as_deref().map(Folder::create).transpose()?;
     let clock = Clock::start();
-    let runtime = live::runtime()?;
-    let mut hint = None;
-    let (target, done, cut) = tokio::task::LocalSet::new().block_on(&runtime, async {
-        let stop = Stop::listen()?;
-        let target = aim(args, given, seed).await?;
-        let plan = select::plan(&target.peer.settings, &args.cases, &transports)?;
-        if let Err(error) = target.peer.route.probe(PATIENCE).await {
-            hint = connection::remedy(&error);
-            let says = format!("cannot reach {}: {}", target.peer.route.endpoint(), error.explain());
-            return Ok((target, Vec::new(), Some(Cut::Unreachable(says))));
-        }
-        let jobs = args.jobs.map_or_else(|| default_jobs(target.peer.route.endpoint()), usize::from);
-        let progress = Progress::new(plan.len());
-        let (done, finished) = live_run::run(&plan, &target.peer, seed, jobs, &progress, stop).await;
-        progress.end();
-        Ok((target, done, (!finished).then_some(Cut::Interrupted)))
-    })?;
+    let ran = if args.in_virtual_time {
+        run_virtually(args, &settings, &chosen, seed)
+    } else {
+        run_live(args, &settings, &chosen, seed)?
+    };
+    let known = if args.target.is_none() {
+        Expectations::parse(SIMULATOR).map_err(Failure::internal)?
+    } else {
+        Expectations::default()
+    };
     let started = live::rfc3339(clock.start_utc());
     let today = started.get(..10).unwrap_or_default().to_owned();
     let about = About {
         version: live::VERSION.to_owned(),
-        target: target.name.clone(),
-        service: target.peer.settings.service.clone(),
-        agent: target.peer.settings.agent,
+        target: args.target.as_ref().map_or_else(|| "embedded simulator".to_owned(), Endpoint::to_string),
+        service: settings.service.clone(),
+        agent: settings.agent,
         seed,
-        started: Some(started),
+        started: (!args.in_virtual_time).then_some(started),
         took: clock.now().since(protocol::time::Time::ZERO),
         command: command(args),
     };
-    let (results, tapes): (Vec<_>, Vec<_>) = done.into_iter().map(|done| (done.result, done.tape)).unzip();
-    let report = Report::new(about, results, cut, &target.expectations, &today);
+    let (results, tapes, unsteady) = together(ran.runs);
+    let mut report = Report::new(about, results, ran.cut, &known.and(given), &today);
+    report.unsteady = unsteady;
     // What was found is told even if it cannot be kept.
     output::print(&text::render(&report))?;
-    if let Some(hint) = hint.or_else(|| without_web_socket(&report)) {
+    if let Some(hint) = ran.hint.or_else(|| without_web_socket(&report)) {
         let _ = writeln!(anstream::stderr(), "\nhint: {hint}");
     }
     if let Some(folder) = &folder {
         folder.keep(&report, &tapes)?;
     }
     Ok(Exit::from_code(report.exit().0.code()))
+}
+
+/// What a command came to, before it is added up.
+struct Ran {
+    /// Each repetition, in the order of the plan.
+    runs: Vec<Vec<Done>>,
+    cut: Option<Cut>,
+    hint: Option<&'static str>,
+}
+
+/// How far apart the seeds of repetitions are: more than there are entries.
+const SEEDS: u64 = 1 << 20;
+
+fn run_virtually(args: &Args, settings: &Settings, chosen: &[Planned], seed: u64) -> Ran {
+    let seeds = (0..u64::from(args.repeat)).map(|time| seed.wrapping_add(time * SEEDS));
+    Ran { runs: seeds.map(|seed| virtual_run::run(chosen, settings, seed)).collect(), cut: None, hint: None }
+}
+
+fn run_live(args: &Args, settings: &Settings, chosen: &[Planned], seed: u64) -> Result<Ran, Failure> {
+    let runtime = live::runtime()?;
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let mut stop = Stop::listen()?;
+        let (peer, _embedded) = aim(args, settings, seed).await?;
+        if let Err(error) = peer.route.probe(PATIENCE).await {
+            let hint = connection::remedy(&error);
+            let says = format!("cannot reach {}: {}", peer.route.endpoint(), error.explain());
+            return Ok(Ran { runs: Vec::new(), cut: Some(Cut::Unreachable(says)), hint });
+        }
+        let progress = Progress::new(chosen.len() * usize::from(args.repeat));
+        let mut runs = Vec::new();
+        let mut cut = None;
+        for time in 0..u64::from(args.repeat) {
+            let seed = seed.wrapping_add(time * SEEDS);
+            let (done, finished) = live_run::run(chosen, &peer, seed, jobs(args), &progress, &mut stop).await;
+            runs.push(done);
+            if !finished {
+                cut = Some(Cut::Interrupted);
+                break;
+            }
+        }
+        progress.end();
+        Ok(Ran { runs, cut, hint: None })
+    })
+}
+
+/// Of each entry the worst of its results with its tape, and what was not the same each time. A repetition that was cut
+/// short counts only if it is the only one.
+fn together(mut runs: Vec<Vec<Done>>) -> (Vec<CaseResult>, Vec<Option<Vec<u8>>>, Vec<Unsteady>) {
+    if runs.len() > 1 && runs.last().map(Vec::len) != runs.first().map(Vec::len) {
+        runs.pop();
+    }
+    let results: Vec<Vec<CaseResult>> =
+        runs.iter().map(|run| run.iter().map(|done| done.result.clone()).collect()).collect();
+    let (worst, unsteady) = report::together(&results);
+    let mut runs: Vec<Vec<Option<Done>>> = runs.into_iter().map(|run| run.into_iter().map(Some).collect()).collect();
+    let chosen = worst.into_iter().enumerate().filter_map(|(entry, run)| runs[run][entry].take());
+    let (results, tapes) = chosen.map(|done| (done.result, done.tape)).unzip();
+    (results, tapes, unsteady)
 }
 
 /// What to do if nothing went over WebSocket, and other things did.
@@ -164,34 +210,44 @@ fn without_web_socket(report: &Report) -> Option<&'static str> {
         .then_some("if the server is not meant to have WebSocket, leave it out: `--transport long-polling`")
 }
 
-async fn aim(args: &Args, given: Expectations, seed: u64) -> Result<Target, Failure> {
-    let Some(endpoint) = &args.target else {
-        if args.trust.is_given() {
-            let error = anyhow!("`--ca` and `--insecure` say whom to trust as the target, and there is none");
-            return Err(Failure::usage(error).hint("name the target with `--target https://...`"));
+/// What the cases need to know of the target.
+fn settings(args: &Args) -> Settings {
+    match &args.target {
+        Some(endpoint) => {
+            let agent = match args.agent {
+                AgentKind::None => Agent::None,
+                AgentKind::Simulated => Agent::Simulated,
+            };
+            Settings { base: endpoint.path.clone(), service: args.service.clone(), agent }
         }
-        let service = args.service.as_deref().unwrap_or("customer-support");
-        let embedded = Embedded::start(service, seed).await?;
-        let route = args.trust.route(&embedded.endpoint)?;
-        let base = embedded.endpoint.path.clone();
-        let settings = Settings { base, service: Some(service.to_owned()), agent: Agent::Simulated };
-        let peer = Peer { settings, route, fields: Fields::default() };
-        let known = Expectations::parse(SIMULATOR).map_err(Failure::internal)?;
-        let name = "embedded simulator".to_owned();
-        return Ok(Target { peer, name, expectations: known.and(given), _embedded: Some(embedded) });
-    };
-    let agent = match args.agent {
-        AgentKind::None => Agent::None,
-        AgentKind::Simulated => Agent::Simulated,
-    };
-    let settings = Settings { base: endpoint.path.clone(), service: args.service.clone(), agent };
-    let (route, fields) = (args.trust.route(endpoint)?, connection::fields(&args.headers)?);
-    let peer = Peer { settings, route, fields };
-    Ok(Target { peer, name: endpoint.to_string(), expectations: given, _embedded: None })
+        None => {
+            let service = args.service.clone().unwrap_or_else(|| "customer-support".to_owned());
+            let base = simulator::gms::Settings::new(&service).base;
+            Settings { base, service: Some(service), agent: Agent::Simulated }
+        }
+    }
 }
 
-fn default_jobs(endpoint: &Endpoint) -> usize {
-    if endpoint.is_loopback() { JOBS_ON_LOOPBACK } else { 1 }
+/// The target, and the simulator behind it if there is one: it is to be kept for as long as the run lasts.
+async fn aim(args: &Args, settings: &Settings, seed: u64) -> Result<(Peer, Option<Embedded>), Failure> {
+    let settings = settings.clone();
+    if let Some(endpoint) = &args.target {
+        let (route, fields) = (args.trust.route(endpoint)?, connection::fields(&args.headers)?);
+        return Ok((Peer { settings, route, fields }, None));
+    }
+    if args.trust.is_given() {
+        let error = anyhow!("`--ca` and `--insecure` say whom to trust as the target, and there is none");
+        return Err(Failure::usage(error).hint("name the target with `--target https://...`"));
+    }
+    let embedded = Embedded::start(settings.service.as_deref().unwrap_or_default(), seed).await?;
+    let route = args.trust.route(&embedded.endpoint)?;
+    Ok((Peer { settings, route, fields: Fields::default() }, Some(embedded)))
+}
+
+/// How many cases run at once.
+fn jobs(args: &Args) -> usize {
+    let near = args.target.as_ref().is_none_or(Endpoint::is_loopback);
+    args.jobs.map_or(if near { JOBS_ON_LOOPBACK } else { 1 }, usize::from)
 }
 
 fn expectations(file: Option<&Path>) -> Result<Expectations, Failure> {

@@ -6,12 +6,14 @@ mod compare;
 mod conformance;
 mod connection;
 mod exit;
+mod explain;
 mod files;
 mod input;
 mod live;
 mod output;
 mod record;
 mod replay;
+mod requirements;
 mod serve;
 mod tapes;
 
@@ -43,6 +45,8 @@ enum Command {
     Check(check::Args),
     Compare(compare::Args),
     Conformance(conformance::Args),
+    Requirements(requirements::Args),
+    Explain(explain::Args),
     Chat(chat::Args),
 }
 
@@ -55,6 +59,8 @@ impl Command {
             Self::Check(args) => check::run(&args),
             Self::Compare(args) => compare::run(&args),
             Self::Conformance(args) => conformance::run(&args),
+            Self::Requirements(args) => requirements::run(&args),
+            Self::Explain(args) => explain::run(&args),
             Self::Chat(args) => chat::run(&args),
         }
     }
