@@ -95,11 +95,16 @@ impl Listening {
 
     /// Sends a request below the servlet, with some header fields, and gives the whole answer.
     pub(crate) fn ask(&self, method: &str, path: &str, fields: &str, body: &[u8]) -> String {
+        let base = self.url.splitn(4, '/').nth(3).unwrap_or_default();
+        self.ask_at(method, &format!("/{base}{path}"), fields, body)
+    }
+
+    /// The same for any path of the server.
+    pub(crate) fn ask_at(&self, method: &str, target: &str, fields: &str, body: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.authority()).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout can be set");
-        let base = self.url.splitn(4, '/').nth(3).unwrap_or_default();
         let head = format!(
-            "{method} /{base}{path} HTTP/1.1\r\nHost: test\r\n{fields}Content-Length: {}\r\nConnection: close\r\n\r\n",
+            "{method} {target} HTTP/1.1\r\nHost: test\r\n{fields}Content-Length: {}\r\nConnection: close\r\n\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).expect("it reads the head");

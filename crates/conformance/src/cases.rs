@@ -8,6 +8,7 @@ mod agent;
 mod browsers;
 mod connect;
 mod disconnect;
+mod file;
 mod framing;
 mod handshake;
 mod key;
@@ -260,6 +261,26 @@ static CASES: &[Case] = &[
     case!("chat.key.wrong-refused", BOTH, Service, 45, key::wrong_refused),
     case!("chat.key.missing-refused", BOTH, Service, 45, key::missing_refused),
     case!("chat.key.two-chats-do-not-mix", BOTH, Service, 45, key::two_chats_do_not_mix),
+    case!("chat.file.limits-told", BOTH, Service, 30, file::limits_told),
+    case!("chat.file.limits-spelling", BOTH, Service, 30, file::limits_spelling),
+    case!("chat.file.upload-announced", BOTH, Service, 45, file::upload_announced),
+    case!("chat.file.event-tells", BOTH, Service, 45, file::event_tells),
+    case!("chat.file.download-same-bytes", BOTH, Service, 45, file::download_same_bytes),
+    case!("chat.file.delete-announced", BOTH, Service, 45, file::delete_announced),
+    case!("chat.file.use-counted", BOTH, Service, 45, file::use_counted),
+    case!("chat.file.key-missing-refused", BOTH, Service, 60, file::key_missing_refused),
+    case!("chat.file.key-wrong-refused", BOTH, Service, 60, file::key_wrong_refused),
+    case!("chat.file.foreign-file-refused", BOTH, Service, 60, file::foreign_file_refused),
+    case!("chat.file.unknown-id", BOTH, Service, 45, file::unknown_id),
+    case!("chat.file.after-end-refused", BOTH, Service, 45, file::after_end_refused),
+    case!("chat.file.without-operation", BOTH, Service, 45, file::without_operation),
+    case!("chat.file.without-cookie", BOTH, Service, 45, file::without_cookie),
+    case!("chat.file.too-large-refused", BOTH, Service, 60, file::too_large_refused),
+    case!("chat.file.too-many-refused", BOTH, Service, 60, file::too_many_refused),
+    case!("chat.file.type-refused", BOTH, Service, 60, file::type_refused),
+    case!("chat.file.unknown-operation", BOTH, Service, 45, file::unknown_operation),
+    case!("chat.file.get-refused", BOTH, Service, 45, file::get_refused),
+    case!("chat.file.no-form", BOTH, Service, 45, file::no_form),
     case!("chat.end.disconnect-ends-chat", BOTH, Service, 30, message::disconnect_ends_chat),
     case!("chat.end.session-stays", BOTH, Service, 30, message::session_stays),
     case!("chat.end.message-refused", BOTH, Service, 30, message::message_refused_after_end),

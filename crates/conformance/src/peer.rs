@@ -9,6 +9,7 @@
 mod broadcast;
 mod chat;
 mod describe;
+mod file;
 mod net;
 mod session;
 
@@ -27,12 +28,13 @@ use protocol::wire::{Request, Response, Transport};
 pub(crate) use self::broadcast::Fared;
 pub(crate) use self::chat::{AFTERGLOW, Answer, Chat, Seen, ask, says_ended};
 use self::describe::describe;
+pub(crate) use self::file::{Coding, DESCRIPTION, Desk, FileAnswer, announces, upload_of, without_field};
 use self::net::Arrival;
 pub(crate) use self::net::{Carrier, Fate, Net, OpenChat, Sent};
 pub(crate) use self::session::Session;
 use crate::cases::Case;
 use crate::requirements::{Catalogue, Requirement};
-use crate::run::Settings;
+use crate::run::{Agent, Settings};
 use crate::verdict::{Frame, Judged, Pass, Stop, Verdict};
 
 /// How long a reply may take. It is less than the time after which servers forget a session that does not connect, so that
@@ -90,6 +92,11 @@ impl Peer {
 
     pub(crate) fn now(&self) -> Time {
         self.with(|net| net.now)
+    }
+
+    /// Whether there is an agent who joins each chat.
+    pub(crate) fn has_agent(&self) -> bool {
+        self.settings.agent != Agent::None
     }
 
     /// The channel of the service under test.
@@ -324,7 +331,17 @@ impl Browser {
 
     /// The HTTP response to a body or a message, with its entry; waits for it.
     pub(crate) async fn response_on(&self, carrier: Carrier, asked: usize) -> Result<(usize, Response), Stop> {
-        let until = self.peer.now() + PATIENCE;
+        self.response_within(PATIENCE, carrier, asked).await
+    }
+
+    /// The same with another patience.
+    async fn response_within(
+        &self,
+        within: Duration,
+        carrier: Carrier,
+        asked: usize,
+    ) -> Result<(usize, Response), Stop> {
+        let until = self.peer.now() + within;
         let ended = |net: &Net| Some(net.fate(carrier).clone()).filter(|fate| *fate != Fate::Open);
         let frames = vec![Frame { entry: asked, message: None }];
         match self.peer.wait(until, ended).await {

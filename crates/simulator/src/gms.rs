@@ -219,6 +219,8 @@ pub struct Gms {
     agenda: Option<Agenda>,
     /// The path of the file API, and the most bytes that a request there may have.
     files: (String, usize),
+    /// Pages of which origins may talk to the file API too.
+    cors: Option<Cors>,
     /// The sessions that are leaving for the background, by the chat server's number.
     leaving: BTreeSet<SessionId>,
     deliveries: u64,
@@ -230,6 +232,7 @@ impl Gms {
     #[must_use]
     pub fn new(settings: Settings, seed: u64) -> Self {
         let files = (files::path(&settings.base), settings.body_limit());
+        let cors = settings.cors.clone();
         let policy = bayeux::Policy {
             deny_handshakes: settings.gms.notification_mode == NotificationMode::Refused,
             ..bayeux::Policy::default()
@@ -258,6 +261,7 @@ impl Gms {
                 Agent::Manual => None,
             },
             files,
+            cors,
             leaving: BTreeSet::new(),
             deliveries: 0,
             outputs: VecDeque::new(),
@@ -512,11 +516,20 @@ impl Gms {
     }
 
     fn handle_files(&mut self, now: Time, node: usize, exchange: Exchange, request: &Request) {
-        let response = if request.body.len() > self.files.1 {
-            Response { status: 413, headers: Headers::new(), body: Vec::new() }
+        let empty = |status: u16| Response { status, headers: Headers::new(), body: Vec::new() };
+        let origin = self.cors.as_ref().and_then(|cors| cors.allowed(request));
+        let mut response = if Cors::is_preflight(request) && origin.is_some() {
+            let mut allowance = empty(200);
+            Cors::let_send(&mut allowance);
+            allowance
+        } else if request.body.len() > self.files.1 {
+            empty(413)
         } else {
             self.chats.handle_file_request(now, request)
         };
+        if let Some(origin) = origin {
+            Cors::let_see(origin, &mut response);
+        }
         let wire = self.balancer.pass(node, Wire::Response(exchange, response));
         self.outputs.push_back(Output::Wire(wire));
     }

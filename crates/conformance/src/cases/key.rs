@@ -9,7 +9,7 @@ use crate::peer::{Chat, Peer, Seen, ask};
 use crate::verdict::{Stop, Verdict};
 
 /// A key of the same shape that nobody was given.
-fn wrong(key: &Secret) -> Secret {
+pub(super) fn wrong(key: &Secret) -> Secret {
     let turned: String = key
         .expose()
         .chars()

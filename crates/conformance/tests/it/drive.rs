@@ -26,7 +26,7 @@ pub(crate) fn settings() -> Settings {
     Settings { base: "/genesys/cometd".to_owned(), service: Some(SERVICE.to_owned()), agent: Agent::Simulated }
 }
 
-/// A simulator without defects, with the `ack` extension, so that every case applies.
+/// A simulator without defects, with the `ack` extension, so that every case applies, and with small files.
 pub(crate) fn healthy(seed: u64) -> Gms {
     speaking(Dialect::cometd_3_1(), seed)
 }
@@ -34,7 +34,10 @@ pub(crate) fn healthy(seed: u64) -> Gms {
 /// The same in another dialect.
 pub(crate) fn speaking(mut dialect: Dialect, seed: u64) -> Gms {
     dialect.options.extensions.ack = true;
-    Gms::new(gms::Settings { dialect, ..gms::Settings::new(SERVICE) }, seed)
+    let mut settings = gms::Settings { dialect, ..gms::Settings::new(SERVICE) };
+    // To go beyond the usual size would only take time.
+    settings.gms.files.max_file_size = 1_000;
+    Gms::new(settings, seed)
 }
 
 /// A run, or what wraps one.

@@ -2,6 +2,7 @@
 
 mod defect;
 mod drive;
+mod files;
 mod golden;
 mod kill;
 mod null;

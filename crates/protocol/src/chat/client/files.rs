@@ -173,7 +173,7 @@ impl Client {
                 What::Limits => FileOutcome::Limits(
                     notification.events().first().map(|event| Limits::read(&event.user_data())).unwrap_or_default(),
                 ),
-                What::Upload => FileOutcome::Uploaded(file_id(&response.body)),
+                What::Upload => FileOutcome::Uploaded(files::file_id(&response.body)),
                 What::Delete => FileOutcome::Deleted,
                 What::Download => FileOutcome::Downloaded(Contents(response.body)),
             },
@@ -227,10 +227,4 @@ fn envelope(response: &Response, is_download: bool) -> Option<Notification> {
         Some(Status::Unavailable | Status::Failed) => Some(notification),
         None => None,
     }
-}
-
-/// `userData.file-id`
-fn file_id(body: &[u8]) -> Option<String> {
-    let data: Value = serde_json::from_slice(body).ok()?;
-    data.get("userData")?.get("file-id")?.as_str().map(str::to_owned)
 }
