@@ -25,7 +25,7 @@ use protocol::time::Time;
 use protocol::wire::{Request, Response, Transport};
 
 pub(crate) use self::broadcast::Fared;
-pub(crate) use self::chat::{AFTERGLOW, Answer, Chat, Seen, ask, says_ended};
+pub(crate) use self::chat::{AFTERGLOW, Answer, Asked, Chat, Seen, ask, says_ended};
 use self::describe::describe;
 use self::net::Arrival;
 pub(crate) use self::net::{Carrier, Fate, Net, OpenChat, Sent};
