@@ -4,6 +4,7 @@ mod broadcast;
 mod change;
 mod known;
 mod list;
+mod operations;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -41,7 +42,7 @@ pub(crate) struct Memory {
 
 /// Every defect.
 pub(crate) fn defects() -> impl Iterator<Item = &'static Defect> {
-    [list::COMMON, known::KNOWN, broadcast::BROADCAST].into_iter().flatten()
+    [list::COMMON, known::KNOWN, broadcast::BROADCAST, operations::OPERATIONS].into_iter().flatten()
 }
 
 /// What a defect lets through to the server, and what it gives back to the client itself.
