@@ -156,7 +156,6 @@ fn forms_of_messages(#[case] variant: Defect) {
 /// Where real clients depend on one answer to an open question, another answer is a deviation, and nothing worse.
 #[rstest]
 #[case::texts_are_no_positions(|gms: &mut GmsSettings| gms.text_positions = false, &["CV-RN-04"])]
-#[case::the_end_closes_sessions(|gms: &mut GmsSettings| gms.end_closes_session = true, &["CV-DC-02"])]
 fn answers_that_clients_do_not_expect(#[case] change: fn(&mut GmsSettings), #[case] broken: &[&str]) {
     let known = Expectations::parse(SIMULATOR).expect("expectations");
     let server = with(change);
