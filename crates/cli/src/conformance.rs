@@ -1,6 +1,7 @@
 //! `tapestry conformance`: the suite against a server, or against the embedded simulator.
 
 mod live_run;
+mod preflight;
 mod progress;
 mod select;
 mod silence;
@@ -29,6 +30,7 @@ use crate::exit::{Exit, Failure};
 use crate::input::Header;
 use crate::live::Stop;
 use crate::serve::Embedded;
+use crate::target::{ConfigArgs, Name, NameParser, Overrides, Target};
 use crate::{connection, files, input, live, output};
 
 /// How many cases run at once against a server on this machine.
@@ -40,20 +42,22 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Check a server against the requirements of Bayeux and Chat V2. Without a target it checks the embedded simulator.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// URL of the server's CometD servlet.
-    #[arg(long, value_name = "URL", value_parser = input::Url)]
-    target: Option<Endpoint>,
+    /// URL of the server's CometD servlet, or the name of a target in `tapestry.toml`.
+    #[arg(long, value_name = "URL|NAME", value_parser = NameParser)]
+    target: Option<Name>,
+    #[command(flatten)]
+    config: ConfigArgs,
     #[command(flatten)]
     trust: TrustArgs,
     /// Header field for every request, its value from the environment. May be repeated.
     #[arg(long = "header", value_name = "NAME=${VARIABLE}", value_parser = input::HeaderParser, requires = "target")]
     headers: Vec<Header>,
     /// Name of a chat service to open chats on; without one only Bayeux is checked.
-    #[arg(long, value_name = "NAME", value_parser = input::service)]
+    #[arg(long, value_name = "NAME", env = "TAPESTRY_SERVICE", hide_env_values = true, value_parser = input::service)]
     service: Option<String>,
-    /// Who plays the agent on the target.
-    #[arg(long, value_enum, default_value_t = AgentKind::None, requires = "target")]
-    agent: AgentKind,
+    /// Who plays the agent on the target: nobody unless given.
+    #[arg(long, value_enum, requires = "target")]
+    agent: Option<AgentKind>,
     /// Only cases whose `ID@TRANSPORT` matches; `*` stands for anything. May be repeated.
     #[arg(long = "case", value_name = "GLOB")]
     cases: Vec<String>,
@@ -88,6 +92,11 @@ enum TransportKind {
     LongPolling,
 }
 
+/// Whether `--agent` has this word.
+pub(crate) fn is_agent(word: &str) -> bool {
+    AgentKind::from_str(word, false).is_ok()
+}
+
 impl TransportKind {
     const fn transport(self) -> Transport {
         match self {
@@ -98,54 +107,75 @@ impl TransportKind {
 }
 
 /// What is to be judged.
-struct Target {
+struct Aim {
     peer: Peer,
     name: String,
     expectations: Expectations,
+    /// How long the first connection may take.
+    patience: Duration,
     /// Kept alive for as long as the run lasts.
     _embedded: Option<Embedded>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
-    let seed = live::seed(args.seed)?;
-    let given = expectations(args.expect.as_deref())?;
-    let transports: Vec<Transport> = args.transports.iter().map(|transport| transport.transport()).collect();
+    let given = Overrides { trust: &args.trust, headers: &args.headers, service: args.service.as_deref() };
+    let target = args.target.as_ref().map(|name| args.config.resolve(name, &given)).transpose()?;
+    let configured = target.as_ref().map(|target| &target.entry);
+    let seed = live::seed(args.seed.or_else(|| configured?.seed))?;
+    let given = expectations(args.expect.as_deref().or_else(|| configured?.expect.as_deref()))?;
+    let mut transports: Vec<Transport> = args.transports.iter().map(|transport| transport.transport()).collect();
+    if transports.is_empty() {
+        transports = configured.map(|entry| entry.transports.clone()).unwrap_or_default();
+    }
     let folder = args.report.as_deref().map(Folder::create).transpose()?;
     let clock = Clock::start();
     let runtime = live::runtime()?;
     let mut hint = None;
-    let (target, done, cut) = tokio::task::LocalSet::new().block_on(&runtime, async {
-        let stop = Stop::listen()?;
-        let target = aim(args, given, seed).await?;
-        let plan = select::plan(&target.peer.settings, &args.cases, &transports)?;
-        if let Err(error) = target.peer.route.probe(PATIENCE).await {
-            hint = connection::remedy(&error);
-            let says = format!("cannot reach {}: {}", target.peer.route.endpoint(), error.explain());
-            return Ok((target, Vec::new(), Some(Cut::Unreachable(says))));
+    let (aimed, done, cut) = tokio::task::LocalSet::new().block_on(&runtime, async {
+        let mut stop = Stop::listen()?;
+        let aimed = aim(args, target.as_ref(), given, seed).await?;
+        let mut plan = select::plan(&aimed.peer.settings, &args.cases, &transports)?;
+        if let Err(error) = aimed.peer.route.probe(aimed.patience).await {
+            hint = connection::remedy(&error).map(str::to_owned);
+            let says = format!("cannot reach {}: {}", aimed.peer.route.endpoint(), error.explain());
+            return Ok((aimed, Vec::new(), Some(Cut::Unreachable(says))));
         }
-        let jobs = args.jobs.map_or_else(|| default_jobs(target.peer.route.endpoint()), usize::from);
+        if target.is_some() {
+            let declared = transports.contains(&Transport::WebSocket);
+            let Some(diagnosis) = preflight::examine(&aimed.peer, declared, seed, &mut stop).await else {
+                return Ok((aimed, Vec::new(), Some(Cut::Interrupted)));
+            };
+            if let Some(finding) = diagnosis.refusal() {
+                hint = Some(finding.remedy().to_owned());
+                let says = format!("preflight refused: {}: {}", finding.kind.id, finding.seen);
+                return Ok((aimed, Vec::new(), Some(Cut::Unreachable(says))));
+            }
+            preflight::spare(&mut plan, &diagnosis, declared);
+        }
+        let jobs = args.jobs.or_else(|| target.as_ref()?.entry.jobs);
+        let jobs = jobs.map_or_else(|| default_jobs(aimed.peer.route.endpoint()), usize::from);
         let progress = Progress::new(plan.len());
-        let (done, finished) = live_run::run(&plan, &target.peer, seed, jobs, &progress, stop).await;
+        let (done, finished) = live_run::run(&plan, &aimed.peer, seed, jobs, &progress, stop).await;
         progress.end();
-        Ok((target, done, (!finished).then_some(Cut::Interrupted)))
+        Ok((aimed, done, (!finished).then_some(Cut::Interrupted)))
     })?;
     let started = live::rfc3339(clock.start_utc());
     let today = started.get(..10).unwrap_or_default().to_owned();
     let about = About {
         version: live::VERSION.to_owned(),
-        target: target.name.clone(),
-        service: target.peer.settings.service.clone(),
-        agent: target.peer.settings.agent,
+        target: aimed.name.clone(),
+        service: aimed.peer.settings.service.clone(),
+        agent: aimed.peer.settings.agent,
         seed,
         started: Some(started),
         took: clock.now().since(protocol::time::Time::ZERO),
         command: command(args),
     };
     let (results, tapes): (Vec<_>, Vec<_>) = done.into_iter().map(|done| (done.result, done.tape)).unzip();
-    let report = Report::new(about, results, cut, &target.expectations, &today);
+    let report = Report::new(about, results, cut, &aimed.expectations, &today);
     // What was found is told even if it cannot be kept.
     output::print(&text::render(&report))?;
-    if let Some(hint) = hint.or_else(|| without_web_socket(&report)) {
+    if let Some(hint) = hint.or_else(|| without_web_socket(&report).map(str::to_owned)) {
         let _ = writeln!(anstream::stderr(), "\nhint: {hint}");
     }
     if let Some(folder) = &folder {
@@ -164,8 +194,8 @@ fn without_web_socket(report: &Report) -> Option<&'static str> {
         .then_some("if the server is not meant to have WebSocket, leave it out: `--transport long-polling`")
 }
 
-async fn aim(args: &Args, given: Expectations, seed: u64) -> Result<Target, Failure> {
-    let Some(endpoint) = &args.target else {
+async fn aim(args: &Args, target: Option<&Target>, given: Expectations, seed: u64) -> Result<Aim, Failure> {
+    let Some(target) = target else {
         if args.trust.is_given() {
             let error = anyhow!("`--ca` and `--insecure` say whom to trust as the target, and there is none");
             return Err(Failure::usage(error).hint("name the target with `--target https://...`"));
@@ -177,17 +207,22 @@ async fn aim(args: &Args, given: Expectations, seed: u64) -> Result<Target, Fail
         let settings = Settings { base, service: Some(service.to_owned()), agent: Agent::Simulated };
         let peer = Peer { settings, route, fields: Fields::default() };
         let known = Expectations::parse(SIMULATOR).map_err(Failure::internal)?;
-        let name = "embedded simulator".to_owned();
-        return Ok(Target { peer, name, expectations: known.and(given), _embedded: Some(embedded) });
+        let (name, expectations) = ("embedded simulator".to_owned(), known.and(given));
+        return Ok(Aim { peer, name, expectations, patience: PATIENCE, _embedded: Some(embedded) });
     };
-    let agent = match args.agent {
+    let agent = match agent_of(args, target) {
         AgentKind::None => Agent::None,
         AgentKind::Simulated => Agent::Simulated,
     };
-    let settings = Settings { base: endpoint.path.clone(), service: args.service.clone(), agent };
-    let (route, fields) = (args.trust.route(endpoint)?, connection::fields(&args.headers)?);
-    let peer = Peer { settings, route, fields };
-    Ok(Target { peer, name: endpoint.to_string(), expectations: given, _embedded: None })
+    let settings = Settings { base: target.endpoint.path.clone(), service: target.service.clone(), agent };
+    let peer = Peer { settings, route: target.route()?, fields: target.fields()? };
+    let patience = target.patience().unwrap_or(PATIENCE);
+    Ok(Aim { peer, name: target.to_string(), expectations: given, patience, _embedded: None })
+}
+
+fn agent_of(args: &Args, target: &Target) -> AgentKind {
+    let configured = || AgentKind::from_str(target.entry.agent.as_deref()?, false).ok();
+    args.agent.or_else(configured).unwrap_or(AgentKind::None)
 }
 
 fn default_jobs(endpoint: &Endpoint) -> usize {
@@ -203,8 +238,13 @@ fn expectations(file: Option<&Path>) -> Result<Expectations, Failure> {
 /// The command that runs the same again, without a choice of cases.
 fn command(args: &Args) -> String {
     let mut command = "tapestry conformance".to_owned();
-    if let Some(target) = &args.target {
-        command.push_str(&format!(" --target {target}"));
+    match &args.target {
+        Some(Name::Url(url)) => command.push_str(&format!(" --target {url}")),
+        Some(Name::Configured(name)) => command.push_str(&format!(" --target {name}")),
+        None => {}
+    }
+    if let Some(file) = args.config.written() {
+        command.push_str(&format!(" --config {}", quoted(&file)));
     }
     if let Some(ca) = &args.trust.ca {
         command.push_str(&format!(" --ca {}", quoted(&ca.display().to_string())));
@@ -212,13 +252,13 @@ fn command(args: &Args) -> String {
     if args.trust.insecure {
         command.push_str(" --insecure");
     }
-    for header in &args.headers {
-        command.push_str(&format!(" --header {}", quoted(&header.written())));
+    for written in args.headers.iter().filter_map(Header::written) {
+        command.push_str(&format!(" --header {}", quoted(&written)));
     }
     if let Some(service) = &args.service {
         command.push_str(&format!(" --service {service}"));
     }
-    if args.agent == AgentKind::Simulated {
+    if args.agent == Some(AgentKind::Simulated) {
         command.push_str(" --agent simulated");
     }
     command

@@ -5,6 +5,7 @@ mod check;
 mod compare;
 mod conformance;
 mod connection;
+mod doctor;
 mod exit;
 mod files;
 mod input;
@@ -14,6 +15,7 @@ mod record;
 mod replay;
 mod serve;
 mod tapes;
+mod target;
 
 use std::io::Write;
 use std::panic::catch_unwind;
@@ -43,6 +45,7 @@ enum Command {
     Check(check::Args),
     Compare(compare::Args),
     Conformance(conformance::Args),
+    Doctor(doctor::Args),
     Chat(chat::Args),
 }
 
@@ -55,6 +58,7 @@ impl Command {
             Self::Check(args) => check::run(&args),
             Self::Compare(args) => compare::run(&args),
             Self::Conformance(args) => conformance::run(&args),
+            Self::Doctor(args) => doctor::run(&args),
             Self::Chat(args) => chat::run(&args),
         }
     }
