@@ -11,7 +11,18 @@ fn of_the_program() {
 
 #[rstest]
 fn of_each_command(
-    #[values("serve", "record", "replay", "check", "compare", "conformance", "requirements", "explain", "chat")]
+    #[values(
+        "serve",
+        "record",
+        "replay",
+        "check",
+        "compare",
+        "conformance",
+        "doctor",
+        "requirements",
+        "explain",
+        "chat"
+    )]
     command: &str,
 ) {
     insta::with_settings!({snapshot_suffix => command}, {

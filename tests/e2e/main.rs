@@ -5,6 +5,7 @@ mod authority;
 mod chat;
 mod conformance;
 mod cors;
+mod doctor;
 mod harness;
 mod help;
 mod record;

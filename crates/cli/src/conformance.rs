@@ -2,6 +2,7 @@
 
 mod live_run;
 mod plan;
+mod preflight;
 mod progress;
 pub(crate) mod select;
 mod silence;
@@ -34,6 +35,7 @@ use crate::exit::{Exit, Failure};
 use crate::input::Header;
 use crate::live::Stop;
 use crate::serve::Embedded;
+use crate::target::{ConfigArgs, Name, NameParser, Overrides, Target};
 use crate::{connection, files, input, live, output};
 
 /// How many cases run at once against a server on this machine.
@@ -45,20 +47,22 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Check a server against the requirements of Bayeux and Chat V2. Without a target it checks the embedded simulator.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// URL of the server's CometD servlet.
-    #[arg(long, value_name = "URL", value_parser = input::Url)]
-    target: Option<Endpoint>,
+    /// URL of the server's CometD servlet, or the name of a target in `tapestry.toml`.
+    #[arg(long, value_name = "URL|NAME", value_parser = NameParser)]
+    target: Option<Name>,
+    #[command(flatten)]
+    config: ConfigArgs,
     #[command(flatten)]
     trust: TrustArgs,
     /// Header field for every request, its value from the environment. May be repeated.
     #[arg(long = "header", value_name = "NAME=${VARIABLE}", value_parser = input::HeaderParser, requires = "target")]
     headers: Vec<Header>,
     /// Name of a chat service to open chats on; without one only Bayeux is checked.
-    #[arg(long, value_name = "NAME", value_parser = input::service)]
+    #[arg(long, value_name = "NAME", env = "TAPESTRY_SERVICE", hide_env_values = true, value_parser = input::service)]
     service: Option<String>,
-    /// Who plays the agent on the target.
-    #[arg(long, value_enum, default_value_t = AgentKind::None, requires = "target")]
-    agent: AgentKind,
+    /// Who plays the agent on the target: nobody unless given.
+    #[arg(long, value_enum, requires = "target")]
+    agent: Option<AgentKind>,
     #[command(flatten)]
     choice: Choice,
     /// List the cases that were chosen, with what they judge, and end.
@@ -95,32 +99,42 @@ enum AgentKind {
     Simulated,
 }
 
+/// Whether `--agent` has this word.
+pub(crate) fn is_agent(word: &str) -> bool {
+    AgentKind::from_str(word, false).is_ok()
+}
+
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
-    let settings = settings(args);
-    let chosen = args.choice.plan(&settings)?;
+    let given = Overrides { trust: &args.trust, headers: &args.headers, service: args.service.as_deref() };
+    let target = args.target.as_ref().map(|name| args.config.resolve(name, &given)).transpose()?;
+    let target = target.as_ref();
+    let configured = target.map(|target| &target.entry);
+    let settings = settings(args, target);
+    let declared = configured.map_or(&[][..], |entry| &entry.transports);
+    let chosen = args.choice.plan(&settings, declared)?;
     if args.list || args.plan {
-        output::print(&if args.list { plan::list(&chosen) } else { plan::tell(&chosen, &settings, jobs(args)) })?;
+        let jobs = jobs(args, target);
+        output::print(&if args.list { plan::list(&chosen) } else { plan::tell(&chosen, &settings, jobs) })?;
         return Ok(Exit::Success);
     }
-    let seed = live::seed(args.seed)?;
-    let given = expectations(args.expect.as_deref())?;
+    let seed = live::seed(args.seed.or_else(|| configured?.seed))?;
+    let given = expectations(args.expect.as_deref().or_else(|| configured?.expect.as_deref()))?;
+    let known = match target {
+        Some(_) => given,
+        None => Expectations::parse(SIMULATOR).map_err(Failure::internal)?.and(given),
+    };
     let folder = args.report.as_deref().map(Folder::create).transpose()?;
     let clock = Clock::start();
     let ran = if args.in_virtual_time {
         run_virtually(args, &settings, &chosen, seed)
     } else {
-        run_live(args, &settings, &chosen, seed)?
-    };
-    let known = if args.target.is_none() {
-        Expectations::parse(SIMULATOR).map_err(Failure::internal)?
-    } else {
-        Expectations::default()
+        run_live(args, target, &settings, &chosen, seed)?
     };
     let started = live::rfc3339(clock.start_utc());
     let today = started.get(..10).unwrap_or_default().to_owned();
     let about = About {
         version: live::VERSION.to_owned(),
-        target: args.target.as_ref().map_or_else(|| "embedded simulator".to_owned(), Endpoint::to_string),
+        target: target.map_or_else(|| "embedded simulator".to_owned(), Target::to_string),
         service: settings.service.clone(),
         agent: settings.agent,
         seed,
@@ -129,11 +143,11 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         command: command(args),
     };
     let (results, tapes, unsteady) = together(ran.runs);
-    let mut report = Report::new(about, results, ran.cut, &known.and(given), &today);
+    let mut report = Report::new(about, results, ran.cut, &known, &today);
     report.unsteady = unsteady;
     // What was found is told even if it cannot be kept.
     output::print(&text::render(&report))?;
-    if let Some(hint) = ran.hint.or_else(|| without_web_socket(&report)) {
+    if let Some(hint) = ran.hint.or_else(|| without_web_socket(&report).map(str::to_owned)) {
         let _ = writeln!(anstream::stderr(), "\nhint: {hint}");
     }
     if let Some(folder) = &folder {
@@ -143,11 +157,12 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 /// What a command came to, before it is added up.
+#[derive(Default)]
 struct Ran {
     /// Each repetition, in the order of the plan.
     runs: Vec<Vec<Done>>,
     cut: Option<Cut>,
-    hint: Option<&'static str>,
+    hint: Option<String>,
 }
 
 /// How far apart the seeds of repetitions are: more than there are entries.
@@ -155,33 +170,50 @@ const SEEDS: u64 = 1 << 20;
 
 fn run_virtually(args: &Args, settings: &Settings, chosen: &[Planned], seed: u64) -> Ran {
     let seeds = (0..u64::from(args.repeat)).map(|time| seed.wrapping_add(time * SEEDS));
-    Ran { runs: seeds.map(|seed| virtual_run::run(chosen, settings, seed)).collect(), cut: None, hint: None }
+    Ran { runs: seeds.map(|seed| virtual_run::run(chosen, settings, seed)).collect(), ..Ran::default() }
 }
 
-fn run_live(args: &Args, settings: &Settings, chosen: &[Planned], seed: u64) -> Result<Ran, Failure> {
+fn run_live(
+    args: &Args,
+    target: Option<&Target>,
+    settings: &Settings,
+    chosen: &[Planned],
+    seed: u64,
+) -> Result<Ran, Failure> {
     let runtime = live::runtime()?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let mut stop = Stop::listen()?;
-        let (peer, _embedded) = aim(args, settings, seed).await?;
-        if let Err(error) = peer.route.probe(PATIENCE).await {
-            let hint = connection::remedy(&error);
+        let (peer, _embedded) = aim(args, target, settings, seed).await?;
+        let unreachable = |says, hint| Ran { cut: Some(Cut::Unreachable(says)), hint, ..Ran::default() };
+        if let Err(error) = peer.route.probe(target.and_then(Target::patience).unwrap_or(PATIENCE)).await {
             let says = format!("cannot reach {}: {}", peer.route.endpoint(), error.explain());
-            return Ok(Ran { runs: Vec::new(), cut: Some(Cut::Unreachable(says)), hint });
+            return Ok(unreachable(says, connection::remedy(&error).map(str::to_owned)));
+        }
+        let mut chosen = chosen.to_vec();
+        if let Some(target) = target {
+            let declared = target.declares_web_socket() || args.choice.wants_web_socket();
+            let Some(diagnosis) = preflight::examine(&peer, declared, seed, &mut stop).await else {
+                return Ok(Ran { cut: Some(Cut::Interrupted), ..Ran::default() });
+            };
+            if let Some(finding) = diagnosis.refusal() {
+                let says = format!("preflight refused: {}: {}", finding.kind.id, finding.seen);
+                return Ok(unreachable(says, Some(finding.remedy().to_owned())));
+            }
+            preflight::spare(&mut chosen, &diagnosis, declared);
         }
         let progress = Progress::new(chosen.len() * usize::from(args.repeat));
-        let mut runs = Vec::new();
-        let mut cut = None;
+        let mut ran = Ran::default();
         for time in 0..u64::from(args.repeat) {
             let seed = seed.wrapping_add(time * SEEDS);
-            let (done, finished) = live_run::run(chosen, &peer, seed, jobs(args), &progress, &mut stop).await;
-            runs.push(done);
+            let (done, finished) = live_run::run(&chosen, &peer, seed, jobs(args, target), &progress, &mut stop).await;
+            ran.runs.push(done);
             if !finished {
-                cut = Some(Cut::Interrupted);
+                ran.cut = Some(Cut::Interrupted);
                 break;
             }
         }
         progress.end();
-        Ok(Ran { runs, cut, hint: None })
+        Ok(ran)
     })
 }
 
@@ -211,14 +243,14 @@ fn without_web_socket(report: &Report) -> Option<&'static str> {
 }
 
 /// What the cases need to know of the target.
-fn settings(args: &Args) -> Settings {
-    match &args.target {
-        Some(endpoint) => {
-            let agent = match args.agent {
+fn settings(args: &Args, target: Option<&Target>) -> Settings {
+    match target {
+        Some(target) => {
+            let agent = match agent_of(args, target) {
                 AgentKind::None => Agent::None,
                 AgentKind::Simulated => Agent::Simulated,
             };
-            Settings { base: endpoint.path.clone(), service: args.service.clone(), agent }
+            Settings { base: target.endpoint.path.clone(), service: target.service.clone(), agent }
         }
         None => {
             let service = args.service.clone().unwrap_or_else(|| "customer-support".to_owned());
@@ -229,11 +261,15 @@ fn settings(args: &Args) -> Settings {
 }
 
 /// The target, and the simulator behind it if there is one: it is to be kept for as long as the run lasts.
-async fn aim(args: &Args, settings: &Settings, seed: u64) -> Result<(Peer, Option<Embedded>), Failure> {
+async fn aim(
+    args: &Args,
+    target: Option<&Target>,
+    settings: &Settings,
+    seed: u64,
+) -> Result<(Peer, Option<Embedded>), Failure> {
     let settings = settings.clone();
-    if let Some(endpoint) = &args.target {
-        let (route, fields) = (args.trust.route(endpoint)?, connection::fields(&args.headers)?);
-        return Ok((Peer { settings, route, fields }, None));
+    if let Some(target) = target {
+        return Ok((Peer { settings, route: target.route()?, fields: target.fields()? }, None));
     }
     if args.trust.is_given() {
         let error = anyhow!("`--ca` and `--insecure` say whom to trust as the target, and there is none");
@@ -245,9 +281,15 @@ async fn aim(args: &Args, settings: &Settings, seed: u64) -> Result<(Peer, Optio
 }
 
 /// How many cases run at once.
-fn jobs(args: &Args) -> usize {
-    let near = args.target.as_ref().is_none_or(Endpoint::is_loopback);
-    args.jobs.map_or(if near { JOBS_ON_LOOPBACK } else { 1 }, usize::from)
+fn jobs(args: &Args, target: Option<&Target>) -> usize {
+    let near = target.is_none_or(|target| target.endpoint.is_loopback());
+    let given = args.jobs.or_else(|| target?.entry.jobs);
+    given.map_or(if near { JOBS_ON_LOOPBACK } else { 1 }, usize::from)
+}
+
+fn agent_of(args: &Args, target: &Target) -> AgentKind {
+    let configured = || AgentKind::from_str(target.entry.agent.as_deref()?, false).ok();
+    args.agent.or_else(configured).unwrap_or(AgentKind::None)
 }
 
 fn expectations(file: Option<&Path>) -> Result<Expectations, Failure> {
@@ -259,8 +301,13 @@ fn expectations(file: Option<&Path>) -> Result<Expectations, Failure> {
 /// The command that runs the same again, without a choice of cases.
 fn command(args: &Args) -> String {
     let mut command = "tapestry conformance".to_owned();
-    if let Some(target) = &args.target {
-        command.push_str(&format!(" --target {target}"));
+    match &args.target {
+        Some(Name::Url(url)) => command.push_str(&format!(" --target {url}")),
+        Some(Name::Configured(name)) => command.push_str(&format!(" --target {name}")),
+        None => {}
+    }
+    if let Some(file) = args.config.written() {
+        command.push_str(&format!(" --config {}", quoted(&file)));
     }
     if let Some(ca) = &args.trust.ca {
         command.push_str(&format!(" --ca {}", quoted(&ca.display().to_string())));
@@ -268,13 +315,13 @@ fn command(args: &Args) -> String {
     if args.trust.insecure {
         command.push_str(" --insecure");
     }
-    for header in &args.headers {
-        command.push_str(&format!(" --header {}", quoted(&header.written())));
+    for written in args.headers.iter().filter_map(Header::written) {
+        command.push_str(&format!(" --header {}", quoted(&written)));
     }
     if let Some(service) = &args.service {
         command.push_str(&format!(" --service {service}"));
     }
-    if args.agent == AgentKind::Simulated {
+    if args.agent == Some(AgentKind::Simulated) {
         command.push_str(" --agent simulated");
     }
     command

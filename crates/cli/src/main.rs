@@ -5,6 +5,7 @@ mod check;
 mod compare;
 mod conformance;
 mod connection;
+mod doctor;
 mod exit;
 mod explain;
 mod files;
@@ -16,6 +17,7 @@ mod replay;
 mod requirements;
 mod serve;
 mod tapes;
+mod target;
 
 use std::io::Write;
 use std::panic::catch_unwind;
@@ -47,6 +49,7 @@ enum Command {
     Conformance(conformance::Args),
     Requirements(requirements::Args),
     Explain(explain::Args),
+    Doctor(doctor::Args),
     Chat(chat::Args),
 }
 
@@ -61,6 +64,7 @@ impl Command {
             Self::Conformance(args) => conformance::run(&args),
             Self::Requirements(args) => requirements::run(&args),
             Self::Explain(args) => explain::run(&args),
+            Self::Doctor(args) => doctor::run(&args),
             Self::Chat(args) => chat::run(&args),
         }
     }

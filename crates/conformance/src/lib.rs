@@ -4,7 +4,8 @@
 //! known CometD bugs and what shows them; [`verdict`] says what a run
 //! can come to; [`cases`] is the table of cases and [`run`] the machine that runs one; [`rules`] judge what any peer did,
 //! with [`schema`] for the shapes of messages; [`conclude`] puts a run, its redacted entries and the rules together;
-//! [`check`] judges a tape by the rules alone; [`expectations`] says what is known to depart; [`explain`] puts an id in words; [`report`] adds up and renders.
+//! [`doctor`] finds out what a target is before anything is judged; [`check`] judges a tape by the rules alone;
+//! [`expectations`] says what is known to depart; [`explain`] puts an id in words; [`report`] adds up and renders.
 //!
 //! The judge knows its peer by the wire alone: not the simulator, and no socket and no clock.
 
@@ -16,6 +17,7 @@ pub mod verdict;
 mod peer;
 pub mod cases;
 pub mod run;
+pub mod doctor;
 pub mod schema;
 pub mod rules;
 pub mod conclude;

@@ -26,7 +26,7 @@ use protocol::time::Time;
 use protocol::wire::{Request, Response, Transport};
 
 pub(crate) use self::broadcast::Fared;
-pub(crate) use self::chat::{AFTERGLOW, Answer, Chat, Seen, ask, says_ended};
+pub(crate) use self::chat::{AFTERGLOW, Answer, Asked, Chat, Seen, ask, says_ended};
 use self::describe::describe;
 pub(crate) use self::file::{Coding, DESCRIPTION, Desk, FileAnswer, announces, upload_of, without_field};
 use self::net::Arrival;

@@ -20,6 +20,7 @@ const FILES: &[(&str, &str)] = &[
     ("channels.toml", include_str!("../requirements/channels.toml")),
     ("sessions.toml", include_str!("../requirements/sessions.toml")),
     ("chat.toml", include_str!("../requirements/chat.toml")),
+    ("operations.toml", include_str!("../requirements/operations.toml")),
     ("files.toml", include_str!("../requirements/files.toml")),
     ("reconnect.toml", include_str!("../requirements/reconnect.toml")),
 ];

@@ -12,11 +12,11 @@ use protocol::wire::Transport;
 use crate::exit::Failure;
 
 /// What the user chose. Of one kind any may match; of the kinds that are given all must.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(super) struct Choice {
     /// Only cases whose `ID@TRANSPORT` matches; `*` stands for anything. May be repeated.
     #[arg(long = "case", value_name = "GLOB")]
-    cases: Vec<String>,
+    pub(super) cases: Vec<String>,
     /// Only cases that judge this requirement, such as `BX-CN-04` or `CV-*`. May be repeated.
     #[arg(long = "requirement", value_name = "ID")]
     requirements: Vec<String>,
@@ -83,17 +83,22 @@ impl Planned {
 }
 
 impl Choice {
-    /// The entries that are chosen, for a target.
-    pub(super) fn plan(&self, settings: &Settings) -> Result<Plan, Failure> {
+    /// The entries that are chosen, for a target that is said to have certain transports; none said means all.
+    pub(super) fn plan(&self, settings: &Settings, declared: &[Transport]) -> Result<Plan, Failure> {
         let all = cases::plan(settings, &Transport::ALL);
         let all: Plan = (0..).zip(all).map(|(number, entry)| Planned { number, entry }).collect();
         self.check(&all)?;
-        let plan: Plan = all.into_iter().filter(|planned| self.chooses(planned)).collect();
+        let plan: Plan = all.into_iter().filter(|planned| self.chooses(planned, declared)).collect();
         if plan.is_empty() {
             let error = anyhow!("no case is all that at once");
             return Err(Failure::usage(error).hint("leave one of the choices out; `--list` shows what there is"));
         }
         Ok(plan)
+    }
+
+    /// Whether somebody asked for WebSocket by its name.
+    pub(super) fn wants_web_socket(&self) -> bool {
+        self.transports.contains(&TransportName::Websocket)
     }
 
     /// Refuses a choice that chooses nothing by itself.
@@ -128,16 +133,18 @@ impl Choice {
         Ok(())
     }
 
-    fn chooses(&self, planned: &Planned) -> bool {
+    fn chooses(&self, planned: &Planned, declared: &[Transport]) -> bool {
         let case = planned.entry.case;
         let judges = |pattern: &String| case.requirements().iter().any(|requirement| matches(pattern, &requirement.id));
         let has_level =
             |name: &LevelName| case.requirements().iter().any(|requirement| requirement.level == name.level());
+        let declared = if self.transports.is_empty() { declared } else { &[] };
         any(&self.cases, |pattern| matches_name(pattern, planned))
             && any(&self.requirements, judges)
             && any(&self.levels, has_level)
             && any(&self.tags, |tag| case.tags().contains(&tag.as_str()))
             && any(&self.transports, |name| name.transport() == planned.entry.transport)
+            && any(declared, |transport| *transport == planned.entry.transport)
     }
 }
 
@@ -194,12 +201,12 @@ mod tests {
     }
 
     fn choice() -> Choice {
-        Choice { cases: vec![], requirements: vec![], levels: vec![], tags: vec![], transports: vec![] }
+        Choice::default()
     }
 
     fn chosen(choice: &Choice) -> Result<Vec<String>, Failure> {
         let settings = Settings { base: "/".to_owned(), service: None, agent: Agent::None };
-        Ok(choice.plan(&settings)?.iter().map(Planned::name).collect())
+        Ok(choice.plan(&settings, &[])?.iter().map(Planned::name).collect())
     }
 
     #[test]

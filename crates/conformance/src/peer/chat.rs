@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::bayeux::message::Message;
-use protocol::chat::notification::{Event, Notification, ParticipantType, Status};
+use protocol::chat::notification::{Event, EventType, Notification, ParticipantType, Status};
 use protocol::chat::operation::{Operation, Request, RequestChat};
 use protocol::secret::Secret;
 use serde_json::Value;
@@ -48,6 +48,22 @@ impl Answer {
     pub(crate) fn describe(&self) -> String {
         describe_notification(&self.notification)
     }
+
+    /// The same without the places of events, which differ from run to run.
+    pub(crate) fn outline(&self) -> String {
+        let events = self.notification.events().iter().map(describe_event);
+        let kinds: Vec<String> =
+            events.filter_map(|event| event.split_once(':').map(|(_, kind)| kind.to_owned())).collect();
+        match self.notification.status {
+            Some(status) if !kinds.is_empty() => format!("statusCode {}, {}", status.code(), kinds.join(" ")),
+            _ => self.describe(),
+        }
+    }
+
+    /// Whether its envelope has a member of that name.
+    pub(crate) fn has_member(&self, name: &str) -> bool {
+        self.received.message().value("data").is_some_and(|data| data.get(name).is_some())
+    }
 }
 
 /// How a chat began: what was asked, and what was answered.
@@ -55,6 +71,15 @@ impl Answer {
 pub(crate) struct Started {
     pub(crate) sent: Sent,
     pub(crate) answer: Answer,
+}
+
+/// What became of the wish for a chat.
+#[derive(Clone, Debug)]
+pub(crate) enum Asked {
+    /// It began.
+    Started(Chat, Started),
+    /// It did not.
+    Refused(Answer),
 }
 
 /// An event of the transcript that came.
@@ -123,8 +148,19 @@ impl Session {
             subject: Some("Tapestry conformance".to_owned()),
             ..RequestChat::default()
         };
-        let sent = self.publish(ask(Operation::RequestChat(request), None)).await?;
-        let expected = "an answer with a `secureKey`";
+        let asked = self.ask_for_chat(ask(Operation::RequestChat(request), None), &nickname, "CV-RC-01").await?;
+        match asked {
+            Asked::Started(chat, started) => Ok((chat, started)),
+            Asked::Refused(answer) => {
+                answer.need("CV-RC-01", false, WITH_KEY)?;
+                Err(Stop::Error("a chat was refused and begins".to_owned()))
+            }
+        }
+    }
+
+    /// Asks for a chat that may be refused. That it is answered is the clause.
+    pub(crate) async fn ask_for_chat(&self, data: Value, nickname: &str, clause: &'static str) -> Result<Asked, Stop> {
+        let sent = self.publish(data).await?;
         let number = self.browser.number;
         let known: Vec<Secret> = self
             .peer()
@@ -132,17 +168,37 @@ impl Session {
         // An earlier chat on this session may still have something to say.
         let is_new = |key: &Secret| !known.contains(key);
         let answer = self
-            .told(&sent, "CV-RC-01", expected, |answer| {
+            .told(&sent, clause, WITH_KEY, |answer| {
                 answer.status == Some(Status::Failed) || answer.secure_key.as_ref().is_some_and(is_new)
             })
             .await?;
         let key = answer.notification.secure_key.clone().filter(|key| !key.expose().is_empty());
-        answer.need("CV-RC-01", key.is_some() && answer.notification.status == Some(Status::Ok), expected)?;
-        let key = key.ok_or_else(|| Stop::Error("a secureKey is there and is not".to_owned()))?;
+        let Some(key) = key.filter(|_| answer.notification.status == Some(Status::Ok)) else {
+            return Ok(Asked::Refused(answer));
+        };
         self.owes_end_of(&key);
         let chat_id = answer.notification.chat_id.clone();
-        let chat = Chat { session: self.clone(), key, chat_id, nickname, mark: sent.mark };
-        Ok((chat, Started { sent, answer }))
+        let chat = Chat { session: self.clone(), key, chat_id, nickname: nickname.to_owned(), mark: sent.mark };
+        Ok(Asked::Started(chat, Started { sent, answer }))
+    }
+
+    /// The first answer to a request that may get none. What happens in the chat meanwhile without it is no answer.
+    pub(crate) async fn answer_if_any(&self, sent: &Sent) -> Option<Answer> {
+        let until = self.peer().now() + DOUBT;
+        let number = self.browser.number;
+        let found = self.peer().wait(until, |net| {
+            let own = net.inbox[sent.mark..].iter().filter(|arrival| arrival.browser == number);
+            let answers = own.filter_map(|arrival| Some((arrival.clone(), notification(&arrival.message)?)));
+            // The join may still be under way when the next thing is asked, and answers nothing but `requestChat`.
+            let is_own = |event: &Event| {
+                let by_client = event.from.as_ref().is_none_or(|from| from.kind == ParticipantType::Client);
+                by_client && event.event_type() != Some(EventType::ParticipantJoined)
+            };
+            let is_answer = |answer: &Notification| answer.events().is_empty() || answer.events().iter().any(is_own);
+            answers.into_iter().find(|(_, answer)| is_answer(answer))
+        });
+        let (arrival, notification) = found.await?;
+        Some(Answer { received: self.browser.received(arrival), notification })
     }
 
     /// A chat with this key is open and is to be ended at last.
@@ -257,6 +313,15 @@ impl Chat {
         Self { session: session.clone(), mark: session.peer().mark(), ..self.clone() }
     }
 
+    /// The same chat with another key, if an answer brought one.
+    pub(crate) fn adopting(&self, answer: &Answer) -> Self {
+        let Some(key) = answer.notification.secure_key.clone() else { return self.clone() };
+        self.session.peer().with(|net| {
+            net.chats.iter_mut().filter(|open| open.key == self.key).for_each(|open| open.key = key.clone());
+        });
+        Self { key, ..self.clone() }
+    }
+
     /// Asks something with the key of this chat.
     pub(crate) async fn ask(&self, operation: Operation) -> Result<Sent, Stop> {
         self.session.publish(ask(operation, Some(&self.key))).await
@@ -309,6 +374,28 @@ impl Chat {
         let check = Check { expected, holds: true, observed: String::new() };
         received.peer.need(clause, received.frame(), check)?;
         Ok(seen)
+    }
+
+    /// Waits for an event of this chat, on whatever session it comes. That it comes is the clause.
+    pub(crate) async fn event_anywhere(
+        &self,
+        sent: &Sent,
+        clause: &'static str,
+        expected: &str,
+        mut holds: impl FnMut(&Seen) -> bool,
+    ) -> Result<Seen, Stop> {
+        let peer = self.session.peer();
+        let until = peer.now() + PATIENCE;
+        let find = |net: &Net| {
+            net.inbox[sent.mark..].iter().flat_map(|arrival| self.seen_in(arrival)).find(|seen| holds(seen))
+        };
+        match peer.wait(until, find).await {
+            Some(seen) => {
+                seen.answer.need(clause, true, expected)?;
+                Ok(seen)
+            }
+            None => Err(self.session.silence(clause, expected, sent.frame, Sign::OfSession).await),
+        }
     }
 
     /// Waits for what an agent does, at most for a while. An agent who does not come blocks the case.
@@ -384,6 +471,8 @@ impl Chat {
     /// Whether a notification is about this chat; one that names none may be.
     fn owns(&self, answer: &Notification) -> bool {
         match (&answer.secure_key, &answer.chat_id, &self.chat_id) {
+            // A chat may get a new key.
+            (Some(key), Some(id), Some(own)) => *key == self.key || id == own,
             (Some(key), ..) => *key == self.key,
             (None, Some(id), Some(own)) => id == own,
             (None, ..) => true,
@@ -396,6 +485,12 @@ pub(crate) fn says_ended(message: &Message, key: &Secret) -> bool {
     notification(message)
         .is_some_and(|answer| answer.chat_ended == Some(true) && answer.secure_key.as_ref() == Some(key))
 }
+
+/// What starts a chat.
+const WITH_KEY: &str = "an answer with a `secureKey`";
+
+/// How long an answer may take that need not come.
+const DOUBT: Duration = Duration::from_secs(2);
 
 /// How long nothing may come after the end of something.
 pub(crate) const AFTERGLOW: Duration = Duration::from_millis(500);

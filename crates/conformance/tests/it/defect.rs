@@ -5,6 +5,7 @@ mod change;
 mod files;
 mod known;
 mod list;
+mod operations;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -43,7 +44,7 @@ pub(crate) struct Memory {
 
 /// Every defect.
 pub(crate) fn defects() -> impl Iterator<Item = &'static Defect> {
-    [list::COMMON, known::KNOWN, broadcast::BROADCAST, files::FILES].into_iter().flatten()
+    [list::COMMON, known::KNOWN, broadcast::BROADCAST, operations::OPERATIONS, files::FILES].into_iter().flatten()
 }
 
 /// What a defect lets through to the server, and what it gives back to the client itself.

@@ -1,5 +1,6 @@
 //! What may differ between servers does not change a verdict.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use conformance::cases::plan;
@@ -8,7 +9,7 @@ use conformance::expectations::{Expectations, SIMULATOR};
 use conformance::run::Run;
 use conformance::verdict::Kind;
 use protocol::bayeux::dialect::Dialect;
-use protocol::chat::server::{GmsSettings, UnknownService};
+use protocol::chat::server::{GmsSettings, Sharing, Typing, UnknownService};
 use protocol::wire::Transport;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use simulator::gms::{self, Gms};
 use simulator::link::Network;
 
 use crate::defect::{Defect, Defective};
-use crate::drive::{SERVICE, drive_over, redacted, settings};
+use crate::drive::{SEED, SERVICE, drive, drive_over, redacted, settings};
 
 /// Nothing is wrong with a server, over a network that is not always equally fast.
 fn tolerates(name: &str, server: impl Fn(u64) -> Defective) {
@@ -57,6 +58,34 @@ fn with(change: impl Fn(&mut GmsSettings)) -> impl Fn(u64) -> Defective {
     gms.unknown_service = UnknownService::Failure;
 })]
 #[case::wrong_keys_end("a wrong key ends", |gms: &mut GmsSettings| gms.unknown_key_ends = true)]
+#[case::wrong_keys_remove("a wrong key removes the client", |gms: &mut GmsSettings| gms.wrong_key_removes = true)]
+#[case::typing_counted("typing takes a place", |gms: &mut GmsSettings| gms.typing = Typing::Counted)]
+#[case::typing_indexed("typing has an index", |gms: &mut GmsSettings| gms.typing = Typing::Indexed)]
+#[case::notices_pass("notices have no index", |gms: &mut GmsSettings| gms.notices_indexed = false)]
+#[case::data_makes_an_event("a change of data is an event", |gms: &mut GmsSettings| gms.update_data_event = true)]
+#[case::new_name_in_text("the new name in text", |gms: &mut GmsSettings| gms.new_name_in_text = true)]
+#[case::receipts("receipts are known", |gms: &mut GmsSettings| gms.read_receipts = true)]
+#[case::keys_renewed("requestNotifications renews the key", |gms: &mut GmsSettings| gms.key_renewal = true)]
+#[case::all_sessions_hear("all sessions hear", |gms: &mut GmsSettings| gms.sharing = Sharing::All)]
+#[case::old_keys_resume("an old key resumes", |gms: &mut GmsSettings| gms.old_key_resumes = true)]
+#[case::ends_repeated("the end is told twice", |gms: &mut GmsSettings| gms.repeats_end = true)]
+#[case::second_end_succeeds("a second end succeeds", |gms: &mut GmsSettings| gms.repeated_end_succeeds = true)]
+#[case::newer_members("newer members", |gms: &mut GmsSettings| {
+    gms.tells_monitored = true;
+    gms.tells_idle_timer = true;
+    gms.delivery_ids = true;
+    gms.event_attributes = false;
+})]
+#[case::long_messages("long messages are carried", |gms: &mut GmsSettings| gms.message_limit = 100_000)]
+#[case::one_chat_per_session("one chat per session", |gms: &mut GmsSettings| gms.one_chat_per_session = true)]
+#[case::background("the background is known", |gms: &mut GmsSettings| gms.background_mode = true)]
+#[case::late_welcome("a late welcome", |gms: &mut GmsSettings| gms.welcome_after_join = true)]
+#[case::other_codes("other codes", |gms: &mut GmsSettings| {
+    gms.codes.name_missing = 102;
+    gms.codes.parameter_missing = 240;
+    gms.codes.operation_unknown = 500;
+    gms.codes.not_executed = 8210;
+})]
 fn answers_to_open_questions(#[case] name: &str, #[case] change: fn(&mut GmsSettings)) {
     tolerates(name, with(change));
 }
@@ -122,4 +151,22 @@ fn with_member(mut message: Value, name: &str, value: Value) -> Value {
 }))]
 fn forms_of_messages(#[case] variant: Defect) {
     tolerates(variant.name, |seed| Defective::new(Gms::new(gms::Settings::new(SERVICE), seed), variant));
+}
+
+/// Where real clients depend on one answer to an open question, another answer is a deviation, and nothing worse.
+#[rstest]
+#[case::texts_are_no_positions(|gms: &mut GmsSettings| gms.text_positions = false, &["CV-RN-04"])]
+fn answers_that_clients_do_not_expect(#[case] change: fn(&mut GmsSettings), #[case] broken: &[&str]) {
+    let known = Expectations::parse(SIMULATOR).expect("expectations");
+    let server = with(change);
+    let mut found: BTreeSet<String> = BTreeSet::new();
+    for planned in plan(&settings(), &Transport::USUAL) {
+        let (outcome, entries) = drive(planned.case, planned.transport, &settings(), server(SEED), SEED);
+        let result = conclude(&outcome, &redacted(&entries, SEED));
+        assert!(!matches!(result.verdict, Kind::Error | Kind::Fail), "{result:#?}");
+        if result.verdict == Kind::Deviation && known.met_by(&result).is_none() {
+            found.extend(result.reason.and_then(|reason| reason.requirement));
+        }
+    }
+    assert_eq!(found, broken.iter().map(|id| (*id).to_owned()).collect());
 }
