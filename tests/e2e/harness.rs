@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 pub(crate) fn tapestry(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tapestry"));
     command.args(arguments).env("NO_COLOR", "1").stdin(Stdio::null());
-    for variable in
-        ["https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "TAPESTRY_CONFIG", "TAPESTRY_SERVICE"]
-    {
+    for variable in ["https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "TAPESTRY_CONFIG", "TAPESTRY_SERVICE"] {
         command.env_remove(variable);
     }
     command

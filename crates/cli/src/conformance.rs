@@ -1,10 +1,13 @@
 //! `tapestry conformance`: the suite against a server, or against the embedded simulator.
 
 mod live_run;
+mod plan;
 mod preflight;
 mod progress;
-mod select;
+pub(crate) mod select;
 mod silence;
+mod virtual_run;
+mod witness;
 
 use std::fs;
 use std::io::Write;
@@ -13,7 +16,7 @@ use std::time::Duration;
 
 use ::conformance::conclude::CaseResult;
 use ::conformance::expectations::{Expectations, SIMULATOR};
-use ::conformance::report::{About, Cut, Report, json, junit, text};
+use ::conformance::report::{self, About, Cut, Report, Unsteady, json, junit, text};
 use ::conformance::run::{Agent, Settings};
 use ::conformance::verdict::Kind;
 use anyhow::{Context, anyhow};
@@ -25,6 +28,8 @@ use transport::fields::Fields;
 
 use self::live_run::Peer;
 use self::progress::Progress;
+use self::select::{Choice, Planned};
+use self::witness::Done;
 use crate::connection::TrustArgs;
 use crate::exit::{Exit, Failure};
 use crate::input::Header;
@@ -58,12 +63,20 @@ pub(crate) struct Args {
     /// Who plays the agent on the target: nobody unless given.
     #[arg(long, value_enum, requires = "target")]
     agent: Option<AgentKind>,
-    /// Only cases whose `ID@TRANSPORT` matches; `*` stands for anything. May be repeated.
-    #[arg(long = "case", value_name = "GLOB")]
-    cases: Vec<String>,
-    /// Only over this transport. May be repeated.
-    #[arg(long = "transport", value_enum, value_name = "TRANSPORT")]
-    transports: Vec<TransportKind>,
+    #[command(flatten)]
+    choice: Choice,
+    /// List the cases that were chosen, with what they judge, and end.
+    #[arg(long)]
+    list: bool,
+    /// Tell how long the chosen cases take, how many chats they open and which need an agent, and end.
+    #[arg(long, conflicts_with = "list")]
+    plan: bool,
+    /// Run against simulators in virtual time: no socket, no waiting.
+    #[arg(long = "virtual", conflicts_with = "target")]
+    in_virtual_time: bool,
+    /// Run everything so many times, and report what does not come to the same verdict each time.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    repeat: u16,
     /// How many cases run at once: 8 on this machine, 1 elsewhere.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
@@ -86,102 +99,137 @@ enum AgentKind {
     Simulated,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum TransportKind {
-    Websocket,
-    LongPolling,
-}
-
 /// Whether `--agent` has this word.
 pub(crate) fn is_agent(word: &str) -> bool {
     AgentKind::from_str(word, false).is_ok()
 }
 
-impl TransportKind {
-    const fn transport(self) -> Transport {
-        match self {
-            Self::Websocket => Transport::WebSocket,
-            Self::LongPolling => Transport::LongPolling,
-        }
-    }
-}
-
-/// What is to be judged.
-struct Aim {
-    peer: Peer,
-    name: String,
-    expectations: Expectations,
-    /// How long the first connection may take.
-    patience: Duration,
-    /// Kept alive for as long as the run lasts.
-    _embedded: Option<Embedded>,
-}
-
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let given = Overrides { trust: &args.trust, headers: &args.headers, service: args.service.as_deref() };
     let target = args.target.as_ref().map(|name| args.config.resolve(name, &given)).transpose()?;
-    let configured = target.as_ref().map(|target| &target.entry);
+    let target = target.as_ref();
+    let configured = target.map(|target| &target.entry);
+    let settings = settings(args, target);
+    let declared = configured.map_or(&[][..], |entry| &entry.transports);
+    let chosen = args.choice.plan(&settings, declared)?;
+    if args.list || args.plan {
+        let jobs = jobs(args, target);
+        output::print(&if args.list { plan::list(&chosen) } else { plan::tell(&chosen, &settings, jobs) })?;
+        return Ok(Exit::Success);
+    }
     let seed = live::seed(args.seed.or_else(|| configured?.seed))?;
     let given = expectations(args.expect.as_deref().or_else(|| configured?.expect.as_deref()))?;
-    let mut transports: Vec<Transport> = args.transports.iter().map(|transport| transport.transport()).collect();
-    if transports.is_empty() {
-        transports = configured.map(|entry| entry.transports.clone()).unwrap_or_default();
-    }
+    let known = match target {
+        Some(_) => given,
+        None => Expectations::parse(SIMULATOR).map_err(Failure::internal)?.and(given),
+    };
     let folder = args.report.as_deref().map(Folder::create).transpose()?;
     let clock = Clock::start();
-    let runtime = live::runtime()?;
-    let mut hint = None;
-    let (aimed, done, cut) = tokio::task::LocalSet::new().block_on(&runtime, async {
-        let mut stop = Stop::listen()?;
-        let aimed = aim(args, target.as_ref(), given, seed).await?;
-        let mut plan = select::plan(&aimed.peer.settings, &args.cases, &transports)?;
-        if let Err(error) = aimed.peer.route.probe(aimed.patience).await {
-            hint = connection::remedy(&error).map(str::to_owned);
-            let says = format!("cannot reach {}: {}", aimed.peer.route.endpoint(), error.explain());
-            return Ok((aimed, Vec::new(), Some(Cut::Unreachable(says))));
-        }
-        if target.is_some() {
-            let declared = transports.contains(&Transport::WebSocket);
-            let Some(diagnosis) = preflight::examine(&aimed.peer, declared, seed, &mut stop).await else {
-                return Ok((aimed, Vec::new(), Some(Cut::Interrupted)));
-            };
-            if let Some(finding) = diagnosis.refusal() {
-                hint = Some(finding.remedy().to_owned());
-                let says = format!("preflight refused: {}: {}", finding.kind.id, finding.seen);
-                return Ok((aimed, Vec::new(), Some(Cut::Unreachable(says))));
-            }
-            preflight::spare(&mut plan, &diagnosis, declared);
-        }
-        let jobs = args.jobs.or_else(|| target.as_ref()?.entry.jobs);
-        let jobs = jobs.map_or_else(|| default_jobs(aimed.peer.route.endpoint()), usize::from);
-        let progress = Progress::new(plan.len());
-        let (done, finished) = live_run::run(&plan, &aimed.peer, seed, jobs, &progress, stop).await;
-        progress.end();
-        Ok((aimed, done, (!finished).then_some(Cut::Interrupted)))
-    })?;
+    let ran = if args.in_virtual_time {
+        run_virtually(args, &settings, &chosen, seed)
+    } else {
+        run_live(args, target, &settings, &chosen, seed)?
+    };
     let started = live::rfc3339(clock.start_utc());
     let today = started.get(..10).unwrap_or_default().to_owned();
     let about = About {
         version: live::VERSION.to_owned(),
-        target: aimed.name.clone(),
-        service: aimed.peer.settings.service.clone(),
-        agent: aimed.peer.settings.agent,
+        target: target.map_or_else(|| "embedded simulator".to_owned(), Target::to_string),
+        service: settings.service.clone(),
+        agent: settings.agent,
         seed,
-        started: Some(started),
+        started: (!args.in_virtual_time).then_some(started),
         took: clock.now().since(protocol::time::Time::ZERO),
         command: command(args),
     };
-    let (results, tapes): (Vec<_>, Vec<_>) = done.into_iter().map(|done| (done.result, done.tape)).unzip();
-    let report = Report::new(about, results, cut, &aimed.expectations, &today);
+    let (results, tapes, unsteady) = together(ran.runs);
+    let mut report = Report::new(about, results, ran.cut, &known, &today);
+    report.unsteady = unsteady;
     // What was found is told even if it cannot be kept.
     output::print(&text::render(&report))?;
-    if let Some(hint) = hint.or_else(|| without_web_socket(&report).map(str::to_owned)) {
+    if let Some(hint) = ran.hint.or_else(|| without_web_socket(&report).map(str::to_owned)) {
         let _ = writeln!(anstream::stderr(), "\nhint: {hint}");
     }
     if let Some(folder) = &folder {
         folder.keep(&report, &tapes)?;
     }
     Ok(Exit::from_code(report.exit().0.code()))
+}
+
+/// What a command came to, before it is added up.
+#[derive(Default)]
+struct Ran {
+    /// Each repetition, in the order of the plan.
+    runs: Vec<Vec<Done>>,
+    cut: Option<Cut>,
+    hint: Option<String>,
+}
+
+/// How far apart the seeds of repetitions are: more than there are entries.
+const SEEDS: u64 = 1 << 20;
+
+fn run_virtually(args: &Args, settings: &Settings, chosen: &[Planned], seed: u64) -> Ran {
+    let seeds = (0..u64::from(args.repeat)).map(|time| seed.wrapping_add(time * SEEDS));
+    Ran { runs: seeds.map(|seed| virtual_run::run(chosen, settings, seed)).collect(), ..Ran::default() }
+}
+
+fn run_live(
+    args: &Args,
+    target: Option<&Target>,
+    settings: &Settings,
+    chosen: &[Planned],
+    seed: u64,
+) -> Result<Ran, Failure> {
+    let runtime = live::runtime()?;
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let mut stop = Stop::listen()?;
+        let (peer, _embedded) = aim(args, target, settings, seed).await?;
+        let unreachable = |says, hint| Ran { cut: Some(Cut::Unreachable(says)), hint, ..Ran::default() };
+        if let Err(error) = peer.route.probe(target.and_then(Target::patience).unwrap_or(PATIENCE)).await {
+            let says = format!("cannot reach {}: {}", peer.route.endpoint(), error.explain());
+            return Ok(unreachable(says, connection::remedy(&error).map(str::to_owned)));
+        }
+        let mut chosen = chosen.to_vec();
+        if let Some(target) = target {
+            let declared = target.declares_web_socket() || args.choice.wants_web_socket();
+            let Some(diagnosis) = preflight::examine(&peer, declared, seed, &mut stop).await else {
+                return Ok(Ran { cut: Some(Cut::Interrupted), ..Ran::default() });
+            };
+            if let Some(finding) = diagnosis.refusal() {
+                let says = format!("preflight refused: {}: {}", finding.kind.id, finding.seen);
+                return Ok(unreachable(says, Some(finding.remedy().to_owned())));
+            }
+            preflight::spare(&mut chosen, &diagnosis, declared);
+        }
+        let progress = Progress::new(chosen.len() * usize::from(args.repeat));
+        let mut ran = Ran::default();
+        for time in 0..u64::from(args.repeat) {
+            let seed = seed.wrapping_add(time * SEEDS);
+            let (done, finished) = live_run::run(&chosen, &peer, seed, jobs(args, target), &progress, &mut stop).await;
+            ran.runs.push(done);
+            if !finished {
+                ran.cut = Some(Cut::Interrupted);
+                break;
+            }
+        }
+        progress.end();
+        Ok(ran)
+    })
+}
+
+/// Of each entry the worst of its results with its tape, and what was not the same each time. A repetition that was cut
+/// short counts only if it is the only one.
+fn together(mut runs: Vec<Vec<Done>>) -> (Vec<CaseResult>, Vec<Option<Vec<u8>>>, Vec<Unsteady>) {
+    if runs.len() > 1 && runs.last().map(Vec::len) != runs.first().map(Vec::len) {
+        runs.pop();
+    }
+    let results: Vec<Vec<CaseResult>> =
+        runs.iter().map(|run| run.iter().map(|done| done.result.clone()).collect()).collect();
+    let (worst, unsteady) = report::together(&results);
+    let mut runs: Vec<Vec<Option<Done>>> = runs.into_iter().map(|run| run.into_iter().map(Some).collect()).collect();
+    let chosen = worst.into_iter().enumerate().filter_map(|(entry, run)| runs[run][entry].take());
+    let (results, tapes) = chosen.map(|done| (done.result, done.tape)).unzip();
+    (results, tapes, unsteady)
 }
 
 /// What to do if nothing went over WebSocket, and other things did.
@@ -194,39 +242,54 @@ fn without_web_socket(report: &Report) -> Option<&'static str> {
         .then_some("if the server is not meant to have WebSocket, leave it out: `--transport long-polling`")
 }
 
-async fn aim(args: &Args, target: Option<&Target>, given: Expectations, seed: u64) -> Result<Aim, Failure> {
-    let Some(target) = target else {
-        if args.trust.is_given() {
-            let error = anyhow!("`--ca` and `--insecure` say whom to trust as the target, and there is none");
-            return Err(Failure::usage(error).hint("name the target with `--target https://...`"));
+/// What the cases need to know of the target.
+fn settings(args: &Args, target: Option<&Target>) -> Settings {
+    match target {
+        Some(target) => {
+            let agent = match agent_of(args, target) {
+                AgentKind::None => Agent::None,
+                AgentKind::Simulated => Agent::Simulated,
+            };
+            Settings { base: target.endpoint.path.clone(), service: target.service.clone(), agent }
         }
-        let service = args.service.as_deref().unwrap_or("customer-support");
-        let embedded = Embedded::start(service, seed).await?;
-        let route = args.trust.route(&embedded.endpoint)?;
-        let base = embedded.endpoint.path.clone();
-        let settings = Settings { base, service: Some(service.to_owned()), agent: Agent::Simulated };
-        let peer = Peer { settings, route, fields: Fields::default() };
-        let known = Expectations::parse(SIMULATOR).map_err(Failure::internal)?;
-        let (name, expectations) = ("embedded simulator".to_owned(), known.and(given));
-        return Ok(Aim { peer, name, expectations, patience: PATIENCE, _embedded: Some(embedded) });
-    };
-    let agent = match agent_of(args, target) {
-        AgentKind::None => Agent::None,
-        AgentKind::Simulated => Agent::Simulated,
-    };
-    let settings = Settings { base: target.endpoint.path.clone(), service: target.service.clone(), agent };
-    let peer = Peer { settings, route: target.route()?, fields: target.fields()? };
-    let patience = target.patience().unwrap_or(PATIENCE);
-    Ok(Aim { peer, name: target.to_string(), expectations: given, patience, _embedded: None })
+        None => {
+            let service = args.service.clone().unwrap_or_else(|| "customer-support".to_owned());
+            let base = simulator::gms::Settings::new(&service).base;
+            Settings { base, service: Some(service), agent: Agent::Simulated }
+        }
+    }
+}
+
+/// The target, and the simulator behind it if there is one: it is to be kept for as long as the run lasts.
+async fn aim(
+    args: &Args,
+    target: Option<&Target>,
+    settings: &Settings,
+    seed: u64,
+) -> Result<(Peer, Option<Embedded>), Failure> {
+    let settings = settings.clone();
+    if let Some(target) = target {
+        return Ok((Peer { settings, route: target.route()?, fields: target.fields()? }, None));
+    }
+    if args.trust.is_given() {
+        let error = anyhow!("`--ca` and `--insecure` say whom to trust as the target, and there is none");
+        return Err(Failure::usage(error).hint("name the target with `--target https://...`"));
+    }
+    let embedded = Embedded::start(settings.service.as_deref().unwrap_or_default(), seed).await?;
+    let route = args.trust.route(&embedded.endpoint)?;
+    Ok((Peer { settings, route, fields: Fields::default() }, Some(embedded)))
+}
+
+/// How many cases run at once.
+fn jobs(args: &Args, target: Option<&Target>) -> usize {
+    let near = target.is_none_or(|target| target.endpoint.is_loopback());
+    let given = args.jobs.or_else(|| target?.entry.jobs);
+    given.map_or(if near { JOBS_ON_LOOPBACK } else { 1 }, usize::from)
 }
 
 fn agent_of(args: &Args, target: &Target) -> AgentKind {
     let configured = || AgentKind::from_str(target.entry.agent.as_deref()?, false).ok();
     args.agent.or_else(configured).unwrap_or(AgentKind::None)
-}
-
-fn default_jobs(endpoint: &Endpoint) -> usize {
-    if endpoint.is_loopback() { JOBS_ON_LOOPBACK } else { 1 }
 }
 
 fn expectations(file: Option<&Path>) -> Result<Expectations, Failure> {

@@ -96,6 +96,15 @@ impl Case {
         self.id.rsplit_once('.').map_or(self.id, |(group, _)| group)
     }
 
+    /// What kind it is, for whoever chooses: the first part of its id, `agent` if it needs one, `slow` if it waits for time-outs.
+    #[must_use]
+    pub fn tags(&self) -> Vec<&'static str> {
+        let area = self.id.split_once('.').map_or(self.id, |(area, _)| area);
+        let agent = (self.needs == Needs::Agent).then_some("agent");
+        let slow = (self.at_most >= SLOW).then_some("slow");
+        [area].into_iter().chain(agent).chain(slow).collect()
+    }
+
     /// Whether it is about Bayeux alone.
     #[must_use]
     pub fn is_bayeux(&self) -> bool {
@@ -112,6 +121,9 @@ impl Case {
         }
     }
 }
+
+/// What may take as long as this is slow.
+const SLOW: Duration = Duration::from_secs(60);
 
 /// Every case, in the order in which they run and are reported.
 #[must_use]

@@ -4,7 +4,8 @@
 //! known CometD bugs and what shows them; [`verdict`] says what a run
 //! can come to; [`cases`] is the table of cases and [`run`] the machine that runs one; [`rules`] judge what any peer did,
 //! with [`schema`] for the shapes of messages; [`conclude`] puts a run, its redacted entries and the rules together;
-//! [`doctor`] finds out what a target is before anything is judged; [`check`] judges a tape by the rules alone; [`expectations`] says what is known to depart; [`report`] adds up and renders.
+//! [`doctor`] finds out what a target is before anything is judged; [`check`] judges a tape by the rules alone;
+//! [`expectations`] says what is known to depart; [`explain`] puts an id in words; [`report`] adds up and renders.
 //!
 //! The judge knows its peer by the wire alone: not the simulator, and no socket and no clock.
 
@@ -22,4 +23,5 @@ pub mod rules;
 pub mod conclude;
 pub mod check;
 pub mod expectations;
+pub mod explain;
 pub mod report;

@@ -101,6 +101,17 @@ impl Evidence {
             Self::Inferred => "inferred",
         }
     }
+
+    /// What the word means.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Specified => "the specification or its vendor says so",
+            Self::Captured => "seen in real traffic",
+            Self::Client => "real clients rely on it, or CometD servers behave so",
+            Self::Inferred => "nobody says so",
+        }
+    }
 }
 
 /// One requirement.

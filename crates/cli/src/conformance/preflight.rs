@@ -41,12 +41,13 @@ pub(super) fn spare(plan: &mut [Planned], diagnosis: &Diagnosis, declares_web_so
 mod tests {
     use ::conformance::run::{Agent, Settings};
 
-    use super::super::select;
+    use super::super::select::Choice;
     use super::*;
 
     fn spared(web_socket: Door, declared: bool) -> Vec<(Transport, Option<&'static str>)> {
         let settings = Settings { base: "/".to_owned(), service: None, agent: Agent::None };
-        let mut plan = select::plan(&settings, &["bayeux.meta.id-echoed".to_owned()], &[]).unwrap();
+        let choice = Choice { cases: vec!["bayeux.meta.id-echoed".to_owned()], ..Choice::default() };
+        let mut plan = choice.plan(&settings, &[]).unwrap();
         let diagnosis = Diagnosis { web_socket, ..Diagnosis::default() };
         spare(&mut plan, &diagnosis, declared);
         plan.iter().map(|planned| (planned.entry.transport, planned.entry.not_applicable)).collect()

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Coverage, Cut, Report};
+use super::{Coverage, Cut, Report, Unsteady};
 use crate::conclude::{CaseResult, Reason, Witness};
 use crate::requirements::{Binds, VERSION};
 use crate::run::Agent;
@@ -46,9 +46,16 @@ pub fn value(report: &Report) -> Value {
         "counts": counts,
         "exit": {"code": exit.code(), "word": exit.word(), "reason": reason},
         "expectationProblems": report.problems(),
+        "unsteady": report.unsteady.iter().map(unsteady).collect::<Vec<_>>(),
         "cases": report.entries().map(|(result, expected)| case(result, expected)).collect::<Vec<_>>(),
         "coverage": report.coverage().iter().map(coverage).collect::<Vec<_>>(),
     })
+}
+
+fn unsteady(unsteady: &Unsteady) -> Value {
+    let verdicts: Map<String, Value> =
+        unsteady.verdicts.iter().map(|(kind, times)| (kind.name().to_owned(), (*times).into())).collect();
+    json!({"entry": unsteady.name, "verdicts": verdicts})
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

@@ -20,6 +20,9 @@ pub fn render(report: &Report) -> String {
     text.push('\n');
     text.push_str(&groups(report));
     text.push_str(&unjudged(report));
+    for unsteady in &report.unsteady {
+        let _ = writeln!(text, "not the same each time: {}  {}", unsteady.name, unsteady.counts());
+    }
     for problem in report.problems() {
         let _ = writeln!(text, "expectation: {problem}");
     }
