@@ -3,6 +3,7 @@
 #[path = "../../crates/transport/tests/it/authority.rs"]
 mod authority;
 mod chat;
+mod choice;
 mod conformance;
 mod cors;
 mod doctor;

@@ -2,7 +2,7 @@
 
 use conformance::cases::{case, plan};
 use conformance::conclude::{CaseResult, Reason};
-use conformance::report::{Cut, Exit, Report, json, junit, text};
+use conformance::report::{Cut, Exit, Report, json, junit, text, together};
 use conformance::verdict::Kind;
 use protocol::wire::Transport;
 use rstest::rstest;
@@ -92,4 +92,17 @@ fn the_result_of_a_failing_run_obeys_the_schema() {
             validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
         assert!(errors.is_empty(), "{defect}: {errors:#?}");
     }
+}
+
+#[test]
+fn what_is_not_the_same_each_time_is_named_and_makes_the_run_fail() {
+    let runs = [[Kind::Pass, Kind::Pass], [Kind::Pass, Kind::Inconclusive], [Kind::Pass, Kind::Pass]];
+    let runs = runs.map(|run| run.map(result).to_vec());
+    let (worst, unsteady) = together(&runs);
+    assert_eq!(worst, [0, 1], "of each entry the repetition that went worst");
+    let mut report = report(&settings(), runs[0].clone(), SEED);
+    report.unsteady = unsteady;
+    let says = "chat.request.starts@websocket: 2 pass, 1 inconclusive";
+    assert_eq!(report.last_line(), format!("FAIL: 1 unsteady verdict, such as {says} (exit 1)"));
+    assert!(text::render(&report).contains("not the same each time: chat.request.starts@websocket  2 pass, 1 incon"));
 }
