@@ -1,9 +1,10 @@
 //! The suite against the simulator, in virtual time.
 
-mod defect;
+mod diagnosis;
 mod drive;
 mod golden;
 mod kill;
+mod mutants;
 mod null;
 mod profiles;
 mod regressions;
