@@ -89,7 +89,7 @@ pub(crate) struct Args {
     /// A file that says what agents do and what befalls the server, in place of the usual agent; `-` for stdin.
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
-    /// Do one thing wrong, to see what notices it: a mutation by its name. Many show but in the first sessions.
+    /// Do one thing wrong, to see what notices it: a mutation by its name. Some show in the first sessions alone.
     #[arg(long, value_name = "NAME")]
     mutation: Option<String>,
     /// List the mutations, with the requirements that each breaks, and end.
