@@ -1,5 +1,6 @@
 //! `tapestry serve`: the simulator behind a real listener.
 
+mod mutations;
 mod options;
 
 use std::future::pending;
@@ -13,7 +14,8 @@ use protocol::bayeux::dialect::Dialect;
 use protocol::bayeux::server::Cors;
 use protocol::time::Time;
 use protocol::wire::{Entry, Side};
-use simulator::gms::{Event, Gms, Settings};
+use simulator::gms::{Event, Settings};
+use simulator::mutation::Mutation;
 use simulator::scenario::{self, Scenario, Setup};
 use tokio::task::JoinHandle;
 use transport::clock::Clock;
@@ -24,6 +26,7 @@ use transport::server::Server;
 use transport::tap::Tap;
 use transport::tls::Identity;
 
+use self::mutations::Served;
 use crate::exit::{Exit, Failure};
 use crate::live::Stop;
 use crate::{files, input, live, output};
@@ -86,6 +89,12 @@ pub(crate) struct Args {
     /// A file that says what agents do and what befalls the server, in place of the usual agent; `-` for stdin.
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
+    /// Do one thing wrong, to see what notices it: a mutation by its name. Some show in the first sessions alone.
+    #[arg(long, value_name = "NAME")]
+    mutation: Option<String>,
+    /// List the mutations, with the requirements that each breaks, and end.
+    #[arg(long)]
+    list_mutations: bool,
     /// Seed of ids and keys; drawn at random unless given.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -100,6 +109,11 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     if args.list_scenarios {
         return list();
     }
+    if args.list_mutations {
+        output::print(&mutations::list())?;
+        return Ok(Exit::Success);
+    }
+    let mutation = args.mutation.as_deref().map(mutations::find).transpose()?;
     let setup = setup(args)?;
     let seed = live::seed(args.seed)?;
     let identity = identity(args)?;
@@ -117,11 +131,15 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     };
     live::runtime()?.block_on(async {
         let stop = Stop::listen()?;
-        let mut simulator = Simulator::listen(&args.listen, settings, identity, seed).await?;
+        let mut simulator = Simulator::listen(&args.listen, settings, mutation, identity, seed).await?;
         live::announce(&simulator.url)?;
         let profile = &args.profile.name;
-        let _ =
-            writeln!(anstream::stderr(), "service {}, profile {profile}, seed {seed}; end with Ctrl-C", args.service);
+        let wrong = mutation.map(|mutation| format!(", mutation {}", mutation.name)).unwrap_or_default();
+        let _ = writeln!(
+            anstream::stderr(),
+            "service {}, profile {profile}{wrong}, seed {seed}; end with Ctrl-C",
+            args.service
+        );
         simulator.run(&mut Log, stop.asked()).await;
         Ok(Exit::Success)
     })
@@ -173,14 +191,20 @@ fn setup(args: &Args) -> Result<Option<Setup>, Failure> {
 
 /// The simulator on a listener.
 struct Simulator {
-    gms: Gms,
+    served: Served,
     carrier: Server,
     clock: Clock,
     url: String,
 }
 
 impl Simulator {
-    async fn listen(address: &str, settings: Settings, identity: Option<Identity>, seed: u64) -> Result<Self, Failure> {
+    async fn listen(
+        address: &str,
+        settings: Settings,
+        mutation: Option<&Mutation>,
+        identity: Option<Identity>,
+        seed: u64,
+    ) -> Result<Self, Failure> {
         let listener = listener::bind(address).await.map_err(live::cannot_listen)?;
         let clock = Clock::start();
         let settings = Settings { start_utc: clock.start_utc(), ..settings };
@@ -190,11 +214,11 @@ impl Simulator {
             Some(identity) => Server::start_secure(listener, settings.body_limit(), identity),
             None => Server::start(listener, settings.body_limit()),
         };
-        Ok(Self { gms: Gms::new(settings, seed), carrier, clock, url })
+        Ok(Self { served: Served::new(settings, mutation, seed), carrier, clock, url })
     }
 
     async fn run(&mut self, tap: &mut impl Tap<Event>, stop: impl Future<Output = ()>) {
-        driver::run(&mut self.gms, Side::Server, &self.clock, &mut self.carrier, tap, stop).await;
+        driver::run(&mut self.served, Side::Server, &self.clock, &mut self.carrier, tap, stop).await;
     }
 }
 
@@ -208,7 +232,7 @@ pub(crate) struct Embedded {
 impl Embedded {
     /// Starts it on any free port of this machine. To be called on a local set.
     pub(crate) async fn start(service: &str, seed: u64) -> Result<Self, Failure> {
-        let mut simulator = Simulator::listen("127.0.0.1:0", Settings::new(service), None, seed).await?;
+        let mut simulator = Simulator::listen("127.0.0.1:0", Settings::new(service), None, None, seed).await?;
         let endpoint = simulator.url.parse().map_err(|error: InvalidEndpoint| Failure::internal(error))?;
         let running = tokio::task::spawn_local(async move { simulator.run(&mut Unseen, pending()).await });
         Ok(Self { endpoint, running })

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use protocol::bayeux::batch::Batch;
+use protocol::bayeux::message::Message;
 use protocol::time::Time;
 use protocol::wire::{Entry, Side, Transport, Wire};
 
@@ -160,7 +161,7 @@ pub fn conclude(outcome: &Outcome, redacted: &[Entry]) -> CaseResult {
     let mut grounds = grounds.into_iter();
     let first = grounds.next();
     let frames = match &first {
-        Some(ground) => ground.frames.clone(),
+        Some(ground) => with_requests(&ground.frames, &counted),
         None => outcome.judged.iter().flat_map(|judged| judged.frames().iter().copied()).collect(),
     };
     CaseResult {
@@ -246,6 +247,31 @@ fn grounds_of_rules(redacted: &[Entry], counted: &[(usize, &Entry)]) -> Vec<Grou
         })
     });
     grounds.collect()
+}
+
+/// Frames, and ahead of each reply the request that it answers: what was sent stands beside what came back.
+fn with_requests(frames: &[Frame], counted: &[(usize, &Entry)]) -> Vec<Frame> {
+    let mut shown: Vec<Frame> = Vec::new();
+    for frame in frames.iter().take(WITNESSES) {
+        shown.extend(request_of(*frame, counted));
+        shown.push(*frame);
+    }
+    shown
+}
+
+/// The last request before a reply that has its channel and its id.
+fn request_of(frame: Frame, counted: &[(usize, &Entry)]) -> Option<Frame> {
+    let (_, entry) = counted.get(frame.entry).filter(|(_, entry)| entry.from == Side::Server)?;
+    let reply = Batch::carried(&entry.wire).into_iter().nth(frame.message?)?;
+    let id = reply.id()?;
+    counted.iter().enumerate().take(frame.entry).rev().find_map(|(place, (_, entry))| {
+        if entry.from != Side::Client {
+            return None;
+        }
+        let asks = |message: &Message| message.id() == Some(id) && message.channel() == reply.channel();
+        let message = Batch::carried(&entry.wire).iter().position(asks)?;
+        Some(Frame { entry: place, message: Some(message) })
+    })
 }
 
 fn consequence(ground: &Ground) -> String {

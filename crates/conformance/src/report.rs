@@ -1,7 +1,8 @@
-//! What a whole run of the suite came to: counts, coverage, exit code. `json`, `junit` and `text` render it.
+//! What a whole run of the suite came to: counts, coverage, exit code. `causes` tells faults from what follows; `json`, `junit` and `text` render it.
 //!
 //! There is no clock here: moments and durations come in as arguments.
 
+pub mod causes;
 pub mod json;
 pub mod junit;
 pub mod text;
@@ -200,6 +201,12 @@ impl Report {
             matches!(result.verdict, Kind::Fail | Kind::Deviation) && expected.is_none()
         };
         self.entries().filter(is_unexpected).map(|(result, _)| result).collect()
+    }
+
+    /// What went wrong, by cause.
+    #[must_use]
+    pub fn causes(&self) -> Vec<causes::Cause<'_>> {
+        causes::causes(self)
     }
 
     /// The entries that depart as expected.

@@ -17,6 +17,7 @@ pub mod balancer;
 pub mod script;
 pub mod plan;
 pub mod scenario;
+pub mod mutation;
 pub mod link;
 pub mod pair;
 pub mod trace;

@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use protocol::wire::Side;
+
 use super::Report;
 use crate::conclude::CaseResult;
-use crate::requirements::{Catalogue, VERSION};
+use crate::requirements::{Catalogue, Requirement, VERSION};
 use crate::verdict::{Ending, Kind};
 
 /// The text, ending with a line feed.
 #[must_use]
 pub fn render(report: &Report) -> String {
     let mut text = header(report);
-    for root in roots(report) {
+    for cause in report.causes() {
         text.push('\n');
-        text.push_str(&explain(report, root[0]));
-        text.push_str(&others(&root[1..]));
+        text.push_str(&explain(report, cause.root));
+        text.push_str(&others("as well", &cause.same));
+        text.push_str(&others("follows", &cause.follows));
     }
     text.push('\n');
     text.push_str(&groups(report));
@@ -37,40 +40,13 @@ const FRAMES: usize = 4;
 /// How many entries are named that have one cause with the entry shown.
 const NAMED: usize = 8;
 
-/// What is wrong or open, by cause: one cause gives one block.
-fn roots(report: &Report) -> Vec<Vec<&CaseResult>> {
-    let open = report
-        .results
-        .iter()
-        .filter(|result| matches!(result.verdict, Kind::Error | Kind::Inconclusive | Kind::Blocked));
-    let mut roots: Vec<Vec<&CaseResult>> = Vec::new();
-    for result in report.unexpected().into_iter().chain(open) {
-        match roots.iter_mut().find(|root| is_one_cause(root[0], result)) {
-            Some(root) => root.push(result),
-            None => roots.push(vec![result]),
-        }
-    }
-    roots
-}
-
-/// Whether two entries are wrong for one cause: the same rule broken, the same root that blocks, the same words.
-fn is_one_cause(one: &CaseResult, other: &CaseResult) -> bool {
-    let (Some(a), Some(b)) = (&one.reason, &other.reason) else { return false };
-    let same = match (a.rule, &a.root) {
-        (Some(_), _) => a.rule == b.rule,
-        (None, Some(_)) => b.rule.is_none() && a.root == b.root,
-        (None, None) => b.rule.is_none() && b.root.is_none() && a.observed == b.observed,
-    };
-    one.verdict == other.verdict && a.requirement == b.requirement && same
-}
-
-fn others(results: &[&CaseResult]) -> String {
+fn others(label: &str, results: &[&CaseResult]) -> String {
     let mut text = String::new();
     for result in results.iter().take(NAMED) {
-        let _ = writeln!(text, "      {:<10} {}", "as well", result.name());
+        let _ = writeln!(text, "      {label:<10} {}", result.name());
     }
     if results.len() > NAMED {
-        let _ = writeln!(text, "      {:<10} {} more", "as well", results.len() - NAMED);
+        let _ = writeln!(text, "      {label:<10} {} more", results.len() - NAMED);
     }
     text
 }
@@ -91,6 +67,7 @@ pub(super) fn explain(report: &Report, result: &CaseResult) -> String {
     let mut line = |label: &str, says: &str| {
         let _ = writeln!(text, "      {label:<10} {says}");
     };
+    let is_wrong = matches!(result.verdict, Kind::Fail | Kind::Deviation);
     let reason = result.reason.as_ref();
     let requirement =
         reason.and_then(|reason| reason.requirement.as_ref()).and_then(|id| Catalogue::get().requirement(id));
@@ -106,6 +83,9 @@ pub(super) fn explain(report: &Report, result: &CaseResult) -> String {
             line("rule", rule);
         }
     }
+    if let Some(why) = requirement.and_then(Requirement::why).filter(|_| is_wrong) {
+        line("matters", why);
+    }
     for consequence in &result.consequences {
         line("also", consequence);
     }
@@ -114,7 +94,8 @@ pub(super) fn explain(report: &Report, result: &CaseResult) -> String {
             Some(message) => format!("{}.{message}", witness.entry),
             None => witness.entry.to_string(),
         };
-        line("frame", &format!("{place} {} {} {}", witness.at, witness.from.arrow(), witness.text));
+        let label = if witness.from == Side::Client { "sent" } else { "came" };
+        line(label, &format!("{place} {} {} {}", witness.at, witness.from.arrow(), witness.text));
     }
     if let Some(ending) = result.ending {
         line("ended", Ending::words(ending));

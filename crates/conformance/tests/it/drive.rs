@@ -15,6 +15,7 @@ use recording::redaction::Redactor;
 use recording::token::Key;
 use simulator::gms::{self, Gms};
 use simulator::link::Network;
+use simulator::mutation::{Mutant, Mutation};
 use simulator::pair::Pair;
 
 pub(crate) const SERVICE: &str = "customer-support";
@@ -32,12 +33,21 @@ pub(crate) fn healthy(seed: u64) -> Gms {
 }
 
 /// The same in another dialect.
-pub(crate) fn speaking(mut dialect: Dialect, seed: u64) -> Gms {
+pub(crate) fn speaking(dialect: Dialect, seed: u64) -> Gms {
+    Gms::new(settings_of(dialect), seed)
+}
+
+/// The same with a mutation.
+pub(crate) fn mutant(mutation: &Mutation, seed: u64) -> Mutant {
+    Mutant::planted(*mutation, settings_of(Dialect::cometd_3_1()), seed)
+}
+
+fn settings_of(mut dialect: Dialect) -> gms::Settings {
     dialect.options.extensions.ack = true;
     let mut settings = gms::Settings { dialect, ..gms::Settings::new(SERVICE) };
     // To go beyond the usual size would only take time.
     settings.gms.files.max_file_size = 1_000;
-    Gms::new(settings, seed)
+    settings
 }
 
 /// A run, or what wraps one.

@@ -7,17 +7,17 @@ use protocol::bayeux::dialect::Dialect;
 use protocol::wire::Transport;
 use rstest::rstest;
 use simulator::gms::{self, Gms};
+use simulator::mutation::{FILES_OFF, Mutation, NO_FILES};
 
-use crate::defect::{Defect, Defective, FILES_OFF, NO_FILES};
-use crate::drive::{SEED, SERVICE, drive, judge, redacted, settings};
+use crate::drive::{SEED, SERVICE, drive, judge, mutant, redacted, settings};
 
 fn about_files() -> impl Iterator<Item = &'static Case> {
     cases().iter().filter(|case| case.id.starts_with("chat.file."))
 }
 
 /// Each case once with what it says, if it does not apply.
-fn why_not(defect: Defect, transport: Transport) -> Vec<String> {
-    let result = |case| judge(case, transport, Defective::planted(defect, SEED), SEED);
+fn why_not(mutation: Mutation, transport: Transport) -> Vec<String> {
+    let result = |case| judge(case, transport, mutant(&mutation, SEED), SEED);
     let mut why: Vec<String> = about_files()
         .map(result)
         .map(|result| {
@@ -33,12 +33,12 @@ fn why_not(defect: Defect, transport: Transport) -> Vec<String> {
 #[case(NO_FILES, "HTTP status 404, no body")]
 #[case(FILES_OFF, "HTTP status 200, statusCode 2, chatEnded false, no event, errors 249")]
 fn a_server_without_file_transfer_is_asked_for_no_file(
-    #[case] defect: Defect,
+    #[case] mutation: Mutation,
     #[case] answer: &str,
     #[values(Transport::WebSocket, Transport::LongPolling)] transport: Transport,
 ) {
     let says = format!("the server has no file transfer: it answers `fileGetLimits` with {answer}");
-    assert_eq!(why_not(defect, transport), [says]);
+    assert_eq!(why_not(mutation, transport), [says]);
 }
 
 fn with_agent_only(seed: u64) -> Gms {

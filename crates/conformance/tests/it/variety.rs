@@ -15,12 +15,12 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use simulator::gms::{self, Gms};
 use simulator::link::Network;
+use simulator::mutation::{Mutant, Mutation};
 
-use crate::defect::{Defect, Defective};
 use crate::drive::{SEED, SERVICE, drive, drive_over, redacted, settings};
 
 /// Nothing is wrong with a server, over a network that is not always equally fast.
-fn tolerates(name: &str, server: impl Fn(u64) -> Defective) {
+fn tolerates(name: &str, server: impl Fn(u64) -> Mutant) {
     let known = Expectations::parse(SIMULATOR).expect("expectations");
     for seed in 0..4 {
         for planned in plan(&settings(), &Transport::ALL) {
@@ -34,11 +34,11 @@ fn tolerates(name: &str, server: impl Fn(u64) -> Defective) {
     }
 }
 
-fn with(change: impl Fn(&mut GmsSettings)) -> impl Fn(u64) -> Defective {
+fn with(change: impl Fn(&mut GmsSettings)) -> impl Fn(u64) -> Mutant {
     move |seed| {
         let mut settings = gms::Settings::new(SERVICE);
         change(&mut settings.gms);
-        Defective::new(Gms::new(settings, seed), Defect::named("none"))
+        Mutant::new(Gms::new(settings, seed), Mutation::named("none"))
     }
 }
 
@@ -100,7 +100,7 @@ fn dialects(#[case] change: fn(&mut Dialect)) {
     tolerates("another dialect", |seed| {
         let mut settings = gms::Settings::new(SERVICE);
         change(&mut settings.dialect);
-        Defective::new(Gms::new(settings, seed), Defect::named("none"))
+        Mutant::new(Gms::new(settings, seed), Mutation::named("none"))
     });
 }
 
@@ -110,25 +110,25 @@ fn with_member(mut message: Value, name: &str, value: Value) -> Value {
 }
 
 #[rstest]
-#[case::unknown_members(Defect::named("unknown members").told(|_, mut message| {
+#[case::unknown_members(Mutation::named("unknown members").told(|_, mut message| {
     if message["data"].get("messages").is_some() {
         message["data"]["monitored"] = false.into();
         message["data"]["idleTimerExpire"] = Value::Null;
     }
     vec![with_member(message, "x-tapestry", json!([1, {"a": null}]))]
 }))]
-#[case::members_turned_round(Defect::named("members turned round").told(|_, message| {
+#[case::members_turned_round(Mutation::named("members turned round").told(|_, message| {
     let members = message.as_object().cloned().unwrap_or_default();
     vec![Value::Object(members.into_iter().rev().collect())]
 }))]
-#[case::ids_as_numbers(Defect::named("ids as numbers").told(|_, message| {
+#[case::ids_as_numbers(Mutation::named("ids as numbers").told(|_, message| {
     let id = message["id"].as_str().and_then(|id| id.parse::<u64>().ok());
     vec![match id {
         Some(id) => with_member(message, "id", id.into()),
         None => message,
     }]
 }))]
-#[case::indexes_as_texts(Defect::named("indexes as texts").told(|_, mut message| {
+#[case::indexes_as_texts(Mutation::named("indexes as texts").told(|_, mut message| {
     if let Some(events) = message.get_mut("data").and_then(|data| data.get_mut("messages")?.as_array_mut()) {
         for event in events {
             event["index"] = event["index"].to_string().into();
@@ -136,21 +136,21 @@ fn with_member(mut message: Value, name: &str, value: Value) -> Value {
     }
     vec![message]
 }))]
-#[case::empty_errors(Defect::named("empty errors").told(|_, message| {
+#[case::empty_errors(Mutation::named("empty errors").told(|_, message| {
     vec![if message["successful"] == true { with_member(message, "error", "".into()) } else { message }]
 }))]
-#[case::client_id_everywhere(Defect::named("clientId everywhere").told(|memory, message| {
-    // With several sessions the defect would not know whose reply it is.
+#[case::client_id_everywhere(Mutation::named("clientId everywhere").told(|memory, message| {
+    // With several sessions the mutation would not know whose reply it is.
     let known = memory.clients.len() == 1 && memory.clients.contains(&memory.client);
     let reply = message["successful"] == true && message["channel"] != "/meta/handshake" && known;
     let client = memory.client.clone();
     vec![if reply { with_member(message, "clientId", client.into()) } else { message }]
 }))]
-#[case::ids_of_events(Defect::named("ids of events").told(|_, message| {
+#[case::ids_of_events(Mutation::named("ids of events").told(|_, message| {
     vec![if message.get("data").is_some() { with_member(message, "id", "event-1".into()) } else { message }]
 }))]
-fn forms_of_messages(#[case] variant: Defect) {
-    tolerates(variant.name, |seed| Defective::new(Gms::new(gms::Settings::new(SERVICE), seed), variant));
+fn forms_of_messages(#[case] variant: Mutation) {
+    tolerates(variant.name, |seed| Mutant::new(Gms::new(gms::Settings::new(SERVICE), seed), variant));
 }
 
 /// Where real clients depend on one answer to an open question, another answer is a deviation, and nothing worse.

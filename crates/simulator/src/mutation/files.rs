@@ -6,116 +6,116 @@ use protocol::wire::{Exchange, Headers, Request, Response, Wire};
 use serde_json::{Value, json};
 
 use super::change::{events, has_event, is_told, keep_events, page};
-use super::{Defect, Memory, Passed};
+use super::{Memory, Mutation, Passed};
 
 /// In the order of the cases that they are for.
-pub(super) const FILES: &[Defect] = &[
-    Defect::named("file-limits-without-notice").output(|wire| {
+pub(super) const FILES: &[Mutation] = &[
+    Mutation::named("file-limits-without-notice").output(|wire| {
         answer(wire, |told| {
             if is_limits(told) {
                 told["messages"] = json!([]);
             }
         })
     }),
-    Defect::named("file-limits-as-numbers").output(|wire| {
+    Mutation::named("file-limits-as-numbers").output(|wire| {
         answer(wire, |told| {
             if is_limits(told) {
                 told["messages"][0]["userData"]["upload-max-files"] = 3.into();
             }
         })
     }),
-    Defect::named("file-limits-with-ids").output(|wire| {
+    Mutation::named("file-limits-with-ids").output(|wire| {
         answer(wire, |told| {
             if is_limits(told) {
                 told["messages"][0]["index"] = 1.into();
             }
         })
     }),
-    Defect::named("file-limits-spelt-one-way")
+    Mutation::named("file-limits-spelt-one-way")
         .input(|_, wire| (Some(asking(wire, "fileGetsLimits", |form| renamed(form, "fileGetLimit"))), Vec::new())),
-    Defect::named("upload-without-file-id").output(|wire| {
+    Mutation::named("upload-without-file-id").output(|wire| {
         answer(wire, |told| {
             if is_upload(told) {
                 told["userData"] = json!({});
             }
         })
     }),
-    Defect::named("upload-not-announced").told(|_, message| without_events(message, "FileUploaded")),
-    Defect::named("upload-announced-twice").told(|_, message| {
+    Mutation::named("upload-not-announced").told(|_, message| without_events(message, "FileUploaded")),
+    Mutation::named("upload-announced-twice").told(|_, message| {
         let announces = has_event(&message, |event| event["type"] == "FileUploaded");
         if announces { vec![message.clone(), message] } else { vec![message] }
     }),
-    Defect::named("upload-announced-by-agent").told(|_, message| {
+    Mutation::named("upload-announced-by-agent").told(|_, message| {
         vec![events(message, |event| {
             if event["type"] == "FileUploaded" {
                 event["from"]["type"] = "Agent".into();
             }
         })]
     }),
-    Defect::named("upload-answered-without-key").output(|wire| {
+    Mutation::named("upload-answered-without-key").output(|wire| {
         answer(wire, |told| {
             if is_upload(told) {
                 told["secureKey"] = Value::Null;
             }
         })
     }),
-    Defect::named("event-without-file-name").told(|_, message| {
+    Mutation::named("event-without-file-name").told(|_, message| {
         vec![events(message, |event| {
             if event["type"] == "FileUploaded" {
                 event["userData"]["file-name"] = Value::Null;
             }
         })]
     }),
-    Defect::named("file-changed-on-its-way").output(|wire| match wire {
+    Mutation::named("file-changed-on-its-way").output(|wire| match wire {
         Wire::Response(exchange, mut response) if is_file(&response) => {
             response.body.pop();
             Wire::Response(exchange, response)
         }
         other => other,
     }),
-    Defect::named("file-read-as-text").output(|wire| match wire {
+    Mutation::named("file-read-as-text").output(|wire| match wire {
         Wire::Response(exchange, mut response) if is_file(&response) => {
             response.body = String::from_utf8_lossy(&response.body).into_owned().into_bytes();
             Wire::Response(exchange, response)
         }
         other => other,
     }),
-    Defect::named("delete-refused")
+    Mutation::named("delete-refused")
         .input(|_, wire| (Some(asking(wire, "fileDelete", |form| renamed(form, "fileRemove"))), Vec::new())),
-    Defect::named("delete-not-announced").told(|_, message| without_events(message, "FileDeleted")),
-    Defect::named("deleted-file-410").input(|memory, wire| {
+    Mutation::named("delete-not-announced").told(|_, message| without_events(message, "FileDeleted")),
+    Mutation::named("deleted-file-410").input(|memory, wire| {
         let (deletes, downloads) = (asks(&wire, "fileDelete"), asks(&wire, "fileDownload"));
         memory.flag |= deletes;
         refused_if(memory.flag && downloads, wire, 410)
     }),
-    Defect::named("files-refused-with-400").output(|wire| match wire {
+    Mutation::named("files-refused-with-400").output(|wire| match wire {
         Wire::Response(exchange, response) if told(&response).is_some_and(|told| told["statusCode"] == 2) => {
             Wire::Response(exchange, Response { status: 400, ..response })
         }
         other => other,
     }),
-    Defect::named("unknown-file-404").input(|_, wire| {
+    Mutation::named("unknown-file-404").input(|_, wire| {
         let unknown = field(&wire, "fileId").is_some_and(|id| id.starts_with("tapestry"));
         refused_if(unknown && asks(&wire, "fileDownload"), wire, 404)
     }),
-    Defect::named("files-need-no-key").input(|memory, wire| {
+    Mutation::named("files-need-no-key").input(|memory, wire| {
         let keyless = form(&wire).is_some_and(|form| form.get("secureKey").is_none());
         (Some(if keyless { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
     }),
-    Defect::named("files-take-any-key").input(|memory, wire| {
+    Mutation::named("files-take-any-key").input(|memory, wire| {
         let key = field(&wire, "secureKey");
         let wrong = key.is_some_and(|key| !memory.keys.contains(&key));
         (Some(if wrong { with_key(wire, memory.keys.last()) } else { wire }), Vec::new())
     }),
-    Defect::named("file-given-to-any-chat").input(|memory, wire| {
+    Mutation::named("file-given-to-any-chat").input(|memory, wire| {
         let download = asks(&wire, "fileDownload");
         (Some(if download { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
     }),
-    Defect::named("file-deleted-by-any-chat").input(|memory, wire| {
+    Mutation::named("file-deleted-by-any-chat").input(|memory, wire| {
         let delete = asks(&wire, "fileDelete");
         (Some(if delete { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
     }),
-    Defect::named("upload-announced-elsewhere").told(|memory, mut message| {
+    Mutation::named("upload-announced-elsewhere").told(|memory, mut message| {
         let uploaded = |event: &Value| event["type"] == "FileUploaded";
         let key = message["data"]["secureKey"].clone();
         match memory.kept.take() {
@@ -132,7 +132,7 @@ pub(super) const FILES: &[Defect] = &[
         }
         vec![message]
     }),
-    Defect::named("upload-taken-after-end")
+    Mutation::named("upload-taken-after-end")
         .told(|memory, message| {
             memory.flag |= message["data"]["chatEnded"] == true;
             vec![message]
@@ -141,31 +141,31 @@ pub(super) const FILES: &[Defect] = &[
             let late = memory.flag && asks(&wire, "fileUpload");
             taken_if(late, memory, wire)
         }),
-    Defect::named("upload-must-say-operation").input(|_, wire| {
+    Mutation::named("upload-must-say-operation").input(|_, wire| {
         let bare = form(&wire).is_some_and(|form| form.get("operation").is_none());
         (Some(if bare { changed(wire, |form| renamed(form, "none")) } else { wire }), Vec::new())
     }),
-    Defect::named("limits-need-plain-form").input(|_, wire| {
+    Mutation::named("limits-need-plain-form").input(|_, wire| {
         let multipart = headers(&wire)
             .is_some_and(|headers| headers.get("content-type").is_some_and(|kind| kind.starts_with("multipart/")));
         refused_if(multipart && asks(&wire, "fileGetLimits"), wire, 415)
     }),
-    Defect::named("file-size-not-limited").input(|_, wire| {
+    Mutation::named("file-size-not-limited").input(|_, wire| {
         let large = file(&wire).is_some_and(|file| file.bytes.len() > 1_000);
         let cut = |file: Upload| Upload { bytes: file.bytes[..10].to_vec(), ..file };
         (Some(if large { with_file(wire, cut) } else { wire }), Vec::new())
     }),
-    Defect::named("file-count-not-limited").input(|memory, wire| {
+    Mutation::named("file-count-not-limited").input(|memory, wire| {
         let upload = asks(&wire, "fileUpload");
         memory.count += usize::from(upload);
         taken_if(upload && memory.count > 3, memory, wire)
     }),
-    Defect::named("file-type-not-limited").input(|_, wire| {
+    Mutation::named("file-type-not-limited").input(|_, wire| {
         let odd = file(&wire).is_some_and(|file| file.name.ends_with(".tapestry"));
         let plain = |file: Upload| Upload { name: format!("{}.txt", file.name), ..file };
         (Some(if odd { with_file(wire, plain) } else { wire }), Vec::new())
     }),
-    Defect::named("refused-file-announced")
+    Mutation::named("refused-file-announced")
         .input(|memory, wire| {
             memory.flag |= file(&wire).is_some_and(|file| file.bytes.len() > 1_000);
             (Some(wire), Vec::new())
@@ -183,18 +183,18 @@ pub(super) const FILES: &[Defect] = &[
             }
             vec![message]
         }),
-    Defect::named("file-limits-without-code").output(|wire| {
+    Mutation::named("file-limits-without-code").output(|wire| {
         answer(wire, |told| {
             if told["statusCode"] == 2 {
                 told["errors"][0]["code"] = 100.into();
             }
         })
     }),
-    Defect::named("unknown-file-operation-404").input(|_, wire| {
+    Mutation::named("unknown-file-operation-404").input(|_, wire| {
         let unknown = field(&wire, "operation").is_some_and(|operation| operation.starts_with("tapestry"));
         refused_if(unknown, wire, 404)
     }),
-    Defect::named("file-given-to-get").input(|_, wire| match wire {
+    Mutation::named("file-given-to-get").input(|_, wire| match wire {
         Wire::Request(exchange, request) if request.method == "GET" && is_target(&request.target) => {
             let mut form = Form::default();
             for name in ["operation", "secureKey", "fileId"] {
@@ -204,11 +204,11 @@ pub(super) const FILES: &[Defect] = &[
         }
         other => (Some(other), Vec::new()),
     }),
-    Defect::named("no-form-415").input(|_, wire| {
+    Mutation::named("no-form-415").input(|_, wire| {
         let json = headers(&wire).is_some_and(|headers| headers.get("content-type") == Some("application/json"));
         refused_if(json, wire, 415)
     }),
-    Defect::named("use-of-files-not-counted").output(|wire| {
+    Mutation::named("use-of-files-not-counted").output(|wire| {
         answer(wire, |told| {
             if is_limits(told) {
                 told["messages"][0]["userData"]["used-upload-max-files"] = "0".into();
@@ -218,13 +218,13 @@ pub(super) const FILES: &[Defect] = &[
 ];
 
 /// A server that has no API for files.
-pub(crate) const NO_FILES: Defect = Defect::named("no-file-api").input(|_, wire| {
+pub const NO_FILES: Mutation = Mutation::named("no-file-api").input(|_, wire| {
     let about_files = request(&wire).is_some();
     refused_if(about_files, wire, 404)
 });
 
 /// A server whose administrator has switched them off.
-pub(crate) const FILES_OFF: Defect = Defect::named("files-off").output(|wire| {
+pub const FILES_OFF: Mutation = Mutation::named("files-off").output(|wire| {
     answer(wire, |told| {
         let errors = json!([{"code": 249, "advice": "no"}]);
         *told = json!({"statusCode": 2, "chatEnded": false, "messages": [], "errors": errors});

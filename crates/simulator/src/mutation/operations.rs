@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::Defect;
+use super::Mutation;
 use super::change::{events, has_event, is, is_told, keep_events, said_by, without};
 
 fn operation(message: &Value) -> &str {
@@ -37,80 +37,80 @@ fn filled(mut message: Value, wanted: &str, parameter: &str, value: Value) -> Op
 }
 
 /// In the order of the operations that they are for.
-pub(super) const OPERATIONS: &[Defect] = &[
-    Defect::named("typing-unheard").told(|_, message| unheard(message, &["TypingStarted", "TypingStopped"])),
-    Defect::named("typing-never-stops").told(|_, message| {
+pub(super) const OPERATIONS: &[Mutation] = &[
+    Mutation::named("typing-unheard").told(|_, message| unheard(message, &["TypingStarted", "TypingStopped"])),
+    Mutation::named("typing-never-stops").told(|_, message| {
         vec![events(message, |event| {
             if event["type"] == "TypingStopped" {
                 event["type"] = "TypingStarted".into();
             }
         })]
     }),
-    Defect::named("typing-by-an-agent").told(|_, message| {
+    Mutation::named("typing-by-an-agent").told(|_, message| {
         vec![events(message, |event| {
             if of_type(event, &["TypingStarted", "TypingStopped"]) {
                 event["from"]["type"] = "Agent".into();
             }
         })]
     }),
-    Defect::named("typing-doubled").told(|_, message| {
+    Mutation::named("typing-doubled").told(|_, message| {
         let typing = has_event(&message, |event| of_type(event, &["TypingStarted", "TypingStopped"]));
         if typing { vec![message.clone(), message] } else { vec![message] }
     }),
-    Defect::named("typing-refused")
+    Mutation::named("typing-refused")
         .asked(|_, message| if operation(&message).ends_with("Typing") { refused(message) } else { Some(message) }),
-    Defect::named("preview-lost").told(|_, message| {
+    Mutation::named("preview-lost").told(|_, message| {
         vec![events(message, |event| {
             if event["type"] == "TypingStarted" {
                 *event = without(event.take(), "text");
             }
         })]
     }),
-    Defect::named("typing-with-index").told(|_, message| {
+    Mutation::named("typing-with-index").told(|_, message| {
         vec![events(message, |event| {
             if event["type"] == "TypingStarted" {
                 event["index"] = 99.into();
             }
         })]
     }),
-    Defect::named("notice-unheard").told(|_, message| unheard(message, &["CustomNotice"])),
-    Defect::named("notice-text-changed").told(|_, message| {
+    Mutation::named("notice-unheard").told(|_, message| unheard(message, &["CustomNotice"])),
+    Mutation::named("notice-text-changed").told(|_, message| {
         vec![events(message, |event| {
             if event["type"] == "CustomNotice" {
                 event["text"] = "something else".into();
             }
         })]
     }),
-    Defect::named("notice-label-lost").told(|_, message| {
+    Mutation::named("notice-label-lost").told(|_, message| {
         vec![events(message, |event| {
             if event["type"] == "CustomNotice" {
                 *event = without(event.take(), "messageType");
             }
         })]
     }),
-    Defect::named("notice-without-index").told(|_, message| {
+    Mutation::named("notice-without-index").told(|_, message| {
         vec![events(message, |event| {
             if event["type"] == "CustomNotice" {
                 *event = without(event.take(), "index");
             }
         })]
     }),
-    Defect::named("notice-without-message-refused").asked(|_, message| {
+    Mutation::named("notice-without-message-refused").asked(|_, message| {
         let bare = operation(&message) == "customNotice" && message["data"].get("message").is_none();
         if bare { refused(message) } else { Some(message) }
     }),
-    Defect::named("page-unheard").told(|_, message| unheard(message, &["PushUrl"])),
-    Defect::named("page-address-cut").told(|_, message| {
+    Mutation::named("page-unheard").told(|_, message| unheard(message, &["PushUrl"])),
+    Mutation::named("page-address-cut").told(|_, message| {
         vec![events(message, |event| {
             if event["type"] == "PushUrl" {
                 event["text"] = event["text"].as_str().and_then(|url| url.split('&').next()).into();
             }
         })]
     }),
-    Defect::named("page-without-address-shown")
+    Mutation::named("page-without-address-shown")
         .asked(|_, message| filled(message, "pushUrl", "pushUrl", json!("about:blank"))),
-    Defect::named("name-unheard").told(|_, message| unheard(message, &["NicknameUpdated"])),
-    Defect::named("name-in-text").told(|_, message| {
+    Mutation::named("name-unheard").told(|_, message| unheard(message, &["NicknameUpdated"])),
+    Mutation::named("name-in-text").told(|_, message| {
         vec![events(message, |event| {
             if event["type"] == "NicknameUpdated" {
                 event["text"] = event["from"]["nickname"].take();
@@ -118,7 +118,7 @@ pub(super) const OPERATIONS: &[Defect] = &[
             }
         })]
     }),
-    Defect::named("name-forgotten")
+    Mutation::named("name-forgotten")
         .asked(|memory, message| {
             memory.flag |= operation(&message) == "updateNickname";
             Some(message)
@@ -131,14 +131,14 @@ pub(super) const OPERATIONS: &[Defect] = &[
                 }
             })]
         }),
-    Defect::named("name-missing-taken")
+    Mutation::named("name-missing-taken")
         .asked(|_, message| filled(message, "updateNickname", "nickname", json!("somebody"))),
-    Defect::named("data-unanswered").told(|memory, message| {
+    Mutation::named("data-unanswered").told(|memory, message| {
         if is_told(&message) && memory.operation == "updateData" { Vec::new() } else { vec![message] }
     }),
-    Defect::named("data-refused")
+    Mutation::named("data-refused")
         .asked(|_, message| if operation(&message) == "updateData" { refused(message) } else { Some(message) }),
-    Defect::named("data-told-as-event").told(|memory, mut message| {
+    Mutation::named("data-told-as-event").told(|memory, mut message| {
         if is_told(&message) && memory.operation == "updateData" {
             message["data"]["messages"] = json!([{
                 "index": 99, "type": "Notice", "utcTime": 1_700_000_000_000_i64,
@@ -147,22 +147,22 @@ pub(super) const OPERATIONS: &[Defect] = &[
         }
         vec![message]
     }),
-    Defect::named("data-missing-taken").asked(|_, message| filled(message, "updateData", "userData", json!({}))),
-    Defect::named("receipt-known").asked(|_, mut message| {
+    Mutation::named("data-missing-taken").asked(|_, message| filled(message, "updateData", "userData", json!({}))),
+    Mutation::named("receipt-known").asked(|_, mut message| {
         if operation(&message) == "readReceipt" {
             message["data"]["operation"] = "updateData".into();
             message["data"]["userData"] = json!({});
         }
         Some(message)
     }),
-    Defect::named("message-missing-said").asked(|_, message| filled(message, "sendMessage", "message", json!(""))),
-    Defect::named("long-message-cut").asked(|_, mut message| {
+    Mutation::named("message-missing-said").asked(|_, message| filled(message, "sendMessage", "message", json!(""))),
+    Mutation::named("long-message-cut").asked(|_, mut message| {
         if let Some(text) = message["data"]["message"].as_str().filter(|text| text.len() > 1_000) {
             message["data"]["message"] = text[..100].into();
         }
         Some(message)
     }),
-    Defect::named("answers-in-two").told(|_, message| {
+    Mutation::named("answers-in-two").told(|_, message| {
         if !has_event(&message, |event| said_by(event, "Client")) {
             return vec![message];
         }
@@ -170,29 +170,29 @@ pub(super) const OPERATIONS: &[Defect] = &[
         empty["data"]["messages"] = json!([]);
         vec![empty, message]
     }),
-    Defect::named("first-and-last-name-refused").asked(|_, mut message| {
+    Mutation::named("first-and-last-name-refused").asked(|_, mut message| {
         if message["data"].get("firstName").is_some() {
             message["data"] = without(message["data"].take(), "lastName");
         }
         Some(message)
     }),
-    Defect::named("user-data-refused").asked(|_, message| {
+    Mutation::named("user-data-refused").asked(|_, message| {
         let with_data = operation(&message) == "requestChat" && message["data"].get("userData").is_some();
         if with_data { refused(message) } else { Some(message) }
     }),
-    Defect::named("first-words-lost").asked(|_, mut message| {
+    Mutation::named("first-words-lost").asked(|_, mut message| {
         if message["data"].get("text").is_some() {
             message["data"] = without(message["data"].take(), "text");
         }
         Some(message)
     }),
-    Defect::named("bad-address-taken").asked(|_, mut message| {
+    Mutation::named("bad-address-taken").asked(|_, mut message| {
         if message["data"].get("emailAddress").is_some() {
             message["data"] = without(message["data"].take(), "emailAddress");
         }
         Some(message)
     }),
-    Defect::named("second-chat-refused").asked(|memory, message| {
+    Mutation::named("second-chat-refused").asked(|memory, message| {
         if operation(&message) != "requestChat" {
             return Some(message);
         }
@@ -201,65 +201,65 @@ pub(super) const OPERATIONS: &[Defect] = &[
         memory.kept = Some(client);
         if again { refused(message) } else { Some(message) }
     }),
-    Defect::named("old-key-taken-up").asked(|_, mut message| {
+    Mutation::named("old-key-taken-up").asked(|_, mut message| {
         if operation(&message) == "requestChat" && message["data"].get("secureKey").is_some() {
             message["data"]["operation"] = "requestNotifications".into();
         }
         Some(message)
     }),
-    Defect::named("legacy-members-refused").asked(|_, message| {
+    Mutation::named("legacy-members-refused").asked(|_, message| {
         let legacy = operation(&message) == "sendMessage" && message["data"].get("userId").is_some();
         if legacy { refused(message) } else { Some(message) }
     }),
-    Defect::named("unknown-members-refused").asked(|_, message| {
+    Mutation::named("unknown-members-refused").asked(|_, message| {
         let unknown = message["data"].get("tapestry").is_some();
         if unknown { refused(message) } else { Some(message) }
     }),
-    Defect::named("no-object-answered").asked(|_, mut message| {
+    Mutation::named("no-object-answered").asked(|_, mut message| {
         if message.get("data").is_some_and(|data| !data.is_object()) {
             message["data"] = json!({"operation": "none"});
         }
         Some(message)
     }),
-    Defect::named("no-operation-executed").asked(|_, mut message| {
+    Mutation::named("no-operation-executed").asked(|_, mut message| {
         if message["data"].is_object() && operation(&message).is_empty() {
             message["data"]["operation"] = "startTyping".into();
         }
         Some(message)
     }),
-    Defect::named("names-of-rest-known").asked(|_, mut message| {
+    Mutation::named("names-of-rest-known").asked(|_, mut message| {
         if operation(&message) == "send" {
             message["data"]["operation"] = "sendMessage".into();
         }
         Some(message)
     }),
-    Defect::named("other-codes").told(|_, mut message| {
+    Mutation::named("other-codes").told(|_, mut message| {
         if message["data"]["errors"].is_array() {
             message["data"]["errors"][0]["code"] = 8201.into();
         }
         vec![message]
     }),
-    Defect::named("past-the-end-is-everything").asked(|_, mut message| {
+    Mutation::named("past-the-end-is-everything").asked(|_, mut message| {
         if message["data"]["transcriptPosition"].as_i64().is_some_and(|position| position > 1_000) {
             message["data"]["transcriptPosition"] = 0.into();
         }
         Some(message)
     }),
-    Defect::named("odd-position-refused").asked(|_, message| {
+    Mutation::named("odd-position-refused").asked(|_, message| {
         if message["data"]["transcriptPosition"].is_object() { refused(message) } else { Some(message) }
     }),
-    Defect::named("position-needed").asked(|_, message| {
+    Mutation::named("position-needed").asked(|_, message| {
         let bare = operation(&message) == "requestNotifications" && message["data"].get("transcriptPosition").is_none();
         if bare { refused(message) } else { Some(message) }
     }),
-    Defect::named("pages-not-kept").told(|memory, message| {
+    Mutation::named("pages-not-kept").told(|memory, message| {
         if is_told(&message) && memory.operation == "requestNotifications" {
             keep_events(message, |event| event["type"] != "PushUrl")
         } else {
             vec![message]
         }
     }),
-    Defect::named("own-leave-unheard").told(|_, mut message| {
+    Mutation::named("own-leave-unheard").told(|_, mut message| {
         if is_told(&message)
             && let Some(events) = message["data"]["messages"].as_array_mut()
         {
@@ -267,11 +267,11 @@ pub(super) const OPERATIONS: &[Defect] = &[
         }
         vec![message]
     }),
-    Defect::named("key-bound-to-session").asked(|memory, message| {
+    Mutation::named("key-bound-to-session").asked(|memory, message| {
         let stranger = memory.clients.first().is_some_and(|first| message["clientId"] != first.as_str());
         if stranger && operation(&message) == "sendMessage" { refused(message) } else { Some(message) }
     }),
-    Defect::named("key-renewed")
+    Mutation::named("key-renewed")
         .asked(|_, mut message| {
             if let Some(key) = message["data"]["secureKey"].as_str().and_then(|key| key.strip_suffix("-renewed")) {
                 message["data"]["secureKey"] = key.into();
@@ -285,7 +285,7 @@ pub(super) const OPERATIONS: &[Defect] = &[
             }
             vec![message]
         }),
-    Defect::named("wrong-key-ends-chat").asked(|memory, mut message| {
+    Mutation::named("wrong-key-ends-chat").asked(|memory, mut message| {
         let key = message["data"]["secureKey"].as_str().unwrap_or_default();
         let wrong = !memory.keys.iter().any(|known| known == key) && message["data"].get("chatId").is_some();
         if let Some(first) = memory.keys.first().filter(|_| wrong) {
@@ -293,7 +293,7 @@ pub(super) const OPERATIONS: &[Defect] = &[
         }
         Some(message)
     }),
-    Defect::named("second-session-not-attached").asked(|memory, mut message| {
+    Mutation::named("second-session-not-attached").asked(|memory, mut message| {
         let stranger = memory.clients.first().is_some_and(|first| message["clientId"] != first.as_str());
         if stranger && operation(&message) == "requestNotifications" {
             message["data"]["operation"] = "updateData".into();
@@ -301,13 +301,13 @@ pub(super) const OPERATIONS: &[Defect] = &[
         }
         Some(message)
     }),
-    Defect::named("events-without-key").told(|memory, mut message| {
+    Mutation::named("events-without-key").told(|memory, mut message| {
         if memory.keys.len() > 1 && has_event(&message, |event| said_by(event, "Client")) {
             message["data"] = without(message["data"].take(), "secureKey");
         }
         vec![message]
     }),
-    Defect::named("background-ends-chat")
+    Mutation::named("background-ends-chat")
         .asked(|memory, message| {
             memory.flag |= is(&message, "/meta/disconnect") && message["ext"].get("transcriptPosition").is_some();
             Some(message)
