@@ -1,5 +1,7 @@
 //! `tapestry conformance`: the suite against a server, or against the embedded simulator.
 
+mod absence;
+mod actor;
 mod live_run;
 mod progress;
 mod select;
@@ -22,7 +24,8 @@ use transport::clock::Clock;
 use transport::endpoint::Endpoint;
 use transport::fields::Fields;
 
-use self::live_run::Peer;
+use self::actor::{Actor, Choice};
+use self::live_run::{Peer, Ran};
 use self::progress::Progress;
 use crate::connection::TrustArgs;
 use crate::exit::{Exit, Failure};
@@ -51,9 +54,11 @@ pub(crate) struct Args {
     /// Name of a chat service to open chats on; without one only Bayeux is checked.
     #[arg(long, value_name = "NAME", value_parser = input::service)]
     service: Option<String>,
-    /// Who plays the agent on the target.
-    #[arg(long, value_enum, default_value_t = AgentKind::None, requires = "target")]
-    agent: AgentKind,
+    /// Who plays the agent on the target: `none`; `simulated`, a simulator whose agent follows the usual script;
+    /// `control=URL`, what `serve --control` printed; `command=PROGRAM`, started for each step with JSON on its stdin; or
+    /// `manual`, whoever sits at this terminal.
+    #[arg(long, value_name = "WHO", default_value = "none", value_parser = Choice::parse, requires = "target")]
+    agent: Choice,
     /// Only cases whose `ID@TRANSPORT` matches; `*` stands for anything. May be repeated.
     #[arg(long = "case", value_name = "GLOB")]
     cases: Vec<String>,
@@ -72,14 +77,6 @@ pub(crate) struct Args {
     /// Seed of names and texts; drawn at random unless given.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum AgentKind {
-    /// Nobody: cases that need an agent do not apply.
-    None,
-    /// The target is a simulator whose agent follows the default script.
-    Simulated,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -114,20 +111,27 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let clock = Clock::start();
     let runtime = live::runtime()?;
     let mut hint = None;
-    let (target, done, cut) = tokio::task::LocalSet::new().block_on(&runtime, async {
+    let (target, ran, cut) = tokio::task::LocalSet::new().block_on(&runtime, async {
         let stop = Stop::listen()?;
         let target = aim(args, given, seed).await?;
         let plan = select::plan(&target.peer.settings, &args.cases, &transports)?;
         if let Err(error) = target.peer.route.probe(PATIENCE).await {
             hint = connection::remedy(&error);
             let says = format!("cannot reach {}: {}", target.peer.route.endpoint(), error.explain());
-            return Ok((target, Vec::new(), Some(Cut::Unreachable(says))));
+            let none = Ran { done: Vec::new(), unfinished: None };
+            return Ok((target, none, Some(Cut::Unreachable(says))));
         }
-        let jobs = args.jobs.map_or_else(|| default_jobs(target.peer.route.endpoint()), usize::from);
+        let jobs = match args.jobs {
+            // Nobody attends to several chats at once.
+            _ if target.peer.actor.is_person() => 1,
+            Some(jobs) => usize::from(jobs),
+            None => default_jobs(target.peer.route.endpoint()),
+        };
         let progress = Progress::new(plan.len());
-        let (done, finished) = live_run::run(&plan, &target.peer, seed, jobs, &progress, stop).await;
+        let ran = live_run::run(&plan, &target.peer, seed, jobs, &progress, stop).await;
         progress.end();
-        Ok((target, done, (!finished).then_some(Cut::Interrupted)))
+        let cut = ran.unfinished.is_some().then_some(Cut::Interrupted);
+        Ok((target, ran, cut))
     })?;
     let started = live::rfc3339(clock.start_utc());
     let today = started.get(..10).unwrap_or_default().to_owned();
@@ -141,8 +145,9 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         took: clock.now().since(protocol::time::Time::ZERO),
         command: command(args),
     };
-    let (results, tapes): (Vec<_>, Vec<_>) = done.into_iter().map(|done| (done.result, done.tape)).unzip();
-    let report = Report::new(about, results, cut, &target.expectations, &today);
+    let (results, tapes): (Vec<_>, Vec<_>) = ran.done.into_iter().map(|done| (done.result, done.tape)).unzip();
+    let mut report = Report::new(about, results, cut, &target.expectations, &today);
+    report.unfinished = ran.unfinished.unwrap_or_default();
     // What was found is told even if it cannot be kept.
     output::print(&text::render(&report))?;
     if let Some(hint) = hint.or_else(|| without_web_socket(&report)) {
@@ -175,18 +180,16 @@ async fn aim(args: &Args, given: Expectations, seed: u64) -> Result<Target, Fail
         let route = args.trust.route(&embedded.endpoint)?;
         let base = embedded.endpoint.path.clone();
         let settings = Settings { base, service: Some(service.to_owned()), agent: Agent::Simulated };
-        let peer = Peer { settings, route, fields: Fields::default() };
+        let actor = Actor::control(&embedded.control)?;
+        let peer = Peer { settings, route, fields: Fields::default(), actor };
         let known = Expectations::parse(SIMULATOR).map_err(Failure::internal)?;
         let name = "embedded simulator".to_owned();
         return Ok(Target { peer, name, expectations: known.and(given), _embedded: Some(embedded) });
     };
-    let agent = match args.agent {
-        AgentKind::None => Agent::None,
-        AgentKind::Simulated => Agent::Simulated,
-    };
-    let settings = Settings { base: endpoint.path.clone(), service: args.service.clone(), agent };
+    let actor = Actor::new(&args.agent)?;
+    let settings = Settings { base: endpoint.path.clone(), service: args.service.clone(), agent: args.agent.agent() };
     let (route, fields) = (args.trust.route(endpoint)?, connection::fields(&args.headers)?);
-    let peer = Peer { settings, route, fields };
+    let peer = Peer { settings, route, fields, actor };
     Ok(Target { peer, name: endpoint.to_string(), expectations: given, _embedded: None })
 }
 
@@ -218,8 +221,8 @@ fn command(args: &Args) -> String {
     if let Some(service) = &args.service {
         command.push_str(&format!(" --service {service}"));
     }
-    if args.agent == AgentKind::Simulated {
-        command.push_str(" --agent simulated");
+    if args.agent != Choice::None {
+        command.push_str(&format!(" --agent {}", quoted(&args.agent.written())));
     }
     command
 }

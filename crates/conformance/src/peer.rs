@@ -32,7 +32,7 @@ pub(crate) use self::net::{Carrier, Fate, Net, OpenChat, Sent};
 pub(crate) use self::session::Session;
 use crate::cases::Case;
 use crate::requirements::{Catalogue, Requirement};
-use crate::run::Settings;
+use crate::run::{Agent, Settings};
 use crate::verdict::{Frame, Judged, Pass, Stop, Verdict};
 
 /// How long a reply may take. It is less than the time after which servers forget a session that does not connect, so that
@@ -95,6 +95,20 @@ impl Peer {
     /// The channel of the service under test.
     pub(crate) fn channel(&self) -> String {
         protocol::chat::channel(self.settings.service.as_deref().unwrap_or_default())
+    }
+
+    /// Who plays the agent.
+    pub(crate) fn agent(&self) -> Agent {
+        self.settings.agent
+    }
+
+    /// How long to wait where a step of the agent is not to be seen at once.
+    pub(crate) fn agent_takes(&self) -> Duration {
+        match self.agent() {
+            // Longer than this a chat may not be left alone.
+            Agent::Asked { within } => within.clamp(Duration::from_secs(1), Duration::from_secs(20)),
+            Agent::None | Agent::Scripted | Agent::Simulated => Duration::from_secs(1),
+        }
     }
 
     /// A fresh browser: no cookies, no connections.

@@ -1,5 +1,6 @@
 //! Small defects around a simulator: each changes what enters or leaves it.
 
+mod agents;
 mod broadcast;
 mod change;
 mod known;
@@ -14,6 +15,7 @@ use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
 use protocol::wire::{Exchange, Request, Wire};
 use serde_json::{Value, json};
+use simulator::control;
 use simulator::gms::{Event, Gms};
 
 use crate::drive::speaking;
@@ -41,7 +43,7 @@ pub(crate) struct Memory {
 
 /// Every defect.
 pub(crate) fn defects() -> impl Iterator<Item = &'static Defect> {
-    [list::COMMON, known::KNOWN, broadcast::BROADCAST].into_iter().flatten()
+    [list::COMMON, known::KNOWN, broadcast::BROADCAST, agents::AGENTS].into_iter().flatten()
 }
 
 /// What a defect lets through to the server, and what it gives back to the client itself.
@@ -137,6 +139,12 @@ impl Defective {
         let mut dialect = Dialect::cometd_3_1();
         (defect.dialect)(&mut dialect);
         Self::new(speaking(dialect, seed), defect)
+    }
+
+    /// Lets the agent do something.
+    pub(crate) fn act(&mut self, now: Time, asked: &Request) {
+        let _ = control::answer(&mut self.gms, now, asked);
+        self.drain(now);
     }
 
     fn drain(&mut self, now: Time) {
