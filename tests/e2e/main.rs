@@ -1,10 +1,12 @@
 //! The command line as a user meets it: real sockets on port 0, exit codes, what stands on stdout and stderr.
 
+mod actors;
 #[path = "../../crates/transport/tests/it/authority.rs"]
 mod authority;
 mod chat;
 mod choice;
 mod conformance;
+mod control;
 mod cors;
 mod doctor;
 mod harness;

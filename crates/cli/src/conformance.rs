@@ -1,5 +1,7 @@
 //! `tapestry conformance`: the suite against a server, or against the embedded simulator.
 
+mod absence;
+mod actor;
 mod live_run;
 mod plan;
 mod preflight;
@@ -17,15 +19,15 @@ use std::time::Duration;
 use ::conformance::conclude::CaseResult;
 use ::conformance::expectations::{Expectations, SIMULATOR};
 use ::conformance::report::{self, About, Cut, Report, Unsteady, json, junit, text};
-use ::conformance::run::{Agent, Settings};
+use ::conformance::run::{Agent, Chats, Settings};
 use ::conformance::verdict::Kind;
 use anyhow::{Context, anyhow};
-use clap::ValueEnum;
 use protocol::wire::Transport;
 use transport::clock::Clock;
 use transport::endpoint::Endpoint;
 use transport::fields::Fields;
 
+use self::actor::{Actor, Who};
 use self::live_run::Peer;
 use self::progress::Progress;
 use self::select::{Choice, Planned};
@@ -60,9 +62,11 @@ pub(crate) struct Args {
     /// Name of a chat service to open chats on; without one only Bayeux is checked.
     #[arg(long, value_name = "NAME", env = "TAPESTRY_SERVICE", hide_env_values = true, value_parser = input::service)]
     service: Option<String>,
-    /// Who plays the agent on the target: nobody unless given.
-    #[arg(long, value_enum, requires = "target")]
-    agent: Option<AgentKind>,
+    /// Who plays the agent on the target: `none`; `simulated`, a simulator whose agent follows the usual script;
+    /// `control=URL`, what `serve --control` printed; `command=PROGRAM`, started for each step with JSON on its stdin; or
+    /// `manual`, whoever sits at this terminal. Nobody unless given.
+    #[arg(long, value_name = "WHO", value_parser = Who::parse, requires = "target")]
+    agent: Option<Who>,
     #[command(flatten)]
     choice: Choice,
     /// List the cases that were chosen, with what they judge, and end.
@@ -91,17 +95,9 @@ pub(crate) struct Args {
     seed: Option<u64>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum AgentKind {
-    /// Nobody: cases that need an agent do not apply.
-    None,
-    /// The target is a simulator whose agent follows the default script.
-    Simulated,
-}
-
 /// Whether `--agent` has this word.
 pub(crate) fn is_agent(word: &str) -> bool {
-    AgentKind::from_str(word, false).is_ok()
+    Who::parse(word).is_ok()
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -145,6 +141,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let (results, tapes, unsteady) = together(ran.runs);
     let mut report = Report::new(about, results, ran.cut, &known, &today);
     report.unsteady = unsteady;
+    report.unfinished = ran.unfinished;
     // What was found is told even if it cannot be kept.
     output::print(&text::render(&report))?;
     if let Some(hint) = ran.hint.or_else(|| without_web_socket(&report).map(str::to_owned)) {
@@ -163,6 +160,8 @@ struct Ran {
     runs: Vec<Vec<Done>>,
     cut: Option<Cut>,
     hint: Option<String>,
+    /// The chats of entries that were cut short.
+    unfinished: Chats,
 }
 
 /// How far apart the seeds of repetitions are: more than there are entries.
@@ -205,10 +204,10 @@ fn run_live(
         let mut ran = Ran::default();
         for time in 0..u64::from(args.repeat) {
             let seed = seed.wrapping_add(time * SEEDS);
-            let (done, finished) = live_run::run(&chosen, &peer, seed, jobs(args, target), &progress, &mut stop).await;
-            ran.runs.push(done);
-            if !finished {
-                ran.cut = Some(Cut::Interrupted);
+            let once = live_run::run(&chosen, &peer, seed, jobs(args, target), &progress, &mut stop).await;
+            ran.runs.push(once.done);
+            if let Some(chats) = once.unfinished {
+                (ran.cut, ran.unfinished) = (Some(Cut::Interrupted), chats);
                 break;
             }
         }
@@ -246,10 +245,7 @@ fn without_web_socket(report: &Report) -> Option<&'static str> {
 fn settings(args: &Args, target: Option<&Target>) -> Settings {
     match target {
         Some(target) => {
-            let agent = match agent_of(args, target) {
-                AgentKind::None => Agent::None,
-                AgentKind::Simulated => Agent::Simulated,
-            };
+            let agent = agent_of(args, target).agent();
             Settings { base: target.endpoint.path.clone(), service: target.service.clone(), agent }
         }
         None => {
@@ -269,7 +265,8 @@ async fn aim(
 ) -> Result<(Peer, Option<Embedded>), Failure> {
     let settings = settings.clone();
     if let Some(target) = target {
-        return Ok((Peer { settings, route: target.route()?, fields: target.fields()? }, None));
+        let actor = Actor::new(&agent_of(args, target))?;
+        return Ok((Peer { settings, route: target.route()?, fields: target.fields()?, actor }, None));
     }
     if args.trust.is_given() {
         let error = anyhow!("`--ca` and `--insecure` say whom to trust as the target, and there is none");
@@ -277,19 +274,25 @@ async fn aim(
     }
     let embedded = Embedded::start(settings.service.as_deref().unwrap_or_default(), seed).await?;
     let route = args.trust.route(&embedded.endpoint)?;
-    Ok((Peer { settings, route, fields: Fields::default() }, Some(embedded)))
+    let actor = Actor::control(&embedded.control)?;
+    Ok((Peer { settings, route, fields: Fields::default(), actor }, Some(embedded)))
 }
 
 /// How many cases run at once.
 fn jobs(args: &Args, target: Option<&Target>) -> usize {
     let near = target.is_none_or(|target| target.endpoint.is_loopback());
+    if target.is_some_and(|target| agent_of(args, target).is_person()) {
+        // Nobody attends to several chats at once.
+        return 1;
+    }
     let given = args.jobs.or_else(|| target?.entry.jobs);
     given.map_or(if near { JOBS_ON_LOOPBACK } else { 1 }, usize::from)
 }
 
-fn agent_of(args: &Args, target: &Target) -> AgentKind {
-    let configured = || AgentKind::from_str(target.entry.agent.as_deref()?, false).ok();
-    args.agent.or_else(configured).unwrap_or(AgentKind::None)
+/// Who plays the agent: whoever the command line names, or the configuration.
+fn agent_of(args: &Args, target: &Target) -> Who {
+    let configured = || Who::parse(target.entry.agent.as_deref()?).ok();
+    args.agent.clone().or_else(configured).unwrap_or(Who::None)
 }
 
 fn expectations(file: Option<&Path>) -> Result<Expectations, Failure> {
@@ -321,8 +324,8 @@ fn command(args: &Args) -> String {
     if let Some(service) = &args.service {
         command.push_str(&format!(" --service {service}"));
     }
-    if args.agent == Some(AgentKind::Simulated) {
-        command.push_str(" --agent simulated");
+    if let Some(agent) = &args.agent {
+        command.push_str(&format!(" --agent {}", quoted(&agent.written())));
     }
     command
 }

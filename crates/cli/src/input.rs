@@ -116,6 +116,43 @@ fn header(text: &str) -> Option<Header> {
     (!name.is_empty()).then(|| Header { name: name.to_owned(), source })
 }
 
+/// User and password in an environment variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Login {
+    variable: String,
+}
+
+impl Login {
+    /// Its value, `user:password`.
+    pub(crate) fn value(&self) -> Result<Secret, Failure> {
+        let Self { variable } = self;
+        match std::env::var(variable) {
+            Ok(value) if value.contains(':') => Ok(Secret::new(value)),
+            Ok(_) | Err(_) => {
+                let error = anyhow!("environment variable `{variable}` does not hold `user:password`");
+                Err(Failure::usage(error)
+                    .hint(format!("set `{variable}` to both, with a colon between, and export it")))
+            }
+        }
+    }
+}
+
+/// Reads `${VARIABLE}`. A value in its place is not repeated in the error.
+#[derive(Clone)]
+pub(crate) struct LoginParser;
+
+impl TypedValueParser for LoginParser {
+    type Value = Login;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Login, clap::Error> {
+        variable(&value.to_string_lossy()).map(|variable| Login { variable: variable.to_owned() }).ok_or_else(|| {
+            let error = "it must be the name of an environment variable, since others can see a command line";
+            let hint = "an example is `--auth '${LOGIN}'`, in single quotes, with `user:password` in LOGIN";
+            refused(command, arg, error, hint)
+        })
+    }
+}
+
 /// The name in `${NAME}`.
 fn variable(text: &str) -> Option<&str> {
     let variable = text.strip_prefix("${")?.strip_suffix('}')?;

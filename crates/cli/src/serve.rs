@@ -1,5 +1,6 @@
 //! `tapestry serve`: the simulator behind a real listener.
 
+mod control;
 mod mutations;
 mod options;
 
@@ -7,14 +8,16 @@ use std::future::pending;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::pin::pin;
 
 use anyhow::Context;
+use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use protocol::bayeux::dialect::Dialect;
 use protocol::bayeux::server::Cors;
 use protocol::time::Time;
 use protocol::wire::{Entry, Side};
-use simulator::gms::{Event, Settings};
+use simulator::gms::{Agent, Event, Settings};
 use simulator::mutation::Mutation;
 use simulator::scenario::{self, Scenario, Setup};
 use tokio::task::JoinHandle;
@@ -26,6 +29,7 @@ use transport::server::Server;
 use transport::tap::Tap;
 use transport::tls::Identity;
 
+use self::control::Control;
 use self::mutations::Served;
 use crate::exit::{Exit, Failure};
 use crate::live::Stop;
@@ -89,6 +93,13 @@ pub(crate) struct Args {
     /// A file that says what agents do and what befalls the server, in place of the usual agent; `-` for stdin.
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
+    /// Second address, on this machine alone, at which a program lets agents act and things befall the server:
+    /// `POST /agent`, `POST /server`, `GET /chats`.
+    #[arg(long, value_name = "HOST:PORT")]
+    control: Option<String>,
+    /// Who plays the agent: `scripted`, or with `--control` `manual`, unless said otherwise.
+    #[arg(long, value_enum, value_name = "WHO", conflicts_with_all = ["script", "scenario"])]
+    agent: Option<AgentKind>,
     /// Do one thing wrong, to see what notices it: a mutation by its name. Some show in the first sessions alone.
     #[arg(long, value_name = "NAME")]
     mutation: Option<String>,
@@ -98,6 +109,14 @@ pub(crate) struct Args {
     /// Seed of ids and keys; drawn at random unless given.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum AgentKind {
+    /// The usual agent joins by itself, greets, answers, and closes on `bye`.
+    Scripted,
+    /// No agent does anything by itself.
+    Manual,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -127,12 +146,19 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     };
     let settings = match setup {
         Some(setup) => setup.apply(settings),
+        None if plays_manually(args) => Settings { agent: Agent::Manual, ..settings },
         None => settings,
     };
     live::runtime()?.block_on(async {
         let stop = Stop::listen()?;
         let mut simulator = Simulator::listen(&args.listen, settings, mutation, identity, seed).await?;
+        if let Some(address) = &args.control {
+            simulator.control = Some(Control::listen(address).await?);
+        }
         live::announce(&simulator.url)?;
+        if let Some(control) = &simulator.control {
+            output::print(&format!("control on {}\n", control.url()))?;
+        }
         let profile = &args.profile.name;
         let wrong = mutation.map(|mutation| format!(", mutation {}", mutation.name)).unwrap_or_default();
         let _ = writeln!(
@@ -143,6 +169,12 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         simulator.run(&mut Log, stop.asked()).await;
         Ok(Exit::Success)
     })
+}
+
+/// Whether no agent is to do anything by itself: whoever asks for control plays the agent.
+fn plays_manually(args: &Args) -> bool {
+    let unless_said = if args.control.is_some() { AgentKind::Manual } else { AgentKind::Scripted };
+    args.agent.unwrap_or(unless_said) == AgentKind::Manual
 }
 
 /// Who the simulator is, if it is to speak TLS.
@@ -193,6 +225,7 @@ fn setup(args: &Args) -> Result<Option<Setup>, Failure> {
 struct Simulator {
     served: Served,
     carrier: Server,
+    control: Option<Control>,
     clock: Clock,
     url: String,
 }
@@ -214,11 +247,24 @@ impl Simulator {
             Some(identity) => Server::start_secure(listener, settings.body_limit(), identity),
             None => Server::start(listener, settings.body_limit()),
         };
-        Ok(Self { served: Served::new(settings, mutation, seed), carrier, clock, url })
+        Ok(Self { served: Served::new(settings, mutation, seed), carrier, control: None, clock, url })
     }
 
     async fn run(&mut self, tap: &mut impl Tap<Event>, stop: impl Future<Output = ()>) {
-        driver::run(&mut self.served, Side::Server, &self.clock, &mut self.carrier, tap, stop).await;
+        let mut stop = pin!(stop);
+        loop {
+            let (control, mut asked) = (&mut self.control, None);
+            let wait = async {
+                tokio::select! {
+                    biased;
+                    () = &mut stop => {}
+                    wire = control::receive(control) => asked = Some(wire),
+                }
+            };
+            driver::run(&mut self.served, Side::Server, &self.clock, &mut self.carrier, tap, wait).await;
+            let (Some(wire), Some(control)) = (asked, &mut self.control) else { return };
+            control.obey(&mut self.served, self.clock.now(), wire);
+        }
     }
 }
 
@@ -226,6 +272,8 @@ impl Simulator {
 pub(crate) struct Embedded {
     /// Where it listens.
     pub(crate) endpoint: Endpoint,
+    /// Where its agent can be asked for something.
+    pub(crate) control: Endpoint,
     running: JoinHandle<()>,
 }
 
@@ -233,9 +281,12 @@ impl Embedded {
     /// Starts it on any free port of this machine. To be called on a local set.
     pub(crate) async fn start(service: &str, seed: u64) -> Result<Self, Failure> {
         let mut simulator = Simulator::listen("127.0.0.1:0", Settings::new(service), None, None, seed).await?;
-        let endpoint = simulator.url.parse().map_err(|error: InvalidEndpoint| Failure::internal(error))?;
+        let control = Control::listen("127.0.0.1:0").await?;
+        let parsed = |url: &str| url.parse().map_err(|error: InvalidEndpoint| Failure::internal(error));
+        let (endpoint, control_at) = (parsed(&simulator.url)?, parsed(&control.url())?);
+        simulator.control = Some(control);
         let running = tokio::task::spawn_local(async move { simulator.run(&mut Unseen, pending()).await });
-        Ok(Self { endpoint, running })
+        Ok(Self { endpoint, control: control_at, running })
     }
 }
 

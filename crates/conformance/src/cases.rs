@@ -7,6 +7,7 @@ mod acknowledgement;
 mod agent;
 mod browsers;
 mod connect;
+mod desk;
 mod disconnect;
 mod file;
 mod framing;
@@ -48,6 +49,8 @@ pub enum Needs {
     Service,
     /// A chat service with an agent.
     Agent,
+    /// A chat service with an agent who does what he is asked.
+    Asked,
 }
 
 /// One case.
@@ -115,9 +118,13 @@ impl Case {
     #[must_use]
     pub const fn not_applicable(&self, settings: &Settings) -> Option<&'static str> {
         match (self.needs, settings.service.is_some(), settings.agent) {
-            (Needs::Service | Needs::Agent, false, _) => Some("no service given"),
-            (Needs::Agent, true, Agent::None) => Some("no agent configured"),
-            (Needs::Bayeux, ..) | (Needs::Service, true, _) | (Needs::Agent, true, Agent::Simulated) => None,
+            (Needs::Service | Needs::Agent | Needs::Asked, false, _) => Some("no service given"),
+            (Needs::Agent | Needs::Asked, true, Agent::None) => Some("no agent configured"),
+            (Needs::Asked, true, Agent::Scripted) => Some("the agent follows a script and cannot be asked"),
+            (Needs::Bayeux, ..)
+            | (Needs::Service, true, _)
+            | (Needs::Agent, true, Agent::Scripted)
+            | (Needs::Agent | Needs::Asked, true, Agent::Simulated | Agent::Asked { .. }) => None,
         }
     }
 }
@@ -366,6 +373,12 @@ static CASES: &[Case] = &[
     case!("chat.agent.joins-and-greets", BOTH, Agent, 45, agent::joins_and_greets),
     case!("chat.agent.answers", BOTH, Agent, 45, agent::answers),
     case!("chat.agent.closes", BOTH, Agent, 60, agent::closes),
+    case!("chat.agent.types", BOTH, Asked, 45, desk::types),
+    case!("chat.agent.shows-page", BOTH, Asked, 45, desk::shows_page),
+    case!("chat.agent.sends-notice", BOTH, Asked, 45, desk::sends_notice),
+    case!("chat.agent.order-kept", BOTH, Asked, 45, desk::order_kept),
+    case!("chat.agent.hands-over", BOTH, Asked, 45, desk::hands_over),
+    case!("chat.agent.leaves", BOTH, Asked, 45, desk::leaves),
     case!("reconnect.session.forgotten-then-restored", BOTH, Service, 60, reconnect::forgotten_then_restored),
     case!("reconnect.session.missed-events-restored", BOTH, Agent, 60, reconnect::missed_events_restored),
     case!("reconnect.connection.lost-then-resumed", BOTH, Service, 60, reconnect::lost_then_resumed),

@@ -14,7 +14,7 @@ use protocol::wire::{Entry, Side, Transport, Wire};
 use crate::cases::Case;
 use crate::requirements::{Binds, Catalogue};
 use crate::rules;
-use crate::run::Outcome;
+use crate::run::{Chats, Outcome};
 use crate::verdict::{Ending, Frame, Kind, Stop};
 
 /// How many frames a result shows.
@@ -74,6 +74,8 @@ pub struct CaseResult {
     pub evidence: Vec<Witness>,
     /// How the conversation ended, if there was one.
     pub ending: Option<Ending>,
+    /// What became of its chats.
+    pub chats: Chats,
     /// How long it took.
     pub took: Duration,
 }
@@ -110,6 +112,7 @@ impl CaseResult {
             clauses: BTreeMap::new(),
             evidence: Vec::new(),
             ending: None,
+            chats: Chats::default(),
             took: Duration::ZERO,
         }
     }
@@ -173,6 +176,7 @@ pub fn conclude(outcome: &Outcome, redacted: &[Entry]) -> CaseResult {
         clauses,
         evidence: witnesses(frames, &counted),
         ending: Some(outcome.ending),
+        chats: outcome.chats,
         took: outcome.took,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`requirements`] is the catalogue and says how bad a broken requirement is, [`regressions`] the list of
 //! known CometD bugs and what shows them; [`verdict`] says what a run
-//! can come to; [`cases`] is the table of cases and [`run`] the machine that runs one; [`rules`] judge what any peer did,
+//! can come to; [`cases`] is the table of cases and [`run`] the machine that runs one, with [`actor`] for what it asks of
+//! agents; [`rules`] judge what any peer did,
 //! with [`schema`] for the shapes of messages; [`conclude`] puts a run, its redacted entries and the rules together;
 //! [`doctor`] finds out what a target is before anything is judged; [`check`] judges a tape by the rules alone;
 //! [`expectations`] says what is known to depart; [`explain`] puts an id in words; [`report`] adds up and renders.
@@ -15,6 +16,7 @@ pub mod requirements;
 pub mod regressions;
 pub mod verdict;
 mod peer;
+pub mod actor;
 pub mod cases;
 pub mod run;
 pub mod doctor;

@@ -104,6 +104,20 @@ impl Peer {
         protocol::chat::channel(self.settings.service.as_deref().unwrap_or_default())
     }
 
+    /// Who plays the agent.
+    pub(crate) fn agent(&self) -> Agent {
+        self.settings.agent
+    }
+
+    /// How long to wait where a step of the agent is not to be seen at once.
+    pub(crate) fn agent_takes(&self) -> Duration {
+        match self.agent() {
+            // Longer than this a chat may not be left alone.
+            Agent::Asked { within } => within.clamp(Duration::from_secs(1), Duration::from_secs(20)),
+            Agent::None | Agent::Scripted | Agent::Simulated => Duration::from_secs(1),
+        }
+    }
+
     /// A fresh browser: no cookies, no connections.
     pub(crate) fn browser(&self) -> Browser {
         Browser { peer: self.clone(), number: self.with(Net::new_browser) }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::conclude::CaseResult;
 use crate::expectations::Expectations;
 use crate::requirements::{Catalogue, Requirement};
-use crate::run::Agent;
+use crate::run::{Agent, Chats};
 use crate::verdict::Kind;
 
 /// What was judged, and by what.
@@ -155,6 +155,8 @@ pub struct Report {
     pub cut: Option<Cut>,
     /// What did not come to the same verdict each time, if it ran more than once.
     pub unsteady: Vec<Unsteady>,
+    /// The chats of entries that were cut short and are not among the results.
+    pub unfinished: Chats,
     /// For each entry the reason why its departure is expected.
     expected: Vec<Option<String>>,
     /// What is wrong with the expectations.
@@ -174,7 +176,13 @@ impl Report {
         let reason = |result| expectations.met_by(result).map(|entry| entry.reason.clone());
         let expected = results.iter().map(reason).collect();
         let problems = expectations.problems(&results, today);
-        Self { about, results, cut, unsteady: Vec::new(), expected, problems }
+        Self { about, results, cut, unsteady: Vec::new(), unfinished: Chats::default(), expected, problems }
+    }
+
+    /// What became of the chats that the run opened, those of entries that were cut short among them.
+    #[must_use]
+    pub fn chats(&self) -> Chats {
+        self.results.iter().map(|result| result.chats).chain([self.unfinished]).sum()
     }
 
     /// Every entry, with the reason why its departure is expected.

@@ -235,6 +235,11 @@ impl Gms {
         let cors = settings.cors.clone();
         let policy = bayeux::Policy {
             deny_handshakes: settings.gms.notification_mode == NotificationMode::Refused,
+            echo_in_handshake: if settings.gms.handshake.echo_secure_key {
+                vec!["secureKey".to_owned()]
+            } else {
+                Vec::new()
+            },
             ..bayeux::Policy::default()
         };
         let bayeux = bayeux::Settings {
@@ -342,6 +347,12 @@ impl Gms {
     #[must_use]
     pub const fn chats(&self) -> &ChatServer {
         &self.chats
+    }
+
+    /// How many nodes there are.
+    #[must_use]
+    pub const fn nodes(&self) -> usize {
+        self.nodes.len()
     }
 
     /// The CometD sessions of the first node, for asking about them.

@@ -4,6 +4,7 @@
 //! suite that is worth anything notices each of them by the requirement that it breaks. Requirements are named by the ids
 //! of the catalogue, which nobody here knows: the tests of the suite hold the two together.
 
+mod agents;
 mod broadcast;
 mod change;
 mod chats;
@@ -38,6 +39,7 @@ pub fn mutations() -> impl Iterator<Item = &'static Mutation> {
         chats::CHATS,
         operations::OPERATIONS,
         files::FILES,
+        agents::AGENTS,
         known::KNOWN,
     ];
     all.into_iter().flatten()

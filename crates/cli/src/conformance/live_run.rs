@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::future::pending;
 use std::rc::Rc;
 
-use ::conformance::cases;
+use ::conformance::cases::{self, Needs};
 use ::conformance::conclude::CaseResult;
-use ::conformance::run::{Run, Settings};
+use ::conformance::run::{Chats, Run, Settings};
+use ::conformance::verdict::AGENT_ROOT;
 use protocol::wire::Side;
 use recording::capture::Source;
 use recording::token::Key;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use transport::client::Connections;
 use transport::clock::{self, Clock};
@@ -19,6 +20,8 @@ use transport::driver;
 use transport::fields::Fields;
 use transport::route::Route;
 
+use super::absence::Absence;
+use super::actor::Actor;
 use super::progress::Progress;
 use super::select::Planned;
 use super::silence::Silence;
@@ -31,9 +34,33 @@ pub(super) struct Peer {
     pub(super) settings: Settings,
     pub(super) route: Route,
     pub(super) fields: Fields,
+    pub(super) actor: Actor,
 }
 
-/// Runs everything planned; says whether it came to its end. Results stand in the order of the plan.
+/// What a run came to.
+pub(super) struct Ran {
+    /// What each entry came to, in the order of the plan.
+    pub(super) done: Vec<Done>,
+    /// The chats of entries that were cut short, if the run was.
+    pub(super) unfinished: Option<Chats>,
+}
+
+/// How one entry ended.
+enum Ended {
+    Done(Box<Done>),
+    /// The run was cut short meanwhile, or before it began.
+    CutShort(Chats),
+}
+
+/// What the entries of a run share.
+#[derive(Default)]
+struct Learned {
+    silence: Silence,
+    absence: Absence,
+}
+
+/// Runs everything planned. When it is asked to stop, every case under way ends its chats and leaves its sessions; when it is
+/// asked again, it stops at once.
 pub(super) async fn run(
     plan: &[Planned],
     peer: &Peer,
@@ -41,35 +68,45 @@ pub(super) async fn run(
     jobs: usize,
     progress: &Progress,
     stop: &mut Stop,
-) -> (Vec<Done>, bool) {
+) -> Ran {
     let permits = Rc::new(Semaphore::new(jobs));
-    let silence = Rc::new(RefCell::new(Silence::default()));
+    let learned = Rc::new(RefCell::new(Learned::default()));
+    let (cut, is_cut) = watch::channel(false);
     let mut running = JoinSet::new();
     for (place, planned) in plan.iter().copied().enumerate() {
-        let (permits, silence, peer) = (Rc::clone(&permits), Rc::clone(&silence), peer.clone());
+        let (permits, learned, peer, is_cut) = (Rc::clone(&permits), Rc::clone(&learned), peer.clone(), is_cut.clone());
         running.spawn_local(async move {
             // Nobody closes the semaphore.
             let _permit = permits.acquire().await;
-            (place, judge(planned, &peer, seed.wrapping_add(planned.number), &silence).await)
+            (place, judge(planned, &peer, seed.wrapping_add(planned.number), &learned, is_cut).await)
         });
     }
-    let mut done = BTreeMap::new();
-    let finished = loop {
+    let (mut done, mut unfinished) = (BTreeMap::new(), None);
+    loop {
         tokio::select! {
             biased;
-            () = stop.wait() => break false,
+            () = stop.wait() => {
+                if cut.send_replace(true) {
+                    break;
+                }
+                unfinished.get_or_insert_default();
+            }
             joined = running.join_next() => match joined {
-                Some(Ok((place, entry))) => {
+                Some(Ok((place, Ended::Done(entry)))) => {
                     progress.tell(&entry.result);
-                    done.insert(place, entry);
+                    done.insert(place, *entry);
+                }
+                Some(Ok((_, Ended::CutShort(chats)))) => {
+                    let so_far: Chats = unfinished.unwrap_or_default();
+                    unfinished = Some([so_far, chats].into_iter().sum());
                 }
                 // A case that panicked has caught it itself; what is left is a fault of the runner.
                 Some(Err(_)) => {}
-                None => break true,
+                None => break,
             }
         }
-    };
-    if finished {
+    }
+    if unfinished.is_none() {
         for (place, planned) in plan.iter().enumerate() {
             done.entry(place).or_insert_with(|| Done {
                 result: CaseResult::error(planned.entry.case, planned.entry.transport, "the runner failed"),
@@ -77,30 +114,65 @@ pub(super) async fn run(
             });
         }
     }
-    (done.into_values().collect(), finished)
+    Ran { done: done.into_values().collect(), unfinished }
 }
 
-async fn judge(planned: Planned, peer: &Peer, seed: u64, silence: &RefCell<Silence>) -> Done {
+async fn judge(
+    planned: Planned,
+    peer: &Peer,
+    seed: u64,
+    learned: &RefCell<Learned>,
+    mut is_cut: watch::Receiver<bool>,
+) -> Ended {
     let cases::Planned { case, transport, not_applicable } = planned.entry;
-    if let Some(why) = not_applicable {
-        return Done { result: CaseResult::not_applicable(case, transport, why), tape: None };
+    let unrun = |result: CaseResult| Ended::Done(Box::new(Done { result, tape: None }));
+    if *is_cut.borrow() {
+        return Ended::CutShort(Chats::default());
     }
-    if silence.borrow().is_certain(transport) {
+    if let Some(why) = not_applicable {
+        return unrun(CaseResult::not_applicable(case, transport, why));
+    }
+    if learned.borrow().silence.is_certain(transport) {
         let says = "no case before came to a session or a refusal over this transport: the server says nothing";
-        return Done { result: CaseResult::blocked(case, transport, "the handshake", says), tape: None };
+        return unrun(CaseResult::blocked(case, transport, "the handshake", says));
+    }
+    let needs_agent = matches!(case.needs, Needs::Agent | Needs::Asked);
+    if needs_agent && learned.borrow().absence.is_certain() {
+        let says = "the agent has not come for the cases before";
+        return unrun(CaseResult::blocked(case, transport, AGENT_ROOT, says));
     }
     let clock = Clock::start();
     let mark = match mark(&clock) {
         Ok(mark) => mark,
-        Err(error) => return Done { result: CaseResult::error(case, transport, &error.to_string()), tape: None },
+        Err(error) => return unrun(CaseResult::error(case, transport, &error.to_string())),
     };
-    let mut witness = Witness::new(&planned, &peer.settings, seed, mark);
+    let (asks, requests) = mpsc::unbounded_channel();
+    let mut witness = Witness::new(&planned, &peer.settings, seed, mark).asking(asks);
     let mut machine = Run::new(case, transport, &peer.settings, seed);
     let mut connections = Connections::new(peer.route.clone(), peer.fields.clone());
-    driver::run(&mut machine, Side::Client, &clock, &mut connections, &mut witness, pending()).await;
+    let mut acting = JoinSet::new();
+    acting.spawn_local(peer.actor.clone().act(requests));
+    let cut = async {
+        // Without a sender nobody cuts anything any more.
+        if is_cut.wait_for(|is_cut| *is_cut).await.is_err() {
+            pending::<()>().await;
+        }
+    };
+    let ended = driver::run(&mut machine, Side::Client, &clock, &mut connections, &mut witness, cut).await;
+    if ended == driver::Ended::Stopped {
+        machine.cut_short(clock.now());
+        if !machine.is_finished() || witness.outcome().is_none() {
+            driver::run(&mut machine, Side::Client, &clock, &mut connections, &mut witness, pending()).await;
+        }
+        return Ended::CutShort(witness.outcome().map(|outcome| outcome.chats).unwrap_or_default());
+    }
     let done = witness.conclude(&planned, clock.now());
-    silence.borrow_mut().learn(&done.result);
-    done
+    let mut learned = learned.borrow_mut();
+    learned.silence.learn(&done.result);
+    if needs_agent {
+        learned.absence.learn(&done.result);
+    }
+    Ended::Done(Box::new(done))
 }
 
 /// Draws what nobody can guess.

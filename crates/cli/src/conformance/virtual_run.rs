@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use ::conformance::cases;
 use ::conformance::conclude::CaseResult;
-use ::conformance::run::{Run, Settings};
-use protocol::bayeux::batch::Batch;
-use protocol::bayeux::message::Message;
+use ::conformance::run::{Event, Outcome, Run, Settings};
 use protocol::time::Time;
-use protocol::wire::Side;
+use protocol::wire::{Headers, Request};
 use recording::capture::Source;
 use recording::token::Key;
+use simulator::control;
 use simulator::gms::{self, Gms};
 use simulator::link::Network;
 use simulator::pair::Pair;
@@ -46,13 +45,8 @@ pub(super) fn rehearse(plan: &[Planned], settings: &Settings) -> Vec<Rehearsal> 
         if planned.entry.not_applicable.is_some() {
             return Rehearsal::default();
         }
-        let pair = drive(planned, settings, 0);
-        let asks = |message: &Message| {
-            message.data().and_then(|data| data.get("operation")?.as_str().map(|asked| asked == "requestChat"))
-        };
-        let asked = pair.entries().iter().filter(|entry| entry.from == Side::Client);
-        let chats = asked.flat_map(|entry| Batch::carried(&entry.wire)).filter(|message| asks(message) == Some(true));
-        Rehearsal { took: pair.now().since(Time::ZERO), chats: chats.count() }
+        let (pair, outcome) = drive(planned, settings, 0);
+        Rehearsal { took: pair.now().since(Time::ZERO), chats: outcome.map_or(0, |outcome| outcome.chats.opened) }
     };
     each(plan, rehearse).into_iter().map(Option::unwrap_or_default).collect()
 }
@@ -80,21 +74,34 @@ fn judge(planned: &Planned, settings: &Settings, seed: u64) -> Done {
     key[..8].copy_from_slice(&seed.to_le_bytes());
     let mark = Mark { source: Source::Sim, start, id: u128::from(seed), key: Key::from_bytes(key) };
     let mut witness = Witness::new(planned, settings, seed, mark);
-    let mut pair = drive(planned, settings, seed);
+    let (pair, outcome) = drive(planned, settings, seed);
     pair.entries().iter().for_each(|entry| witness.see(entry));
-    if let Some((_, event)) = pair.client_events.pop_front() {
-        witness.learn(event);
+    if let Some(outcome) = outcome {
+        witness.learn(outcome);
     }
     witness.conclude(planned, pair.now())
 }
 
-/// Lets a case run against a simulator. One that does not come to its end is known by having said nothing.
-fn drive(planned: &Planned, settings: &Settings, seed: u64) -> Pair<Run, Gms> {
+/// Lets a case run against a simulator, whose agent does what the case asks. One that does not come to its end says nothing.
+fn drive(planned: &Planned, settings: &Settings, seed: u64) -> (Pair<Run, Gms>, Option<Outcome>) {
     let cases::Planned { case, transport, .. } = planned.entry;
     let run = Run::new(case, transport, settings, seed);
     let mut pair = Pair::new(run, Gms::new(simulated(settings), seed), Network::default(), seed);
-    let _ = pair.drive_until(Time::ZERO + case.at_most * 2, |pair| pair.client.is_finished());
-    pair
+    let limit = Time::ZERO + case.at_most * 2;
+    loop {
+        let told = pair.drive_until(limit, |pair| pair.client.is_finished() || !pair.client_events.is_empty());
+        match pair.client_events.pop_front() {
+            Some((_, Event::Asked(asked))) if told == Ok(true) => {
+                let body = asked.to_order().to_string().into_bytes();
+                let request =
+                    Request { method: "POST".to_owned(), target: "/agent".to_owned(), headers: Headers::new(), body };
+                // Whether it was done is told by the wire.
+                let _ = control::answer(&mut pair.server, pair.now(), &request);
+            }
+            Some((_, Event::Finished(outcome))) => return (pair, Some(outcome)),
+            Some((_, Event::Asked(_))) | None => return (pair, None),
+        }
+    }
 }
 
 fn simulated(settings: &Settings) -> gms::Settings {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use ::conformance::actor::Request;
 use ::conformance::conclude::{CaseResult, conclude};
 use ::conformance::run::{Event, Outcome, Settings};
 use protocol::time::Time;
@@ -10,6 +11,7 @@ use protocol::wire::Entry;
 use recording::capture::{Capture, Config, Source};
 use recording::tape::Finish;
 use recording::token::Key;
+use tokio::sync::mpsc;
 use transport::tap::Tap;
 
 use super::select::Planned;
@@ -35,6 +37,7 @@ pub(super) struct Witness {
     redacted: Vec<Entry>,
     tape: Vec<u8>,
     outcome: Option<Outcome>,
+    asks: Option<mpsc::UnboundedSender<Request>>,
 }
 
 impl Witness {
@@ -54,7 +57,7 @@ impl Witness {
             seed: Some(seed),
             env,
         });
-        Self { capture, redacted: Vec::new(), tape, outcome: None }
+        Self { capture, redacted: Vec::new(), tape, outcome: None, asks: None }
     }
 
     /// Looks at an entry.
@@ -64,15 +67,25 @@ impl Witness {
         self.redacted.push(redacted.into_inner());
     }
 
+    /// Hands on what the case asks of an agent.
+    pub(super) fn asking(mut self, asks: mpsc::UnboundedSender<Request>) -> Self {
+        self.asks = Some(asks);
+        self
+    }
+
     /// Takes what the case came to.
-    pub(super) fn learn(&mut self, event: Event) {
-        let Event::Finished(outcome) = event;
+    pub(super) fn learn(&mut self, outcome: Outcome) {
         self.outcome = Some(outcome);
+    }
+
+    /// What the case came to, if it has come to anything.
+    pub(super) const fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref()
     }
 
     /// Judges.
     pub(super) fn conclude(self, planned: &Planned, now: Time) -> Done {
-        let Self { capture, redacted, mut tape, outcome } = self;
+        let Self { capture, redacted, mut tape, outcome, .. } = self;
         tape.extend(capture.finish(now, Finish::Complete));
         let result = match outcome {
             Some(outcome) => conclude(&outcome, &redacted),
@@ -88,7 +101,16 @@ impl Tap<Event> for Witness {
     }
 
     fn event(&mut self, _: Time, event: Event) -> ControlFlow<()> {
-        self.learn(event);
-        ControlFlow::Break(())
+        match event {
+            Event::Asked(request) => {
+                // Whoever is asked listens for as long as the case runs.
+                let _ = self.asks.as_ref().map(|asks| asks.send(request));
+                ControlFlow::Continue(())
+            }
+            Event::Finished(outcome) => {
+                self.learn(outcome);
+                ControlFlow::Break(())
+            }
+        }
     }
 }

@@ -3,6 +3,8 @@
 use anyhow::anyhow;
 use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
+use protocol::wire::{Request, Response};
+use simulator::control;
 use simulator::gms::{Event, Gms, Settings};
 use simulator::mutation::{Mutant, Mutation, mutations};
 
@@ -54,6 +56,14 @@ impl Served {
         match mutation {
             Some(mutation) => Self::Mutated(Box::new(Mutant::planted(*mutation, settings, seed))),
             None => Self::Sound(Box::new(Gms::new(settings, seed))),
+        }
+    }
+
+    /// Does what the control API is asked for, and gives the answer.
+    pub(super) fn answer(&mut self, now: Time, request: &Request) -> Response {
+        match self {
+            Self::Sound(gms) => control::answer(gms, now, request),
+            Self::Mutated(mutant) => mutant.control(now, request),
         }
     }
 }

@@ -11,7 +11,9 @@ use serde_json::Value;
 use super::describe::{describe_event, describe_notification};
 use super::net::{Arrival, Fate, Net, OpenChat};
 use super::{Check, PATIENCE, Received, Sent, Session, Sign, notification};
-use crate::verdict::{Frame, Stop, Verdict};
+use crate::actor::{self, Step};
+use crate::run::Agent;
+use crate::verdict::{AGENT_ROOT, Frame, Stop, Verdict};
 
 /// A notification that came.
 #[derive(Clone, Debug)]
@@ -398,16 +400,65 @@ impl Chat {
         }
     }
 
+    /// Lets an agent do what a script does by itself: only one who follows none is asked for it.
+    pub(crate) fn let_agent(&self, step: Step) {
+        if let Agent::Asked { .. } = self.session.peer().agent() {
+            self.ask_agent(step);
+        }
+    }
+
+    /// Asks the agent for a step, and waits for the event that shows it. Gives that event.
+    pub(crate) async fn agent(&self, step: Step) -> Result<Seen, Stop> {
+        self.agent_until(step.clone(), |seen| step.is_shown_by(seen)).await
+    }
+
+    /// Asks the agent for a step, and waits for an event.
+    pub(crate) async fn agent_until(&self, step: Step, holds: impl FnMut(&Seen) -> bool) -> Result<Seen, Stop> {
+        let (asked, deed) = (self.session.peer().mark(), step.deed());
+        self.ask_agent(step);
+        self.agent_event_since(asked, deed, holds).await
+    }
+
+    /// Asks the agent for a step, and waits for nothing.
+    pub(crate) fn ask_agent(&self, step: Step) {
+        let within = self.session.peer().agent().patience();
+        self.session.peer().with(|net| {
+            net.asked += 1;
+            net.requests.push(actor::Request { id: net.asked, chat: self.nickname.clone(), step, within });
+        });
+    }
+
     /// Waits for what an agent does, at most for a while. An agent who does not come blocks the case.
     pub(crate) async fn agent_event(
         &self,
         sent: &Sent,
         deed: &str,
+        holds: impl FnMut(&Seen) -> bool,
+    ) -> Result<Seen, Stop> {
+        self.await_agent(sent.mark, vec![sent.frame], deed, holds).await
+    }
+
+    /// The same with what has come since a mark.
+    pub(crate) async fn agent_event_since(
+        &self,
+        mark: usize,
+        deed: &str,
+        holds: impl FnMut(&Seen) -> bool,
+    ) -> Result<Seen, Stop> {
+        self.await_agent(mark, Vec::new(), deed, holds).await
+    }
+
+    async fn await_agent(
+        &self,
+        mark: usize,
+        frames: Vec<Frame>,
+        deed: &str,
         mut holds: impl FnMut(&Seen) -> bool,
     ) -> Result<Seen, Stop> {
-        let until = self.session.peer().now() + PATIENCE;
+        let patience = self.session.peer().agent().patience();
+        let until = self.session.peer().now() + patience;
         let mut find = |net: &Net| {
-            let own = net.inbox[sent.mark..].iter().filter(|arrival| arrival.browser == self.session.browser.number);
+            let own = net.inbox[mark..].iter().filter(|arrival| arrival.browser == self.session.browser.number);
             own.flat_map(|arrival| self.seen_in(arrival)).find(|seen| holds(seen))
         };
         if let Some(seen) = self.session.peer().wait(until, &mut find).await {
@@ -422,12 +473,12 @@ impl Chat {
                 "CV-TR-03",
                 "each event is delivered when it happens",
                 format!("{} stands in the transcript and was never delivered", seen.describe()),
-                vec![sent.frame, seen.answer.frame()],
+                with(frames, seen.answer.frame()),
             )),
             None => Err(Stop::Blocked {
-                root: "the agent".to_owned(),
-                says: format!("the agent did not {deed} within {} s", PATIENCE.as_secs()),
-                frames: vec![sent.frame, replayed.frame()],
+                root: AGENT_ROOT.to_owned(),
+                says: format!("the agent did not {deed} within {} s", patience.as_secs()),
+                frames: with(frames, replayed.frame()),
             }),
         }
     }
@@ -478,6 +529,11 @@ impl Chat {
             (None, ..) => true,
         }
     }
+}
+
+fn with(mut frames: Vec<Frame>, last: Frame) -> Vec<Frame> {
+    frames.push(last);
+    frames
 }
 
 /// Whether a message says that the chat with this key is over.

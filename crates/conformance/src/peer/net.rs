@@ -17,6 +17,7 @@ use protocol::time::Time;
 use protocol::wire::{Close, Exchange, Failure, Request, Response, Socket, Transport, Wire};
 use serde_json::json;
 
+use crate::actor;
 use crate::verdict::{Frame, Judged};
 
 /// How soon a connect that was answered at once and brought nothing is repeated. It keeps a peer that never holds a
@@ -159,6 +160,9 @@ pub(crate) struct Net {
     pub(crate) inbox: Vec<Arrival>,
     pub(crate) sessions: Vec<OpenSession>,
     pub(crate) chats: Vec<OpenChat>,
+    /// What the case asks of an agent, and how often it has asked.
+    pub(crate) requests: Vec<actor::Request>,
+    pub(crate) asked: u64,
     /// What was judged so far.
     pub(crate) ledger: Vec<Judged>,
     /// When the running case wants to be woken.
@@ -189,6 +193,8 @@ impl Net {
             inbox: Vec::new(),
             sessions: Vec::new(),
             chats: Vec::new(),
+            requests: Vec::new(),
+            asked: 0,
             ledger: Vec::new(),
             wake: None,
             closed_by_peer: false,

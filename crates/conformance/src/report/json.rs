@@ -31,7 +31,8 @@ pub fn value(report: &Report) -> Value {
         "service": about.service,
         "agent": match about.agent {
             Agent::None => "none",
-            Agent::Simulated => "simulated",
+            Agent::Scripted | Agent::Simulated => "simulated",
+            Agent::Asked { .. } => "asked",
         },
         "seed": about.seed,
         "started": about.started,
@@ -44,6 +45,9 @@ pub fn value(report: &Report) -> Value {
         },
         "summary": report.summary(),
         "counts": counts,
+        "chats": {
+            "opened": report.chats().opened, "ended": report.chats().ended, "leftOpen": report.chats().left_open(),
+        },
         "exit": {"code": exit.code(), "word": exit.word(), "reason": reason},
         "expectationProblems": report.problems(),
         "unsteady": report.unsteady.iter().map(unsteady).collect::<Vec<_>>(),

@@ -30,6 +30,11 @@ pub fn render(report: &Report) -> String {
         let _ = writeln!(text, "expectation: {problem}");
     }
     text.push_str(&departures(report));
+    let chats = report.chats();
+    if chats.opened > 0 {
+        let (opened, ended, open) = (chats.opened, chats.ended, chats.left_open());
+        let _ = writeln!(text, "chats opened {opened}, ended {ended}, left open {open}");
+    }
     let _ = writeln!(text, "{}\n{}", report.summary(), report.last_line());
     text
 }

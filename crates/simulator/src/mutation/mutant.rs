@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use protocol::bayeux::batch::{Batch, Limits};
 use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
-use protocol::wire::{Request, Wire};
+use protocol::wire::{Request, Response, Wire};
 use serde_json::{Value, json};
 
 use super::{Memory, Mutation};
+use crate::control;
 use crate::gms::{Event, Gms, Settings};
 
 /// A simulator with a mutation.
@@ -34,6 +35,14 @@ impl Mutant {
     pub fn planted(mutation: Mutation, mut settings: Settings, seed: u64) -> Self {
         (mutation.dialect)(&mut settings.dialect);
         Self::new(Gms::new(settings, seed), mutation)
+    }
+
+    /// Does what the control API is asked for, and gives the answer. See [`control::answer`].
+    #[must_use]
+    pub fn control(&mut self, now: Time, request: &Request) -> Response {
+        let answer = control::answer(&mut self.gms, now, request);
+        self.drain(now);
+        answer
     }
 
     fn drain(&mut self, now: Time) {

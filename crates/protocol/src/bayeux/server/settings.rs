@@ -98,6 +98,8 @@ pub struct Policy {
     pub deny_subscribe: Vec<String>,
     /// Channels whose messages a listener of the application drops.
     pub veto: Vec<String>,
+    /// Members of a handshake that an extension of the application repeats in a reply that says yes.
+    pub echo_in_handshake: Vec<String>,
 }
 
 /// Whether a list of channels and patterns has this name.

@@ -123,7 +123,10 @@ impl Client {
 
     fn ask_files(&mut self, now: Time, what: What, operation: FileOperation) -> Result<FileJob, Misuse> {
         let secure_key = self.running()?.key.clone();
-        let form = FileRequest { operation, secure_key }.to_form();
+        let mut form = FileRequest { operation, secure_key }.to_form();
+        for (name, id) in self.old_ids() {
+            form.put(name, id.expose());
+        }
         let (headers, body) = form.to_urlencoded().unwrap_or_else(|| form.to_multipart(&form.free_boundary()));
         let target = files::path(&self.config.bayeux.base);
         let (exchange, request) = self.bayeux.beside(Request { method: "POST".to_owned(), target, headers, body });
