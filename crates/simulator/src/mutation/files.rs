@@ -10,129 +10,221 @@ use super::{Memory, Mutation, Passed};
 
 /// In the order of the cases that they are for.
 pub(super) const FILES: &[Mutation] = &[
-    Mutation::named("file-limits-without-notice").output(|wire| {
-        answer(wire, |told| {
-            if is_limits(told) {
-                told["messages"] = json!([]);
-            }
-        })
-    }),
-    Mutation::named("file-limits-as-numbers").output(|wire| {
-        answer(wire, |told| {
-            if is_limits(told) {
-                told["messages"][0]["userData"]["upload-max-files"] = 3.into();
-            }
-        })
-    }),
-    Mutation::named("file-limits-with-ids").output(|wire| {
-        answer(wire, |told| {
-            if is_limits(told) {
-                told["messages"][0]["index"] = 1.into();
-            }
-        })
-    }),
-    Mutation::named("file-limits-spelt-one-way")
-        .input(|_, wire| (Some(asking(wire, "fileGetsLimits", |form| renamed(form, "fileGetLimit"))), Vec::new())),
-    Mutation::named("upload-without-file-id").output(|wire| {
-        answer(wire, |told| {
-            if is_upload(told) {
-                told["userData"] = json!({});
-            }
-        })
-    }),
-    Mutation::named("upload-not-announced").told(|_, message| without_events(message, "FileUploaded")),
-    Mutation::named("upload-announced-twice").told(|_, message| {
-        let announces = has_event(&message, |event| event["type"] == "FileUploaded");
-        if announces { vec![message.clone(), message] } else { vec![message] }
-    }),
-    Mutation::named("upload-announced-by-agent").told(|_, message| {
-        vec![events(message, |event| {
-            if event["type"] == "FileUploaded" {
-                event["from"]["type"] = "Agent".into();
-            }
-        })]
-    }),
-    Mutation::named("upload-answered-without-key").output(|wire| {
-        answer(wire, |told| {
-            if is_upload(told) {
-                told["secureKey"] = Value::Null;
-            }
-        })
-    }),
-    Mutation::named("event-without-file-name").told(|_, message| {
-        vec![events(message, |event| {
-            if event["type"] == "FileUploaded" {
-                event["userData"]["file-name"] = Value::Null;
-            }
-        })]
-    }),
-    Mutation::named("file-changed-on-its-way").output(|wire| match wire {
-        Wire::Response(exchange, mut response) if is_file(&response) => {
-            response.body.pop();
-            Wire::Response(exchange, response)
-        }
-        other => other,
-    }),
-    Mutation::named("file-read-as-text").output(|wire| match wire {
-        Wire::Response(exchange, mut response) if is_file(&response) => {
-            response.body = String::from_utf8_lossy(&response.body).into_owned().into_bytes();
-            Wire::Response(exchange, response)
-        }
-        other => other,
-    }),
-    Mutation::named("delete-refused")
-        .input(|_, wire| (Some(asking(wire, "fileDelete", |form| renamed(form, "fileRemove"))), Vec::new())),
-    Mutation::named("delete-not-announced").told(|_, message| without_events(message, "FileDeleted")),
-    Mutation::named("deleted-file-410").input(|memory, wire| {
-        let (deletes, downloads) = (asks(&wire, "fileDelete"), asks(&wire, "fileDownload"));
-        memory.flag |= deletes;
-        refused_if(memory.flag && downloads, wire, 410)
-    }),
-    Mutation::named("files-refused-with-400").output(|wire| match wire {
-        Wire::Response(exchange, response) if told(&response).is_some_and(|told| told["statusCode"] == 2) => {
-            Wire::Response(exchange, Response { status: 400, ..response })
-        }
-        other => other,
-    }),
-    Mutation::named("unknown-file-404").input(|_, wire| {
-        let unknown = field(&wire, "fileId").is_some_and(|id| id.starts_with("tapestry"));
-        refused_if(unknown && asks(&wire, "fileDownload"), wire, 404)
-    }),
-    Mutation::named("files-need-no-key").input(|memory, wire| {
-        let keyless = form(&wire).is_some_and(|form| form.get("secureKey").is_none());
-        (Some(if keyless { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
-    }),
-    Mutation::named("files-take-any-key").input(|memory, wire| {
-        let key = field(&wire, "secureKey");
-        let wrong = key.is_some_and(|key| !memory.keys.contains(&key));
-        (Some(if wrong { with_key(wire, memory.keys.last()) } else { wire }), Vec::new())
-    }),
-    Mutation::named("file-given-to-any-chat").input(|memory, wire| {
-        let download = asks(&wire, "fileDownload");
-        (Some(if download { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
-    }),
-    Mutation::named("file-deleted-by-any-chat").input(|memory, wire| {
-        let delete = asks(&wire, "fileDelete");
-        (Some(if delete { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
-    }),
-    Mutation::named("upload-announced-elsewhere").told(|memory, mut message| {
-        let uploaded = |event: &Value| event["type"] == "FileUploaded";
-        let key = message["data"]["secureKey"].clone();
-        match memory.kept.take() {
-            None if has_event(&message, uploaded) => {
-                let event = message["data"]["messages"].as_array().and_then(|all| all.iter().find(|one| uploaded(one)));
-                memory.kept = Some(json!({"key": key, "event": event}));
-            }
-            Some(kept) if is_told(&message) && kept["key"] != key && has_event(&message, uploaded) => {
-                if let Some(all) = message["data"]["messages"].as_array_mut() {
-                    all.insert(0, kept["event"].clone());
+    Mutation::named("file-limits-without-notice")
+        .about("The answer to `fileGetLimits` has no notice.")
+        .breaks(&["CV-FL-01"])
+        .output(|wire| {
+            answer(wire, |told| {
+                if is_limits(told) {
+                    told["messages"] = json!([]);
                 }
+            })
+        }),
+    Mutation::named("file-limits-as-numbers")
+        .about("A limit for files is told as a number instead of a text.")
+        .breaks(&["CV-FL-02"])
+        .output(|wire| {
+            answer(wire, |told| {
+                if is_limits(told) {
+                    told["messages"][0]["userData"]["upload-max-files"] = 3.into();
+                }
+            })
+        }),
+    Mutation::named("file-limits-with-ids")
+        .about("The notice that tells the limits for files has an index.")
+        .breaks(&["CV-FL-03"])
+        .output(|wire| {
+            answer(wire, |told| {
+                if is_limits(told) {
+                    told["messages"][0]["index"] = 1.into();
+                }
+            })
+        }),
+    Mutation::named("file-limits-spelt-one-way")
+        .about("`fileGetsLimits` is not known, `fileGetLimits` alone is.")
+        .breaks(&["CV-FL-04"])
+        .input(|_, wire| (Some(asking(wire, "fileGetsLimits", |form| renamed(form, "fileGetLimit"))), Vec::new())),
+    Mutation::named("upload-without-file-id")
+        .about("The answer to an upload does not name the file.")
+        .breaks(&["CV-FL-05"])
+        .output(|wire| {
+            answer(wire, |told| {
+                if is_upload(told) {
+                    told["userData"] = json!({});
+                }
+            })
+        }),
+    Mutation::named("upload-not-announced")
+        .about("The chat does not hear of an upload.")
+        .breaks(&["CV-FL-06"])
+        .told(|_, message| without_events(message, "FileUploaded")),
+    Mutation::named("upload-announced-twice").about("The chat hears of an upload twice.").breaks(&["CV-FL-06"]).told(
+        |_, message| {
+            let announces = has_event(&message, |event| event["type"] == "FileUploaded");
+            if announces { vec![message.clone(), message] } else { vec![message] }
+        },
+    ),
+    Mutation::named("upload-announced-by-agent")
+        .about("The client's upload is announced as if an agent had sent the file.")
+        .breaks(&["CV-FL-06"])
+        .told(|_, message| {
+            vec![events(message, |event| {
+                if event["type"] == "FileUploaded" {
+                    event["from"]["type"] = "Agent".into();
+                }
+            })]
+        }),
+    Mutation::named("upload-answered-without-key")
+        .about("The answer to an upload has no `secureKey`.")
+        .breaks(&["CV-FL-08"])
+        .output(|wire| {
+            answer(wire, |told| {
+                if is_upload(told) {
+                    told["secureKey"] = Value::Null;
+                }
+            })
+        }),
+    Mutation::named("upload-answered-in-words")
+        .about("The answer to an upload is no envelope but a word.")
+        .breaks(&["CV-FL-50", "CV-FL-05"])
+        .output(|wire| match wire {
+            Wire::Response(exchange, response) if told(&response).is_some_and(|told| is_upload(&told)) => {
+                Wire::Response(exchange, Response { body: b"uploaded".to_vec(), ..response })
             }
-            kept => memory.kept = kept,
-        }
-        vec![message]
-    }),
+            other => other,
+        }),
+    Mutation::named("file-ids-reused")
+        .about("Every upload gets the same `file-id`.")
+        .breaks(&["CV-FL-51"])
+        .output(|wire| {
+            answer(wire, |told| {
+                if is_upload(told) {
+                    told["userData"]["file-id"] = "the-only-file".into();
+                }
+            })
+        })
+        .told(|_, message| {
+            vec![events(message, |event| {
+                if event["type"] == "FileUploaded" {
+                    event["userData"]["file-id"] = "the-only-file".into();
+                }
+            })]
+        }),
+    Mutation::named("event-without-file-name")
+        .about("FileUploaded does not tell the name of the file.")
+        .breaks(&["CV-FL-07"])
+        .told(|_, message| {
+            vec![events(message, |event| {
+                if event["type"] == "FileUploaded" {
+                    event["userData"]["file-name"] = Value::Null;
+                }
+            })]
+        }),
+    Mutation::named("file-changed-on-its-way")
+        .about("A file comes back without its last byte.")
+        .breaks(&["CV-FL-10"])
+        .output(|wire| match wire {
+            Wire::Response(exchange, mut response) if is_file(&response) => {
+                response.body.pop();
+                Wire::Response(exchange, response)
+            }
+            other => other,
+        }),
+    Mutation::named("file-read-as-text")
+        .about("A file comes back as if it were text, with other bytes.")
+        .breaks(&["CV-FL-10"])
+        .output(|wire| match wire {
+            Wire::Response(exchange, mut response) if is_file(&response) => {
+                response.body = String::from_utf8_lossy(&response.body).into_owned().into_bytes();
+                Wire::Response(exchange, response)
+            }
+            other => other,
+        }),
+    Mutation::named("delete-refused")
+        .about("`fileDelete` is not known.")
+        .breaks(&["CV-FL-11"])
+        .input(|_, wire| (Some(asking(wire, "fileDelete", |form| renamed(form, "fileRemove"))), Vec::new())),
+    Mutation::named("delete-not-announced")
+        .about("The chat does not hear that a file was deleted.")
+        .breaks(&["CV-FL-12"])
+        .told(|_, message| without_events(message, "FileDeleted")),
+    Mutation::named("deleted-file-410")
+        .about("The download of a deleted file is answered with HTTP status 410.")
+        .breaks(&["CV-FL-13"])
+        .input(|memory, wire| {
+            let (deletes, downloads) = (asks(&wire, "fileDelete"), asks(&wire, "fileDownload"));
+            memory.flag |= deletes;
+            refused_if(memory.flag && downloads, wire, 410)
+        }),
+    Mutation::named("files-refused-with-400")
+        .about("Requests about files are refused with HTTP status 400.")
+        .breaks(&["CV-FL-24"])
+        .output(|wire| match wire {
+            Wire::Response(exchange, response) if told(&response).is_some_and(|told| told["statusCode"] == 2) => {
+                Wire::Response(exchange, Response { status: 400, ..response })
+            }
+            other => other,
+        }),
+    Mutation::named("unknown-file-404")
+        .about("The download of a file that does not exist is answered with HTTP status 404.")
+        .breaks(&["CV-FL-25"])
+        .input(|_, wire| {
+            let unknown = field(&wire, "fileId").is_some_and(|id| id.starts_with("tapestry"));
+            refused_if(unknown && asks(&wire, "fileDownload"), wire, 404)
+        }),
+    Mutation::named("files-need-no-key")
+        .about("A request about files without `secureKey` is carried out in the first chat.")
+        .breaks(&["CV-FL-20"])
+        .input(|memory, wire| {
+            let keyless = form(&wire).is_some_and(|form| form.get("secureKey").is_none());
+            (Some(if keyless { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
+        }),
+    Mutation::named("files-take-any-key")
+        .about("Any `secureKey` opens the files of the last chat.")
+        .breaks(&["CV-FL-21"])
+        .input(|memory, wire| {
+            let key = field(&wire, "secureKey");
+            let wrong = key.is_some_and(|key| !memory.keys.contains(&key));
+            (Some(if wrong { with_key(wire, memory.keys.last()) } else { wire }), Vec::new())
+        }),
+    Mutation::named("file-given-to-any-chat")
+        .about("The `secureKey` of one chat gives the files of another.")
+        .breaks(&["CV-FL-22"])
+        .input(|memory, wire| {
+            let download = asks(&wire, "fileDownload");
+            (Some(if download { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
+        }),
+    Mutation::named("file-deleted-by-any-chat")
+        .about("The `secureKey` of one chat deletes the files of another.")
+        .breaks(&["CV-FL-22"])
+        .input(|memory, wire| {
+            let delete = asks(&wire, "fileDelete");
+            (Some(if delete { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
+        }),
+    Mutation::named("upload-announced-elsewhere")
+        .about("A chat that hears of its own upload hears of another chat's too.")
+        .breaks(&["CV-FL-23"])
+        .told(|memory, mut message| {
+            let uploaded = |event: &Value| event["type"] == "FileUploaded";
+            let key = message["data"]["secureKey"].clone();
+            match memory.kept.take() {
+                None if has_event(&message, uploaded) => {
+                    let event =
+                        message["data"]["messages"].as_array().and_then(|all| all.iter().find(|one| uploaded(one)));
+                    memory.kept = Some(json!({"key": key, "event": event}));
+                }
+                Some(kept) if is_told(&message) && kept["key"] != key && has_event(&message, uploaded) => {
+                    if let Some(all) = message["data"]["messages"].as_array_mut() {
+                        all.insert(0, kept["event"].clone());
+                    }
+                }
+                kept => memory.kept = kept,
+            }
+            vec![message]
+        }),
     Mutation::named("upload-taken-after-end")
+        .about("A file can be uploaded to a chat that is over.")
+        .breaks(&["CV-FL-26"])
         .told(|memory, message| {
             memory.flag |= message["data"]["chatEnded"] == true;
             vec![message]
@@ -141,31 +233,48 @@ pub(super) const FILES: &[Mutation] = &[
             let late = memory.flag && asks(&wire, "fileUpload");
             taken_if(late, memory, wire)
         }),
-    Mutation::named("upload-must-say-operation").input(|_, wire| {
-        let bare = form(&wire).is_some_and(|form| form.get("operation").is_none());
-        (Some(if bare { changed(wire, |form| renamed(form, "none")) } else { wire }), Vec::new())
-    }),
-    Mutation::named("limits-need-plain-form").input(|_, wire| {
-        let multipart = headers(&wire)
-            .is_some_and(|headers| headers.get("content-type").is_some_and(|kind| kind.starts_with("multipart/")));
-        refused_if(multipart && asks(&wire, "fileGetLimits"), wire, 415)
-    }),
-    Mutation::named("file-size-not-limited").input(|_, wire| {
-        let large = file(&wire).is_some_and(|file| file.bytes.len() > 1_000);
-        let cut = |file: Upload| Upload { bytes: file.bytes[..10].to_vec(), ..file };
-        (Some(if large { with_file(wire, cut) } else { wire }), Vec::new())
-    }),
-    Mutation::named("file-count-not-limited").input(|memory, wire| {
-        let upload = asks(&wire, "fileUpload");
-        memory.count += usize::from(upload);
-        taken_if(upload && memory.count > 3, memory, wire)
-    }),
-    Mutation::named("file-type-not-limited").input(|_, wire| {
-        let odd = file(&wire).is_some_and(|file| file.name.ends_with(".tapestry"));
-        let plain = |file: Upload| Upload { name: format!("{}.txt", file.name), ..file };
-        (Some(if odd { with_file(wire, plain) } else { wire }), Vec::new())
-    }),
+    Mutation::named("upload-must-say-operation")
+        .about("An upload that does not say `operation` is refused.")
+        .breaks(&["CV-FL-27"])
+        .input(|_, wire| {
+            let bare = form(&wire).is_some_and(|form| form.get("operation").is_none());
+            (Some(if bare { changed(wire, |form| renamed(form, "none")) } else { wire }), Vec::new())
+        }),
+    Mutation::named("limits-need-plain-form")
+        .about("`fileGetLimits` is refused as a multipart form.")
+        .breaks(&["CV-FL-28"])
+        .input(|_, wire| {
+            let multipart = headers(&wire)
+                .is_some_and(|headers| headers.get("content-type").is_some_and(|kind| kind.starts_with("multipart/")));
+            refused_if(multipart && asks(&wire, "fileGetLimits"), wire, 415)
+        }),
+    Mutation::named("file-size-not-limited")
+        .about("A file that is larger than the limit is taken.")
+        .breaks(&["CV-FL-29"])
+        .input(|_, wire| {
+            let large = file(&wire).is_some_and(|file| file.bytes.len() > 1_000);
+            let cut = |file: Upload| Upload { bytes: file.bytes[..10].to_vec(), ..file };
+            (Some(if large { with_file(wire, cut) } else { wire }), Vec::new())
+        }),
+    Mutation::named("file-count-not-limited")
+        .about("More files than the limit are taken.")
+        .breaks(&["CV-FL-30"])
+        .input(|memory, wire| {
+            let upload = asks(&wire, "fileUpload");
+            memory.count += usize::from(upload);
+            taken_if(upload && memory.count > 3, memory, wire)
+        }),
+    Mutation::named("file-type-not-limited")
+        .about("A file of a type that the limits do not name is taken.")
+        .breaks(&["CV-FL-31"])
+        .input(|_, wire| {
+            let odd = file(&wire).is_some_and(|file| file.name.ends_with(".tapestry"));
+            let plain = |file: Upload| Upload { name: format!("{}.txt", file.name), ..file };
+            (Some(if odd { with_file(wire, plain) } else { wire }), Vec::new())
+        }),
     Mutation::named("refused-file-announced")
+        .about("A file that was refused for its size is announced in the chat.")
+        .breaks(&["CV-FL-29"])
         .input(|memory, wire| {
             memory.flag |= file(&wire).is_some_and(|file| file.bytes.len() > 1_000);
             (Some(wire), Vec::new())
@@ -183,38 +292,52 @@ pub(super) const FILES: &[Mutation] = &[
             }
             vec![message]
         }),
-    Mutation::named("file-limits-without-code").output(|wire| {
-        answer(wire, |told| {
-            if told["statusCode"] == 2 {
-                told["errors"][0]["code"] = 100.into();
+    Mutation::named("file-limits-without-code")
+        .about("The refusal of an upload has code 100, whichever limit it goes beyond.")
+        .breaks(&["CV-FL-32"])
+        .output(|wire| {
+            answer(wire, |told| {
+                if told["statusCode"] == 2 {
+                    told["errors"][0]["code"] = 100.into();
+                }
+            })
+        }),
+    Mutation::named("unknown-file-operation-404")
+        .about("An operation on files that does not exist is answered with HTTP status 404.")
+        .breaks(&["CV-FL-33"])
+        .input(|_, wire| {
+            let unknown = field(&wire, "operation").is_some_and(|operation| operation.starts_with("tapestry"));
+            refused_if(unknown, wire, 404)
+        }),
+    Mutation::named("file-given-to-get").about("A GET for a file does what a post does.").breaks(&["CV-FL-34"]).input(
+        |_, wire| match wire {
+            Wire::Request(exchange, request) if request.method == "GET" && is_target(&request.target) => {
+                let mut form = Form::default();
+                for name in ["operation", "secureKey", "fileId"] {
+                    query_values(&request.target, name).iter().for_each(|value| form.put(name, value));
+                }
+                (Some(Wire::Request(exchange, posted(&request, &form))), Vec::new())
             }
-        })
-    }),
-    Mutation::named("unknown-file-operation-404").input(|_, wire| {
-        let unknown = field(&wire, "operation").is_some_and(|operation| operation.starts_with("tapestry"));
-        refused_if(unknown, wire, 404)
-    }),
-    Mutation::named("file-given-to-get").input(|_, wire| match wire {
-        Wire::Request(exchange, request) if request.method == "GET" && is_target(&request.target) => {
-            let mut form = Form::default();
-            for name in ["operation", "secureKey", "fileId"] {
-                query_values(&request.target, name).iter().for_each(|value| form.put(name, value));
-            }
-            (Some(Wire::Request(exchange, posted(&request, &form))), Vec::new())
-        }
-        other => (Some(other), Vec::new()),
-    }),
-    Mutation::named("no-form-415").input(|_, wire| {
-        let json = headers(&wire).is_some_and(|headers| headers.get("content-type") == Some("application/json"));
-        refused_if(json, wire, 415)
-    }),
-    Mutation::named("use-of-files-not-counted").output(|wire| {
-        answer(wire, |told| {
-            if is_limits(told) {
-                told["messages"][0]["userData"]["used-upload-max-files"] = "0".into();
-            }
-        })
-    }),
+            other => (Some(other), Vec::new()),
+        },
+    ),
+    Mutation::named("no-form-415")
+        .about("A request about files that is JSON is answered with HTTP status 415.")
+        .breaks(&["CV-FL-35"])
+        .input(|_, wire| {
+            let json = headers(&wire).is_some_and(|headers| headers.get("content-type") == Some("application/json"));
+            refused_if(json, wire, 415)
+        }),
+    Mutation::named("use-of-files-not-counted")
+        .about("The limits tell that no file was uploaded, however many were.")
+        .breaks(&["CV-FL-36"])
+        .output(|wire| {
+            answer(wire, |told| {
+                if is_limits(told) {
+                    told["messages"][0]["userData"]["used-upload-max-files"] = "0".into();
+                }
+            })
+        }),
 ];
 
 /// A server that has no API for files.
