@@ -1,6 +1,7 @@
 //! `--mutation` and `--list-mutations`: the simulator with a defect on purpose.
 
 use anyhow::anyhow;
+use protocol::bayeux::dialect::distance;
 use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
 use protocol::wire::{Request, Response};
@@ -27,20 +28,6 @@ pub(super) fn list() -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let (first, second) = (width(0), width(1));
     rows.iter().map(|[name, breaks, about]| format!("{name:first$}  {breaks:second$}  {about}\n")).collect()
-}
-
-/// How many letters must be put in, taken out or changed to make one name of another.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
-    for (place, letter) in one.chars().enumerate() {
-        let mut before = std::mem::replace(&mut row[0], place + 1);
-        for (column, wanted) in other.chars().enumerate() {
-            let changed = before + usize::from(letter != wanted);
-            before = row[column + 1];
-            row[column + 1] = changed.min(before + 1).min(row[column] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 /// What is served.
@@ -97,13 +84,6 @@ impl Machine for Served {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distances_count_letters() {
-        for (one, other, letters) in [("", "", 0), ("abc", "abc", 0), ("abc", "ac", 1), ("kitten", "sitting", 3)] {
-            assert_eq!(distance(one, other), letters, "{one} {other}");
-        }
-    }
 
     #[test]
     fn an_unknown_mutation_is_refused_with_the_nearest_one() {
