@@ -73,6 +73,7 @@ fn case(case: &Case) -> String {
         Needs::Bayeux => "a Bayeux server",
         Needs::Service => "a chat service",
         Needs::Agent => "a chat service with an agent",
+        Needs::Asked => "a chat service with an agent who does what he is asked",
     };
     let _ = writeln!(text, "\n  {:<10} {}", "over", transports.join(", "));
     let _ = writeln!(text, "  {:<10} {needs}", "needs");

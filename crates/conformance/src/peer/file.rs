@@ -215,7 +215,7 @@ impl Peer {
         told.need("CV-FL-01", notice.is_some(), expected)?;
         let limits = Limits::read(&notice.unwrap_or_default());
         if limits.need_agent == Some(true) {
-            chat.await_agent(mark, &told).await?;
+            chat.until_agent_is_in(mark, &told).await?;
         }
         Ok(Desk { chat, told, limits })
     }
@@ -223,7 +223,7 @@ impl Peer {
 
 impl Chat {
     /// Waits until an agent is in the chat, since files are only taken then.
-    async fn await_agent(&self, mark: usize, told: &FileAnswer) -> Result<(), Stop> {
+    async fn until_agent_is_in(&self, mark: usize, told: &FileAnswer) -> Result<(), Stop> {
         if !self.session.peer().has_agent() {
             let says = "files are taken only while an agent is in the chat, and no agent is configured".to_owned();
             return Err(Stop::NotApplicable { says, frames: vec![told.frame()] });
