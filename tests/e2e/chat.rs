@@ -11,16 +11,22 @@ use tempfile::TempDir;
 use crate::harness::{Listening, shown, tapestry};
 
 /// A chat in the making: lines go in and come out.
-struct Chat {
+pub(crate) struct Chat {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Chat {
-    fn start(url: &str, service: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn start(url: &str, service: &str, arguments: &[&str]) -> Self {
+        Self::start_with(url, service, arguments, &[])
+    }
+
+    /// The same with variables in its environment.
+    fn start_with(url: &str, service: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let fixed = ["chat", "--url", url, "--service", service, "--nickname", "Ann"];
         let mut command = tapestry(&[&fixed, arguments].concat());
+        command.envs(variables.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let stdin = child.stdin.take();
@@ -34,7 +40,7 @@ impl Chat {
     }
 
     /// Reads on until a line contains a text, and gives that line without its time.
-    fn line_with(&mut self, wanted: &str) -> String {
+    pub(crate) fn line_with(&mut self, wanted: &str) -> String {
         let mut line = String::new();
         while !line.contains(wanted) {
             line.clear();
@@ -45,9 +51,17 @@ impl Chat {
     }
 
     /// Ends the input and gives what is left of the output.
-    fn finish(mut self) -> Output {
+    pub(crate) fn finish(mut self) -> Output {
         drop(self.stdin.take());
         self.wait()
+    }
+
+    /// The same with the input left open: what is left of stdout, without times.
+    pub(crate) fn wait_timeless(mut self) -> String {
+        let stdin = self.stdin.take();
+        let output = self.wait();
+        drop(stdin);
+        timeless(&String::from_utf8_lossy(&output.stdout))
     }
 
     /// The same with the input left open.
@@ -173,6 +187,65 @@ fn a_server_that_is_not_there_is_unreachable() {
     ----- stderr
     error: cannot reach URL: Connection refused (os error 111)
     ");
+}
+
+#[rstest]
+#[case::path("websocket,long-polling", "/genesys/comet", "a handshake is answered with HTTP status 404")]
+#[case::socket_alone("websocket", "/genesys/comet", "a WebSocket is refused with HTTP status 404")]
+fn a_wrong_path_is_told_at_once(#[case] transports: &str, #[case] path: &str, #[case] says: &str) {
+    let serving = Listening::serve();
+    let url = format!("http://{}{path}", serving.authority());
+    let output = Chat::start(&url, "customer-support", &["--transport", transports]).finish();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{stderr}");
+    assert!(stderr.contains(&format!("error: there is no CometD server: {says}\n\nhint: is the path")), "{stderr}");
+}
+
+#[test]
+fn a_server_that_is_no_cometd_is_told_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let url = format!("http://{}/genesys/cometd", listener.local_addr().expect("it has an address"));
+    let page = std::thread::spawn(move || {
+        let answer =
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 9\r\nConnection: close\r\n\r\n<p>Hi</p>";
+        // The first connection only tries whether somebody listens.
+        for stream in listener.incoming().take(2) {
+            let mut stream = stream.expect("it accepts");
+            let mut request = [0; 4_096];
+            if stream.read(&mut request).is_ok_and(|read| read > 0) {
+                stream.write_all(answer.as_bytes()).expect("it reads");
+            }
+        }
+    });
+    let told = told(Chat::start(&url, "support", &["--transport", "long-polling"]).finish(), &url);
+    insta::assert_snapshot!(told, @"
+    exit 4
+    ----- stdout
+    ----- stderr
+    connecting to URL
+    error: there is no CometD server: a handshake is answered with something that is no message
+
+    hint: is the path of the URL right? GMS has CometD at `/genesys/cometd`
+    ");
+    page.join().expect("the page was asked for");
+}
+
+#[rstest]
+#[case::right("ann:hunter2", Some(0))]
+#[case::wrong("ann:hunter3", Some(1))]
+#[case::none("hunter2", Some(2))]
+fn a_login_goes_along_with_every_request(#[case] login: &str, #[case] exit: Option<i32>) {
+    let (serving, _folder) = serve_script("set auth \"YW5uOmh1bnRlcjI=\"\n");
+    let variables = [("TAPESTRY_TEST_LOGIN", login)];
+    let arguments = ["--auth", "${TAPESTRY_TEST_LOGIN}", "--legacy-ids"];
+    let mut chat = Chat::start_with(&serving.url, "customer-support", &arguments, &variables);
+    if exit == Some(0) {
+        chat.type_in("Hello\n");
+        assert_eq!(chat.line_with("Hello"), "Ann: Hello\n");
+    }
+    let output = chat.finish();
+    assert_eq!(output.status.code(), exit, "{output:?}");
+    assert!(!format!("{output:?}").contains(login), "{output:?}");
 }
 
 #[rstest]

@@ -7,13 +7,22 @@ use crate::harness::{Listening, run, shown};
 const HANDSHAKE: &[u8] =
     br#"[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"],"id":"1"}]"#;
 
-/// A preflight as Chromium sends it for a JSON body.
-fn preflight(serving: &Listening, origin: &str) -> String {
+/// The path of the API for files, beside the servlet.
+const FILES: &str = "/genesys/2/chat-ntf";
+
+/// Preflights as Chromium sends them for a JSON body, to the servlet and to the API for files.
+fn preflights(serving: &Listening, origin: &str) -> [String; 2] {
     let fields = format!(
         "Accept: */*\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n\
          Origin: {origin}\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Dest: empty\r\n"
     );
-    serving.ask("OPTIONS", "/handshake", &fields, b"")
+    [serving.ask("OPTIONS", "/handshake", &fields, b""), serving.ask_at("OPTIONS", FILES, &fields, b"")]
+}
+
+/// What a page asks about files; nobody has this key.
+fn file_limits(serving: &Listening, origin: &str) -> String {
+    let fields = format!("Content-Type: application/x-www-form-urlencoded\r\nOrigin: {origin}\r\n");
+    serving.ask_at("POST", FILES, &fields, b"operation=fileGetLimits&secureKey=nobody")
 }
 
 fn handshake(serving: &Listening, origin: &str) -> String {
@@ -34,17 +43,20 @@ fn field(answer: &str, name: &str) -> Option<String> {
 #[case::any(&["--cors", "*"], "https://anywhere.example")]
 fn a_page_of_an_allowed_origin_may_talk(#[case] cors: &[&str], #[case] origin: &str) {
     let serving = Listening::start(&[&["serve", "--listen", "127.0.0.1:0"], cors].concat());
-    let answer = preflight(&serving, origin);
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    assert_eq!(field(&answer, "access-control-allow-origin").as_deref(), Some(origin), "{answer}");
-    assert_eq!(field(&answer, "access-control-allow-credentials").as_deref(), Some("true"), "{answer}");
-    let methods = field(&answer, "access-control-allow-methods").unwrap_or_default();
-    let headers = field(&answer, "access-control-allow-headers").unwrap_or_default().to_ascii_lowercase();
-    assert!(methods.contains("POST") && headers.contains("content-type"), "{answer}");
-    let answer = handshake(&serving, origin);
-    assert!(answer.contains(r#""successful":true"#), "{answer}");
-    assert_eq!(field(&answer, "access-control-allow-origin").as_deref(), Some(origin), "{answer}");
-    assert_eq!(field(&answer, "access-control-allow-credentials").as_deref(), Some("true"), "{answer}");
+    for answer in preflights(&serving, origin) {
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert_eq!(field(&answer, "access-control-allow-origin").as_deref(), Some(origin), "{answer}");
+        assert_eq!(field(&answer, "access-control-allow-credentials").as_deref(), Some("true"), "{answer}");
+        let methods = field(&answer, "access-control-allow-methods").unwrap_or_default();
+        let headers = field(&answer, "access-control-allow-headers").unwrap_or_default().to_ascii_lowercase();
+        assert!(methods.contains("POST") && headers.contains("content-type"), "{answer}");
+    }
+    let (shaken, limits) = (handshake(&serving, origin), file_limits(&serving, origin));
+    assert!(shaken.contains(r#""successful":true"#) && limits.contains(r#""statusCode":2"#), "{shaken}\n{limits}");
+    for answer in [shaken, limits] {
+        assert_eq!(field(&answer, "access-control-allow-origin").as_deref(), Some(origin), "{answer}");
+        assert_eq!(field(&answer, "access-control-allow-credentials").as_deref(), Some("true"), "{answer}");
+    }
 }
 
 #[rstest]
@@ -54,7 +66,8 @@ fn a_page_of_an_allowed_origin_may_talk(#[case] cors: &[&str], #[case] origin: &
 #[case::nobody(&[], "https://shop.example")]
 fn a_page_of_another_origin_may_not(#[case] cors: &[&str], #[case] origin: &str) {
     let serving = Listening::start(&[&["serve", "--listen", "127.0.0.1:0"], cors].concat());
-    for answer in [preflight(&serving, origin), handshake(&serving, origin)] {
+    let asked = [handshake(&serving, origin), file_limits(&serving, origin)];
+    for answer in preflights(&serving, origin).into_iter().chain(asked) {
         assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
         assert!(!answer.to_ascii_lowercase().contains("access-control-allow"), "{answer}");
     }

@@ -3,15 +3,15 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// The program with these arguments.
 pub(crate) fn tapestry(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tapestry"));
     command.args(arguments).env("NO_COLOR", "1").stdin(Stdio::null());
-    for proxy in ["https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"] {
-        command.env_remove(proxy);
+    for variable in ["https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "TAPESTRY_CONFIG", "TAPESTRY_SERVICE"] {
+        command.env_remove(variable);
     }
     command
 }
@@ -59,13 +59,27 @@ pub(crate) struct Listening {
 impl Listening {
     /// Starts it and takes its first line.
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_and_read(arguments).0
+    }
+
+    /// Starts the simulator with a control listener, and gives host and port of that too.
+    pub(crate) fn serve_controlled(arguments: &[&str]) -> (Self, String) {
+        let fixed = ["serve", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--seed", "1"];
+        let (serving, mut stdout) = Self::start_and_read(&[&fixed, arguments].concat());
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("it prints a second line");
+        let control = line.trim().strip_prefix("control on http://").expect("the second line names the control");
+        (serving, control.to_owned())
+    }
+
+    fn start_and_read(arguments: &[&str]) -> (Self, BufReader<ChildStdout>) {
         let mut child =
             tapestry(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
         let mut line = String::new();
-        let stdout = child.stdout.take().expect("its stdout is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("it prints a line");
+        let mut stdout = BufReader::new(child.stdout.take().expect("its stdout is piped"));
+        stdout.read_line(&mut line).expect("it prints a line");
         let url = line.trim().strip_prefix("listening on ").expect("its first line says where it listens").to_owned();
-        Self { child, url }
+        (Self { child, url }, stdout)
     }
 
     /// Starts the simulator.
@@ -88,27 +102,42 @@ impl Listening {
     /// Posts a body below the servlet and gives status and body of the answer.
     pub(crate) fn post(&self, path: &str, body: &[u8]) -> (u16, String) {
         let answer = self.ask("POST", path, "Content-Type: application/json\r\n", body);
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        (status, body.to_owned())
+        parted(&answer)
     }
 
     /// Sends a request below the servlet, with some header fields, and gives the whole answer.
     pub(crate) fn ask(&self, method: &str, path: &str, fields: &str, body: &[u8]) -> String {
-        let mut stream = TcpStream::connect(self.authority()).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout can be set");
         let base = self.url.splitn(4, '/').nth(3).unwrap_or_default();
-        let head = format!(
-            "{method} /{base}{path} HTTP/1.1\r\nHost: test\r\n{fields}Content-Length: {}\r\nConnection: close\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).expect("it reads the head");
-        // An answer may come before all of a large body was taken.
-        let _ = stream.write_all(body);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
+        self.ask_at(method, &format!("/{base}{path}"), fields, body)
     }
+
+    /// The same for any path of the server.
+    pub(crate) fn ask_at(&self, method: &str, target: &str, fields: &str, body: &[u8]) -> String {
+        ask(self.authority(), method, target, fields, body)
+    }
+}
+
+/// Sends a request to whoever listens at an authority, and gives the whole answer.
+pub(crate) fn ask(authority: &str, method: &str, target: &str, fields: &str, body: &[u8]) -> String {
+    let mut stream = TcpStream::connect(authority).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout can be set");
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nHost: test\r\n{fields}Content-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).expect("it reads the head");
+    // An answer may come before all of a large body was taken.
+    let _ = stream.write_all(body);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Status and body of an answer.
+pub(crate) fn parted(answer: &str) -> (u16, String) {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    (status, body.to_owned())
 }
 
 impl Drop for Listening {

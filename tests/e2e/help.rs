@@ -10,7 +10,21 @@ fn of_the_program() {
 }
 
 #[rstest]
-fn of_each_command(#[values("serve", "record", "replay", "check", "compare", "conformance", "chat")] command: &str) {
+fn of_each_command(
+    #[values(
+        "serve",
+        "record",
+        "replay",
+        "check",
+        "compare",
+        "conformance",
+        "doctor",
+        "requirements",
+        "explain",
+        "chat"
+    )]
+    command: &str,
+) {
     insta::with_settings!({snapshot_suffix => command}, {
         insta::assert_snapshot!("of_command", shown(&run(&[command, "--help"])));
     });

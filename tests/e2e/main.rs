@@ -1,11 +1,15 @@
 //! The command line as a user meets it: real sockets on port 0, exit codes, what stands on stdout and stderr.
 
+mod actors;
 #[path = "../../crates/transport/tests/it/authority.rs"]
 mod authority;
 mod chat;
+mod choice;
 mod client_under_test;
 mod conformance;
+mod control;
 mod cors;
+mod doctor;
 mod harness;
 mod help;
 mod record;

@@ -56,6 +56,38 @@ fn scenarios_are_listed_with_what_they_show() {
     assert_eq!(text.lines().count(), simulator::scenario::ALL.len());
 }
 
+#[test]
+fn mutations_are_listed_with_what_they_break() {
+    let output = run(&["serve", "--list-mutations"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().find(|line| line.starts_with("echo-lost ")).unwrap();
+    assert!(line.contains(" CV-SM-01 ") && line.ends_with("does not come back as an event."), "{line}");
+    assert_eq!(text.lines().count(), simulator::mutation::mutations().count());
+}
+
+#[test]
+fn an_unknown_mutation_is_a_usage_error_with_the_nearest_name() {
+    insta::assert_snapshot!(shown(&run(&["serve", "--mutation", "echo-last"])), @"
+    exit 2
+    ----- stdout
+    ----- stderr
+    error: there is no mutation `echo-last`
+
+    hint: the nearest one is `echo-lost`; `tapestry serve --list-mutations` shows them all
+    ");
+}
+
+#[test]
+fn a_mutation_is_named_by_the_requirement_that_it_breaks() {
+    let serving = Listening::start(&["serve", "--listen", "127.0.0.1:0", "--seed", "1", "--mutation", "echo-lost"]);
+    let target = ["conformance", "--target", &serving.url, "--service", "customer-support", "--jobs", "1"];
+    let output = run(&[&target[..], &["--case", "chat.message.echoed-once"]].concat());
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("FAIL  chat.message.echoed-once@websocket   CV-SM-01, must, specified"), "{text}");
+}
+
 #[rstest]
 #[case(&["--scenario", "notification-mode-refused"], "403::Handshake denied")]
 #[case(&["--scenario", "idle"], r#""successful":true"#)]

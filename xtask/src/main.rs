@@ -5,6 +5,7 @@
 mod ci;
 mod conformance;
 mod interop;
+mod selftest;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -20,7 +21,9 @@ usage: cargo xtask TASK
   tidy               the dependency table, module texts, leftovers
   conformance        the suite against the simulator, the snapshots, and every tape in recordings/
   interop [--record] clients and servers that nobody here wrote, with `tapestry serve` and `tapestry record`;
-                     with --record the tapes of the official client replace those in recordings/";
+                     with --record the tapes of the official client replace those in recordings/
+  selftest --mutants     the suite against every mutation of the simulator: the kill matrix, and what is blamed first
+  selftest --null-peers  the suite against peers that do nothing, and against one that says yes to everything";
 
 /// What a task has to say in the end: the exit code.
 type Outcome = Result<u8>;
@@ -34,6 +37,8 @@ fn main() -> ExitCode {
         ["conformance"] => run(conformance::run),
         ["interop"] => run(|shell| interop::run(shell, false)),
         ["interop", "--record"] => run(|shell| interop::run(shell, true)),
+        ["selftest", "--mutants"] => run(selftest::mutants),
+        ["selftest", "--null-peers"] => run(selftest::null_peers),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(0)

@@ -11,9 +11,11 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::ValueEnum;
 use protocol::bayeux::client as bayeux;
+use protocol::chat::auth;
 use protocol::chat::client::{Client, Config};
 use protocol::chat::files::Upload;
 use protocol::chat::operation::RequestChat;
+use protocol::secret::Secret;
 use protocol::time::Time;
 use protocol::wire::{Side, Transport};
 use serde_json::{Map, Value};
@@ -29,7 +31,7 @@ use self::screen::{Screen, note};
 use self::talk::Talk;
 use crate::connection::{self, TrustArgs};
 use crate::exit::{Exit, Failure};
-use crate::input::{self, Header};
+use crate::input::{self, Header, Login};
 use crate::live::{self, Stop};
 
 /// How long a server may take to accept the first connection.
@@ -69,6 +71,12 @@ pub(crate) struct Args {
     /// Header field for every request, its value from the environment. May be repeated.
     #[arg(long = "header", value_name = "NAME=${VARIABLE}", value_parser = input::HeaderParser)]
     headers: Vec<Header>,
+    /// User and password of a protected service, for `auth.encoded`: a variable of the environment with `user:password`.
+    #[arg(long, value_name = "${VARIABLE}", value_parser = input::LoginParser)]
+    auth: Option<Login>,
+    /// Send `userId`, `alias` and `chatId` with every request, as GMS before about 8.5.112 needs it.
+    #[arg(long)]
+    legacy_ids: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -91,6 +99,7 @@ impl TransportKind {
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let route = args.trust.route(&args.url)?;
     let fields = connection::fields(&args.headers)?;
+    let login = args.auth.as_ref().map(Login::value).transpose()?;
     live::runtime()?.block_on(async {
         let mut stop = Stop::listen()?;
         tokio::select! {
@@ -98,7 +107,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
             () = stop.wait() => return Ok(Exit::Interrupted),
             reached = reach(&route) => reached?,
         }
-        let mut conversation = Conversation::begin(args, Connections::new(route, fields), stop);
+        let mut conversation = Conversation::begin(args, login.as_ref(), Connections::new(route, fields), stop);
         conversation.hold().await
     })
 }
@@ -143,13 +152,17 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn begin(args: &Args, connections: Connections, stop: Stop) -> Self {
+    fn begin(args: &Args, login: Option<&Secret>, connections: Connections, stop: Stop) -> Self {
         let clock = Clock::start();
         let mut transports: Vec<Transport> = args.transports.iter().map(|kind| kind.transport()).collect();
         transports.dedup();
         let bayeux =
             bayeux::Config { start_utc: clock.start_utc(), ..bayeux::Config::new(args.url.path.clone(), &transports) };
-        let mut client = Client::new(Config::new(bayeux, args.service.clone()));
+        let mut client = Client::new(Config {
+            auth: login.map(auth::encode),
+            legacy_ids: args.legacy_ids,
+            ..Config::new(bayeux, args.service.clone())
+        });
         let user_data: Map<String, Value> =
             args.user_data.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
         let request = RequestChat {
@@ -162,7 +175,7 @@ impl Conversation {
         // A new client takes its first chat.
         let _ = client.start(Time::ZERO, request);
         Self {
-            talk: Talk::new(client),
+            talk: Talk::new(client, transports.as_slice() == [Transport::WebSocket]),
             connections,
             screen: Screen::new(&args.service),
             clock,

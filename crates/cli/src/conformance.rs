@@ -1,10 +1,16 @@
 //! `tapestry conformance`: the suite against a server, against the embedded simulator, or against a client.
 
+mod absence;
+mod actor;
 mod client;
 mod live_run;
+mod plan;
+mod preflight;
 mod progress;
-mod select;
+pub(crate) mod select;
 mod silence;
+mod virtual_run;
+mod witness;
 
 use std::fs;
 use std::io::Write;
@@ -13,24 +19,27 @@ use std::time::Duration;
 
 use ::conformance::conclude::CaseResult;
 use ::conformance::expectations::{Expectations, SIMULATOR};
-use ::conformance::report::{About, Cut, Report, json, junit, text};
-use ::conformance::run::{Agent, Settings};
+use ::conformance::report::{self, About, Cut, Report, Unsteady, json, junit, text};
+use ::conformance::run::{Agent, Chats, Settings};
 use ::conformance::verdict::Kind;
 use anyhow::{Context, anyhow};
-use clap::ValueEnum;
 use protocol::wire::Transport;
 use transport::clock::Clock;
 use transport::endpoint::Endpoint;
 use transport::fields::Fields;
 
+use self::actor::{Actor, Who};
 use self::client::ClientArgs;
 use self::live_run::Peer;
 use self::progress::Progress;
+use self::select::{Choice, Planned};
+use self::witness::Done;
 use crate::connection::TrustArgs;
 use crate::exit::{Exit, Failure};
 use crate::input::Header;
 use crate::live::Stop;
 use crate::serve::Embedded;
+use crate::target::{ConfigArgs, Name, NameParser, Overrides, Target};
 use crate::{connection, files, input, live, output};
 
 /// How many cases run at once against a server on this machine.
@@ -43,9 +52,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// embedded simulator.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// URL of the server's CometD servlet.
-    #[arg(long, value_name = "URL", value_parser = input::Url)]
-    target: Option<Endpoint>,
+    /// URL of the server's CometD servlet, or the name of a target in `tapestry.toml`.
+    #[arg(long, value_name = "URL|NAME", value_parser = NameParser)]
+    target: Option<Name>,
+    #[command(flatten)]
+    config: ConfigArgs,
     #[command(flatten)]
     client: ClientArgs,
     #[command(flatten)]
@@ -54,17 +65,28 @@ pub(crate) struct Args {
     #[arg(long = "header", value_name = "NAME=${VARIABLE}", value_parser = input::HeaderParser, requires = "target")]
     headers: Vec<Header>,
     /// Name of a chat service to open chats on; without one only Bayeux is checked.
-    #[arg(long, value_name = "NAME", value_parser = input::service)]
+    #[arg(long, value_name = "NAME", env = "TAPESTRY_SERVICE", hide_env_values = true, value_parser = input::service)]
     service: Option<String>,
-    /// Who plays the agent on the target.
-    #[arg(long, value_enum, default_value_t = AgentKind::None, requires = "target")]
-    agent: AgentKind,
-    /// Only cases whose `ID@TRANSPORT` matches; `*` stands for anything. May be repeated.
-    #[arg(long = "case", value_name = "GLOB")]
-    cases: Vec<String>,
-    /// Only over this transport. May be repeated.
-    #[arg(long = "transport", value_enum, value_name = "TRANSPORT")]
-    transports: Vec<TransportKind>,
+    /// Who plays the agent on the target: `none`; `simulated`, a simulator whose agent follows the usual script;
+    /// `control=URL`, what `serve --control` printed; `command=PROGRAM`, started for each step with JSON on its stdin; or
+    /// `manual`, whoever sits at this terminal. Nobody unless given.
+    #[arg(long, value_name = "WHO", value_parser = Who::parse, requires = "target")]
+    agent: Option<Who>,
+    #[command(flatten)]
+    choice: Choice,
+    /// List the cases that were chosen, with what they judge, and end.
+    #[arg(long)]
+    list: bool,
+    /// Tell how long the chosen cases take, how many chats they open and which need an agent, and end.
+    #[arg(long, conflicts_with_all = ["list", "client"])]
+    plan: bool,
+    /// Run against simulators in virtual time: no socket, no waiting.
+    #[arg(long = "virtual", conflicts_with_all = ["target", "client"])]
+    in_virtual_time: bool,
+    /// Run everything so many times, and report what does not come to the same verdict each time.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000),
+          conflicts_with = "client")]
+    repeat: u16,
     /// How many cases run at once: 8 on this machine, 1 elsewhere; of `--command`, 4.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
@@ -79,89 +101,143 @@ pub(crate) struct Args {
     seed: Option<u64>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum AgentKind {
-    /// Nobody: cases that need an agent do not apply.
-    None,
-    /// The target is a simulator whose agent follows the default script.
-    Simulated,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum TransportKind {
-    Websocket,
-    LongPolling,
-    CallbackPolling,
-}
-
-impl TransportKind {
-    const fn transport(self) -> Transport {
-        match self {
-            Self::Websocket => Transport::WebSocket,
-            Self::LongPolling => Transport::LongPolling,
-            Self::CallbackPolling => Transport::CallbackPolling,
-        }
-    }
-}
-
-/// What is to be judged.
-struct Target {
-    peer: Peer,
-    name: String,
-    expectations: Expectations,
-    /// Kept alive for as long as the run lasts.
-    _embedded: Option<Embedded>,
+/// Whether `--agent` has this word.
+pub(crate) fn is_agent(word: &str) -> bool {
+    Who::parse(word).is_ok()
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     if args.client.client {
         return client::run(args);
     }
-    let seed = live::seed(args.seed)?;
-    let given = expectations(args.expect.as_deref())?;
-    let transports: Vec<Transport> = args.transports.iter().map(|transport| transport.transport()).collect();
+    let given = Overrides { trust: &args.trust, headers: &args.headers, service: args.service.as_deref() };
+    let target = args.target.as_ref().map(|name| args.config.resolve(name, &given)).transpose()?;
+    let target = target.as_ref();
+    let configured = target.map(|target| &target.entry);
+    let settings = settings(args, target);
+    let declared = configured.map_or(&[][..], |entry| &entry.transports);
+    let chosen = args.choice.plan(&settings, declared)?;
+    if args.list || args.plan {
+        let jobs = jobs(args, target);
+        output::print(&if args.list { plan::list(&chosen) } else { plan::tell(&chosen, &settings, jobs) })?;
+        return Ok(Exit::Success);
+    }
+    let seed = live::seed(args.seed.or_else(|| configured?.seed))?;
+    let given = expectations(args.expect.as_deref().or_else(|| configured?.expect.as_deref()))?;
+    let known = match target {
+        Some(_) => given,
+        None => Expectations::parse(SIMULATOR).map_err(Failure::internal)?.and(given),
+    };
     let folder = args.report.as_deref().map(Folder::create).transpose()?;
     let clock = Clock::start();
-    let runtime = live::runtime()?;
-    let mut hint = None;
-    let (target, done, cut) = tokio::task::LocalSet::new().block_on(&runtime, async {
-        let stop = Stop::listen()?;
-        let target = aim(args, given, seed).await?;
-        let plan = select::plan(&target.peer.settings, &args.cases, &transports)?;
-        if let Err(error) = target.peer.route.probe(PATIENCE).await {
-            hint = connection::remedy(&error);
-            let says = format!("cannot reach {}: {}", target.peer.route.endpoint(), error.explain());
-            return Ok((target, Vec::new(), Some(Cut::Unreachable(says))));
-        }
-        let jobs = args.jobs.map_or_else(|| default_jobs(target.peer.route.endpoint()), usize::from);
-        let progress = Progress::new(plan.len());
-        let (done, finished) = live_run::run(&plan, &target.peer, seed, jobs, &progress, stop).await;
-        progress.end();
-        Ok((target, done, (!finished).then_some(Cut::Interrupted)))
-    })?;
+    let ran = if args.in_virtual_time {
+        run_virtually(args, &settings, &chosen, seed)
+    } else {
+        run_live(args, target, &settings, &chosen, seed)?
+    };
     let started = live::rfc3339(clock.start_utc());
     let today = started.get(..10).unwrap_or_default().to_owned();
     let about = About {
         version: live::VERSION.to_owned(),
-        target: target.name.clone(),
-        service: target.peer.settings.service.clone(),
-        agent: target.peer.settings.agent,
+        target: target.map_or_else(|| "embedded simulator".to_owned(), Target::to_string),
+        service: settings.service.clone(),
+        agent: settings.agent,
         seed,
-        started: Some(started),
+        started: (!args.in_virtual_time).then_some(started),
         took: clock.now().since(protocol::time::Time::ZERO),
         command: command(args),
     };
-    let (results, tapes): (Vec<_>, Vec<_>) = done.into_iter().map(|done| (done.result, done.tape)).unzip();
-    let report = Report::new(about, results, cut, &target.expectations, &today);
+    let (results, tapes, unsteady) = together(ran.runs);
+    let mut report = Report::new(about, results, ran.cut, &known, &today);
+    report.unsteady = unsteady;
+    report.unfinished = ran.unfinished;
     // What was found is told even if it cannot be kept.
     output::print(&text::render(&report))?;
-    if let Some(hint) = hint.or_else(|| without_web_socket(&report)) {
+    if let Some(hint) = ran.hint.or_else(|| without_web_socket(&report).map(str::to_owned)) {
         let _ = writeln!(anstream::stderr(), "\nhint: {hint}");
     }
     if let Some(folder) = &folder {
         folder.keep(&report, &tapes)?;
     }
     Ok(Exit::from_code(report.exit().0.code()))
+}
+
+/// What a command came to, before it is added up.
+#[derive(Default)]
+struct Ran {
+    /// Each repetition, in the order of the plan.
+    runs: Vec<Vec<Done>>,
+    cut: Option<Cut>,
+    hint: Option<String>,
+    /// The chats of entries that were cut short.
+    unfinished: Chats,
+}
+
+/// How far apart the seeds of repetitions are: more than there are entries.
+const SEEDS: u64 = 1 << 20;
+
+fn run_virtually(args: &Args, settings: &Settings, chosen: &[Planned], seed: u64) -> Ran {
+    let seeds = (0..u64::from(args.repeat)).map(|time| seed.wrapping_add(time * SEEDS));
+    Ran { runs: seeds.map(|seed| virtual_run::run(chosen, settings, seed)).collect(), ..Ran::default() }
+}
+
+fn run_live(
+    args: &Args,
+    target: Option<&Target>,
+    settings: &Settings,
+    chosen: &[Planned],
+    seed: u64,
+) -> Result<Ran, Failure> {
+    let runtime = live::runtime()?;
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let mut stop = Stop::listen()?;
+        let (peer, _embedded) = aim(args, target, settings, seed).await?;
+        let unreachable = |says, hint| Ran { cut: Some(Cut::Unreachable(says)), hint, ..Ran::default() };
+        if let Err(error) = peer.route.probe(target.and_then(Target::patience).unwrap_or(PATIENCE)).await {
+            let says = format!("cannot reach {}: {}", peer.route.endpoint(), error.explain());
+            return Ok(unreachable(says, connection::remedy(&error).map(str::to_owned)));
+        }
+        let mut chosen = chosen.to_vec();
+        if let Some(target) = target {
+            let declared = target.declares_web_socket() || args.choice.wants_web_socket();
+            let Some(diagnosis) = preflight::examine(&peer, declared, seed, &mut stop).await else {
+                return Ok(Ran { cut: Some(Cut::Interrupted), ..Ran::default() });
+            };
+            if let Some(finding) = diagnosis.refusal() {
+                let says = format!("preflight refused: {}: {}", finding.kind.id, finding.seen);
+                return Ok(unreachable(says, Some(finding.remedy().to_owned())));
+            }
+            preflight::spare(&mut chosen, &diagnosis, declared);
+        }
+        let progress = Progress::new(chosen.len() * usize::from(args.repeat));
+        let mut ran = Ran::default();
+        for time in 0..u64::from(args.repeat) {
+            let seed = seed.wrapping_add(time * SEEDS);
+            let once = live_run::run(&chosen, &peer, seed, jobs(args, target), &progress, &mut stop).await;
+            ran.runs.push(once.done);
+            if let Some(chats) = once.unfinished {
+                (ran.cut, ran.unfinished) = (Some(Cut::Interrupted), chats);
+                break;
+            }
+        }
+        progress.end();
+        Ok(ran)
+    })
+}
+
+/// Of each entry the worst of its results with its tape, and what was not the same each time. A repetition that was cut
+/// short counts only if it is the only one.
+fn together(mut runs: Vec<Vec<Done>>) -> (Vec<CaseResult>, Vec<Option<Vec<u8>>>, Vec<Unsteady>) {
+    if runs.len() > 1 && runs.last().map(Vec::len) != runs.first().map(Vec::len) {
+        runs.pop();
+    }
+    let results: Vec<Vec<CaseResult>> =
+        runs.iter().map(|run| run.iter().map(|done| done.result.clone()).collect()).collect();
+    let (worst, unsteady) = report::together(&results);
+    let mut runs: Vec<Vec<Option<Done>>> = runs.into_iter().map(|run| run.into_iter().map(Some).collect()).collect();
+    let chosen = worst.into_iter().enumerate().filter_map(|(entry, run)| runs[run][entry].take());
+    let (results, tapes) = chosen.map(|done| (done.result, done.tape)).unzip();
+    (results, tapes, unsteady)
 }
 
 /// What to do if nothing went over WebSocket, and other things did.
@@ -174,34 +250,58 @@ fn without_web_socket(report: &Report) -> Option<&'static str> {
         .then_some("if the server is not meant to have WebSocket, leave it out: `--transport long-polling`")
 }
 
-async fn aim(args: &Args, given: Expectations, seed: u64) -> Result<Target, Failure> {
-    let Some(endpoint) = &args.target else {
-        if args.trust.is_given() {
-            let error = anyhow!("`--ca` and `--insecure` say whom to trust as the target, and there is none");
-            return Err(Failure::usage(error).hint("name the target with `--target https://...`"));
+/// What the cases need to know of the target.
+fn settings(args: &Args, target: Option<&Target>) -> Settings {
+    match target {
+        Some(target) => {
+            let agent = agent_of(args, target).agent();
+            Settings { base: target.endpoint.path.clone(), service: target.service.clone(), agent }
         }
-        let service = args.service.as_deref().unwrap_or("customer-support");
-        let embedded = Embedded::start(service, seed).await?;
-        let route = args.trust.route(&embedded.endpoint)?;
-        let base = embedded.endpoint.path.clone();
-        let settings = Settings { base, service: Some(service.to_owned()), agent: Agent::Simulated };
-        let peer = Peer { settings, route, fields: Fields::default() };
-        let known = Expectations::parse(SIMULATOR).map_err(Failure::internal)?;
-        let name = "embedded simulator".to_owned();
-        return Ok(Target { peer, name, expectations: known.and(given), _embedded: Some(embedded) });
-    };
-    let agent = match args.agent {
-        AgentKind::None => Agent::None,
-        AgentKind::Simulated => Agent::Simulated,
-    };
-    let settings = Settings { base: endpoint.path.clone(), service: args.service.clone(), agent };
-    let (route, fields) = (args.trust.route(endpoint)?, connection::fields(&args.headers)?);
-    let peer = Peer { settings, route, fields };
-    Ok(Target { peer, name: endpoint.to_string(), expectations: given, _embedded: None })
+        None => {
+            let service = args.service.clone().unwrap_or_else(|| "customer-support".to_owned());
+            let base = simulator::gms::Settings::new(&service).base;
+            Settings { base, service: Some(service), agent: Agent::Simulated }
+        }
+    }
 }
 
-fn default_jobs(endpoint: &Endpoint) -> usize {
-    if endpoint.is_loopback() { JOBS_ON_LOOPBACK } else { 1 }
+/// The target, and the simulator behind it if there is one: it is to be kept for as long as the run lasts.
+async fn aim(
+    args: &Args,
+    target: Option<&Target>,
+    settings: &Settings,
+    seed: u64,
+) -> Result<(Peer, Option<Embedded>), Failure> {
+    let settings = settings.clone();
+    if let Some(target) = target {
+        let actor = Actor::new(&agent_of(args, target))?;
+        return Ok((Peer { settings, route: target.route()?, fields: target.fields()?, actor }, None));
+    }
+    if args.trust.is_given() {
+        let error = anyhow!("`--ca` and `--insecure` say whom to trust as the target, and there is none");
+        return Err(Failure::usage(error).hint("name the target with `--target https://...`"));
+    }
+    let embedded = Embedded::start(settings.service.as_deref().unwrap_or_default(), seed).await?;
+    let route = args.trust.route(&embedded.endpoint)?;
+    let actor = Actor::control(&embedded.control)?;
+    Ok((Peer { settings, route, fields: Fields::default(), actor }, Some(embedded)))
+}
+
+/// How many cases run at once.
+fn jobs(args: &Args, target: Option<&Target>) -> usize {
+    let near = target.is_none_or(|target| target.endpoint.is_loopback());
+    if target.is_some_and(|target| agent_of(args, target).is_person()) {
+        // Nobody attends to several chats at once.
+        return 1;
+    }
+    let given = args.jobs.or_else(|| target?.entry.jobs);
+    given.map_or(if near { JOBS_ON_LOOPBACK } else { 1 }, usize::from)
+}
+
+/// Who plays the agent: whoever the command line names, or the configuration.
+fn agent_of(args: &Args, target: &Target) -> Who {
+    let configured = || Who::parse(target.entry.agent.as_deref()?).ok();
+    args.agent.clone().or_else(configured).unwrap_or(Who::None)
 }
 
 fn expectations(file: Option<&Path>) -> Result<Expectations, Failure> {
@@ -213,8 +313,13 @@ fn expectations(file: Option<&Path>) -> Result<Expectations, Failure> {
 /// The command that runs the same again, without a choice of cases.
 fn command(args: &Args) -> String {
     let mut command = "tapestry conformance".to_owned();
-    if let Some(target) = &args.target {
-        command.push_str(&format!(" --target {target}"));
+    match &args.target {
+        Some(Name::Url(url)) => command.push_str(&format!(" --target {url}")),
+        Some(Name::Configured(name)) => command.push_str(&format!(" --target {name}")),
+        None => {}
+    }
+    if let Some(file) = args.config.written() {
+        command.push_str(&format!(" --config {}", quoted(&file)));
     }
     if let Some(ca) = &args.trust.ca {
         command.push_str(&format!(" --ca {}", quoted(&ca.display().to_string())));
@@ -222,14 +327,14 @@ fn command(args: &Args) -> String {
     if args.trust.insecure {
         command.push_str(" --insecure");
     }
-    for header in &args.headers {
-        command.push_str(&format!(" --header {}", quoted(&header.written())));
+    for written in args.headers.iter().filter_map(Header::written) {
+        command.push_str(&format!(" --header {}", quoted(&written)));
     }
     if let Some(service) = &args.service {
         command.push_str(&format!(" --service {service}"));
     }
-    if args.agent == AgentKind::Simulated {
-        command.push_str(" --agent simulated");
+    if let Some(agent) = &args.agent {
+        command.push_str(&format!(" --agent {}", quoted(&agent.written())));
     }
     command
 }

@@ -12,7 +12,7 @@ use crate::exit::Failure;
 use crate::input::Header;
 
 /// Whom to trust.
-#[derive(clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct TrustArgs {
     /// PEM file with certificates of authorities to trust, for `https`; those of the system are trusted too.
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]

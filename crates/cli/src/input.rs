@@ -1,6 +1,7 @@
 //! Values from the command line, with errors that name the remedy.
 
 use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use clap::builder::TypedValueParser;
@@ -10,6 +11,7 @@ use protocol::secret::Secret;
 use transport::endpoint::{Endpoint, InvalidEndpoint};
 
 use crate::exit::Failure;
+use crate::files;
 
 /// Reads the URL of a CometD servlet. Unlike clap's own errors, its errors do not repeat what was given: it may hold a
 /// password.
@@ -27,32 +29,65 @@ impl TypedValueParser for Url {
     }
 }
 
-fn refused(command: &Command, arg: Option<&Arg>, error: &str, hint: &str) -> clap::Error {
+pub(crate) fn refused(command: &Command, arg: Option<&Arg>, error: &str, hint: &str) -> clap::Error {
     let name = arg.map(ToString::to_string).unwrap_or_default();
     clap::Error::raw(ErrorKind::ValueValidation, format!("`{name}`: {error}\n\nhint: {hint}\n")).with_cmd(command)
 }
 
-/// A header field whose value is in an environment variable.
+/// A header field whose value stands elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) name: String,
-    variable: String,
+    source: Source,
+}
+
+/// Where a value stands that nobody else may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Source {
+    /// In an environment variable.
+    Variable(String),
+    /// In a file, all of it but blanks at its end.
+    File(PathBuf),
 }
 
 impl Header {
-    /// How it is written on the command line.
-    pub(crate) fn written(&self) -> String {
-        format!("{}=${{{}}}", self.name, self.variable)
+    /// A field of a configuration file: its value names a variable, as `${VARIABLE}`, or a file, as `file:PATH`, which is
+    /// looked for in a folder.
+    pub(crate) fn configured(name: &str, value: &str, folder: &Path) -> Option<Self> {
+        let source = match value.strip_prefix("file:") {
+            Some(path) if !path.is_empty() => Source::File(folder.join(path)),
+            Some(_) => return None,
+            None => Source::Variable(variable(value)?.to_owned()),
+        };
+        Some(Self { name: name.to_owned(), source })
+    }
+
+    /// How it is written on the command line, if it can be.
+    pub(crate) fn written(&self) -> Option<String> {
+        match &self.source {
+            Source::Variable(variable) => Some(format!("{}=${{{variable}}}", self.name)),
+            Source::File(_) => None,
+        }
     }
 
     /// The value.
     pub(crate) fn value(&self) -> Result<Secret, Failure> {
-        match std::env::var(&self.variable) {
-            Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
-            Ok(_) | Err(_) => {
-                let Self { name, variable } = self;
-                let error = anyhow!("environment variable `{variable}` has no value for header field `{name}`");
-                Err(Failure::usage(error).hint(format!("set `{variable}` and export it")))
+        let name = &self.name;
+        match &self.source {
+            Source::Variable(variable) => match std::env::var(variable) {
+                Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
+                Ok(_) | Err(_) => {
+                    let error = anyhow!("environment variable `{variable}` has no value for header field `{name}`");
+                    Err(Failure::usage(error).hint(format!("set `{variable}` and export it")))
+                }
+            },
+            Source::File(path) => {
+                let value = Secret::new(files::read_text(path)?.trim_end());
+                if value.expose().is_empty() {
+                    let error = anyhow!("`{}` is empty and should hold header field `{name}`", path.display());
+                    return Err(Failure::usage(error).hint("write the value of the field into the file"));
+                }
+                Ok(value)
             }
         }
     }
@@ -77,10 +112,52 @@ impl TypedValueParser for HeaderParser {
 
 fn header(text: &str) -> Option<Header> {
     let (name, value) = text.split_once('=')?;
-    let variable = value.strip_prefix("${")?.strip_suffix('}')?;
+    let source = Source::Variable(variable(value)?.to_owned());
+    (!name.is_empty()).then(|| Header { name: name.to_owned(), source })
+}
+
+/// User and password in an environment variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Login {
+    variable: String,
+}
+
+impl Login {
+    /// Its value, `user:password`.
+    pub(crate) fn value(&self) -> Result<Secret, Failure> {
+        let Self { variable } = self;
+        match std::env::var(variable) {
+            Ok(value) if value.contains(':') => Ok(Secret::new(value)),
+            Ok(_) | Err(_) => {
+                let error = anyhow!("environment variable `{variable}` does not hold `user:password`");
+                Err(Failure::usage(error)
+                    .hint(format!("set `{variable}` to both, with a colon between, and export it")))
+            }
+        }
+    }
+}
+
+/// Reads `${VARIABLE}`. A value in its place is not repeated in the error.
+#[derive(Clone)]
+pub(crate) struct LoginParser;
+
+impl TypedValueParser for LoginParser {
+    type Value = Login;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Login, clap::Error> {
+        variable(&value.to_string_lossy()).map(|variable| Login { variable: variable.to_owned() }).ok_or_else(|| {
+            let error = "it must be the name of an environment variable, since others can see a command line";
+            let hint = "an example is `--auth '${LOGIN}'`, in single quotes, with `user:password` in LOGIN";
+            refused(command, arg, error, hint)
+        })
+    }
+}
+
+/// The name in `${NAME}`.
+fn variable(text: &str) -> Option<&str> {
+    let variable = text.strip_prefix("${")?.strip_suffix('}')?;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let is_named = !name.is_empty() && !variable.is_empty() && variable.chars().all(plain);
-    is_named.then(|| Header { name: name.to_owned(), variable: variable.to_owned() })
+    (!variable.is_empty() && variable.chars().all(plain)).then_some(variable)
 }
 
 /// The path of a servlet.
@@ -123,9 +200,10 @@ mod tests {
 
     #[test]
     fn a_header_names_a_variable() {
-        let expected = Header { name: "Authorization".to_owned(), variable: "TOKEN_1".to_owned() };
+        let source = Source::Variable("TOKEN_1".to_owned());
+        let expected = Header { name: "Authorization".to_owned(), source };
         assert_eq!(header("Authorization=${TOKEN_1}"), Some(expected.clone()));
-        assert_eq!(expected.written(), "Authorization=${TOKEN_1}");
+        assert_eq!(expected.written().as_deref(), Some("Authorization=${TOKEN_1}"));
         for wrong in ["Authorization=hunter2", "Authorization: ${T}", "A=$T", "A=${}", "A=x${T}", "=${T}", "${T}"] {
             assert_eq!(header(wrong), None, "{wrong}");
         }

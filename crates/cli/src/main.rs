@@ -5,15 +5,19 @@ mod check;
 mod compare;
 mod conformance;
 mod connection;
+mod doctor;
 mod exit;
+mod explain;
 mod files;
 mod input;
 mod live;
 mod output;
 mod record;
 mod replay;
+mod requirements;
 mod serve;
 mod tapes;
+mod target;
 
 use std::io::Write;
 use std::panic::catch_unwind;
@@ -43,6 +47,9 @@ enum Command {
     Check(check::Args),
     Compare(compare::Args),
     Conformance(conformance::Args),
+    Requirements(requirements::Args),
+    Explain(explain::Args),
+    Doctor(doctor::Args),
     Chat(chat::Args),
 }
 
@@ -55,6 +62,9 @@ impl Command {
             Self::Check(args) => check::run(&args),
             Self::Compare(args) => compare::run(&args),
             Self::Conformance(args) => conformance::run(&args),
+            Self::Requirements(args) => requirements::run(&args),
+            Self::Explain(args) => explain::run(&args),
+            Self::Doctor(args) => doctor::run(&args),
             Self::Chat(args) => chat::run(&args),
         }
     }

@@ -1,19 +1,24 @@
 //! `tapestry serve`: the simulator behind a real listener.
 
+mod control;
+mod mutations;
 mod options;
 
 use std::future::pending;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::pin::pin;
 
 use anyhow::Context;
+use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use protocol::bayeux::dialect::Dialect;
 use protocol::bayeux::server::Cors;
 use protocol::time::Time;
 use protocol::wire::{Entry, Side};
-use simulator::gms::{Event, Gms, Settings};
+use simulator::gms::{Agent, Event, Settings};
+use simulator::mutation::Mutation;
 use simulator::scenario::{self, Scenario, Setup};
 use tokio::task::JoinHandle;
 use transport::clock::Clock;
@@ -24,6 +29,8 @@ use transport::server::Server;
 use transport::tap::Tap;
 use transport::tls::Identity;
 
+use self::control::Control;
+use self::mutations::Served;
 use crate::exit::{Exit, Failure};
 use crate::live::Stop;
 use crate::{files, input, live, output};
@@ -86,9 +93,30 @@ pub(crate) struct Args {
     /// A file that says what agents do and what befalls the server, in place of the usual agent; `-` for stdin.
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
+    /// Second address, on this machine alone, at which a program lets agents act and things befall the server:
+    /// `POST /agent`, `POST /server`, `GET /chats`.
+    #[arg(long, value_name = "HOST:PORT")]
+    control: Option<String>,
+    /// Who plays the agent: `scripted`, or with `--control` `manual`, unless said otherwise.
+    #[arg(long, value_enum, value_name = "WHO", conflicts_with_all = ["script", "scenario"])]
+    agent: Option<AgentKind>,
+    /// Do one thing wrong, to see what notices it: a mutation by its name. Some show in the first sessions alone.
+    #[arg(long, value_name = "NAME")]
+    mutation: Option<String>,
+    /// List the mutations, with the requirements that each breaks, and end.
+    #[arg(long)]
+    list_mutations: bool,
     /// Seed of ids and keys; drawn at random unless given.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum AgentKind {
+    /// The usual agent joins by itself, greets, answers, and closes on `bye`.
+    Scripted,
+    /// No agent does anything by itself.
+    Manual,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -100,6 +128,11 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     if args.list_scenarios {
         return list();
     }
+    if args.list_mutations {
+        output::print(&mutations::list())?;
+        return Ok(Exit::Success);
+    }
+    let mutation = args.mutation.as_deref().map(mutations::find).transpose()?;
     let setup = setup(args)?;
     let seed = live::seed(args.seed)?;
     let identity = identity(args)?;
@@ -113,18 +146,35 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     };
     let settings = match setup {
         Some(setup) => setup.apply(settings),
+        None if plays_manually(args) => Settings { agent: Agent::Manual, ..settings },
         None => settings,
     };
     live::runtime()?.block_on(async {
         let stop = Stop::listen()?;
-        let mut simulator = Simulator::listen(&args.listen, settings, identity, seed).await?;
+        let mut simulator = Simulator::listen(&args.listen, settings, mutation, identity, seed).await?;
+        if let Some(address) = &args.control {
+            simulator.control = Some(Control::listen(address).await?);
+        }
         live::announce(&simulator.url)?;
+        if let Some(control) = &simulator.control {
+            output::print(&format!("control on {}\n", control.url()))?;
+        }
         let profile = &args.profile.name;
-        let _ =
-            writeln!(anstream::stderr(), "service {}, profile {profile}, seed {seed}; end with Ctrl-C", args.service);
+        let wrong = mutation.map(|mutation| format!(", mutation {}", mutation.name)).unwrap_or_default();
+        let _ = writeln!(
+            anstream::stderr(),
+            "service {}, profile {profile}{wrong}, seed {seed}; end with Ctrl-C",
+            args.service
+        );
         simulator.run(&mut Log, stop.asked()).await;
         Ok(Exit::Success)
     })
+}
+
+/// Whether no agent is to do anything by itself: whoever asks for control plays the agent.
+fn plays_manually(args: &Args) -> bool {
+    let unless_said = if args.control.is_some() { AgentKind::Manual } else { AgentKind::Scripted };
+    args.agent.unwrap_or(unless_said) == AgentKind::Manual
 }
 
 /// Who the simulator is, if it is to speak TLS.
@@ -173,14 +223,21 @@ fn setup(args: &Args) -> Result<Option<Setup>, Failure> {
 
 /// The simulator on a listener.
 struct Simulator {
-    gms: Gms,
+    served: Served,
     carrier: Server,
+    control: Option<Control>,
     clock: Clock,
     url: String,
 }
 
 impl Simulator {
-    async fn listen(address: &str, settings: Settings, identity: Option<Identity>, seed: u64) -> Result<Self, Failure> {
+    async fn listen(
+        address: &str,
+        settings: Settings,
+        mutation: Option<&Mutation>,
+        identity: Option<Identity>,
+        seed: u64,
+    ) -> Result<Self, Failure> {
         let listener = listener::bind(address).await.map_err(live::cannot_listen)?;
         let clock = Clock::start();
         let settings = Settings { start_utc: clock.start_utc(), ..settings };
@@ -190,11 +247,24 @@ impl Simulator {
             Some(identity) => Server::start_secure(listener, settings.body_limit(), identity),
             None => Server::start(listener, settings.body_limit()),
         };
-        Ok(Self { gms: Gms::new(settings, seed), carrier, clock, url })
+        Ok(Self { served: Served::new(settings, mutation, seed), carrier, control: None, clock, url })
     }
 
     async fn run(&mut self, tap: &mut impl Tap<Event>, stop: impl Future<Output = ()>) {
-        driver::run(&mut self.gms, Side::Server, &self.clock, &mut self.carrier, tap, stop).await;
+        let mut stop = pin!(stop);
+        loop {
+            let (control, mut asked) = (&mut self.control, None);
+            let wait = async {
+                tokio::select! {
+                    biased;
+                    () = &mut stop => {}
+                    wire = control::receive(control) => asked = Some(wire),
+                }
+            };
+            driver::run(&mut self.served, Side::Server, &self.clock, &mut self.carrier, tap, wait).await;
+            let (Some(wire), Some(control)) = (asked, &mut self.control) else { return };
+            control.obey(&mut self.served, self.clock.now(), wire);
+        }
     }
 }
 
@@ -202,16 +272,21 @@ impl Simulator {
 pub(crate) struct Embedded {
     /// Where it listens.
     pub(crate) endpoint: Endpoint,
+    /// Where its agent can be asked for something.
+    pub(crate) control: Endpoint,
     running: JoinHandle<()>,
 }
 
 impl Embedded {
     /// Starts it on any free port of this machine. To be called on a local set.
     pub(crate) async fn start(service: &str, seed: u64) -> Result<Self, Failure> {
-        let mut simulator = Simulator::listen("127.0.0.1:0", Settings::new(service), None, seed).await?;
-        let endpoint = simulator.url.parse().map_err(|error: InvalidEndpoint| Failure::internal(error))?;
+        let mut simulator = Simulator::listen("127.0.0.1:0", Settings::new(service), None, None, seed).await?;
+        let control = Control::listen("127.0.0.1:0").await?;
+        let parsed = |url: &str| url.parse().map_err(|error: InvalidEndpoint| Failure::internal(error));
+        let (endpoint, control_at) = (parsed(&simulator.url)?, parsed(&control.url())?);
+        simulator.control = Some(control);
         let running = tokio::task::spawn_local(async move { simulator.run(&mut Unseen, pending()).await });
-        Ok(Self { endpoint, running })
+        Ok(Self { endpoint, control: control_at, running })
     }
 }
 

@@ -7,17 +7,23 @@ mod acknowledgement;
 mod agent;
 mod browsers;
 mod connect;
+mod desk;
 mod disconnect;
+mod file;
 mod framing;
 mod handshake;
 mod key;
 mod message;
 mod notifications;
+mod operations;
 mod publish;
 mod reconnect;
+mod refusal;
 mod request;
 mod service;
 mod session;
+mod sharing;
+mod start;
 mod subscribe;
 
 use std::future::Future;
@@ -53,6 +59,8 @@ pub enum Needs {
     Service,
     /// A chat service with an agent.
     Agent,
+    /// A chat service with an agent who does what he is asked.
+    Asked,
 }
 
 /// One case.
@@ -107,6 +115,15 @@ impl Case {
         matches!(self.run, Script::OfClient(_))
     }
 
+    /// What kind it is, for whoever chooses: the first part of its id, `agent` if it needs one, `slow` if it waits for time-outs.
+    #[must_use]
+    pub fn tags(&self) -> Vec<&'static str> {
+        let area = self.id.split_once('.').map_or(self.id, |(area, _)| area);
+        let agent = matches!(self.needs, Needs::Agent | Needs::Asked).then_some("agent");
+        let slow = (self.at_most >= SLOW).then_some("slow");
+        [area].into_iter().chain(agent).chain(slow).collect()
+    }
+
     /// Whether it is about Bayeux alone.
     #[must_use]
     pub fn is_bayeux(&self) -> bool {
@@ -117,12 +134,19 @@ impl Case {
     #[must_use]
     pub const fn not_applicable(&self, settings: &Settings) -> Option<&'static str> {
         match (self.needs, settings.service.is_some(), settings.agent) {
-            (Needs::Service | Needs::Agent, false, _) => Some("no service given"),
-            (Needs::Agent, true, Agent::None) => Some("no agent configured"),
-            (Needs::Bayeux, ..) | (Needs::Service, true, _) | (Needs::Agent, true, Agent::Simulated) => None,
+            (Needs::Service | Needs::Agent | Needs::Asked, false, _) => Some("no service given"),
+            (Needs::Agent | Needs::Asked, true, Agent::None) => Some("no agent configured"),
+            (Needs::Asked, true, Agent::Scripted) => Some("the agent follows a script and cannot be asked"),
+            (Needs::Bayeux, ..)
+            | (Needs::Service, true, _)
+            | (Needs::Agent, true, Agent::Scripted)
+            | (Needs::Agent | Needs::Asked, true, Agent::Simulated | Agent::Asked { .. }) => None,
         }
     }
 }
+
+/// What may take as long as this is slow.
+const SLOW: Duration = Duration::from_secs(60);
 
 /// Every case for a server, in the order in which they run and are reported. Those for clients are
 /// [`clients::scenarios`].
@@ -266,24 +290,112 @@ static CASES: &[Case] = &[
     case!("chat.request.without-name-refused", BOTH, Service, 30, request::without_name_refused),
     case!("chat.request.unknown-service", BOTH, Service, 30, request::unknown_service),
     case!("chat.request.unknown-operation", BOTH, Service, 30, request::unknown_operation),
+    case!("chat.request.first-and-last-name", BOTH, Service, 30, start::first_and_last_name),
+    case!("chat.request.with-user-data", BOTH, Service, 30, start::with_user_data),
+    case!("chat.request.first-words", BOTH, Service, 30, start::first_words),
+    case!("chat.request.bad-address", BOTH, Service, 30, start::bad_address),
+    case!("chat.request.second-in-session", BOTH, Service, 45, start::second_in_session),
+    case!("chat.request.with-old-key", BOTH, Service, 45, start::with_old_key),
+    case!("chat.request.legacy-members-tolerated", BOTH, Service, 30, start::legacy_members),
+    case!("chat.request.unknown-members", BOTH, Service, 30, start::unknown_members),
+    case!("chat.request.data-no-object", BOTH, Service, 45, refusal::data_no_object),
+    case!("chat.request.operation-missing", BOTH, Service, 30, refusal::operation_missing),
+    case!("chat.request.names-of-rest", BOTH, Service, 45, refusal::names_of_rest),
+    case!("chat.request.codes-of-refusals", BOTH, Service, 45, refusal::codes),
     case!("chat.message.echoed-once", BOTH, Service, 30, message::echoed_once),
     case!("chat.message.label-echoed", BOTH, Service, 30, message::label_echoed),
     case!("chat.message.order-kept", BOTH, Service, 45, message::order_kept),
+    case!("chat.message.how-answered", BOTH, Service, 45, message::how_answered),
+    case!("chat.message.too-long", BOTH, Service, 30, message::too_long),
+    case!("chat.message.parameter-missing", BOTH, Service, 45, refusal::message_lacks),
+    case!("chat.typing.started-told", BOTH, Service, 30, operations::typing_started),
+    case!("chat.typing.stopped-told", BOTH, Service, 30, operations::typing_stopped),
+    case!("chat.typing.preview", BOTH, Service, 30, operations::typing_preview),
+    case!("chat.typing.place-in-transcript", BOTH, Service, 45, operations::typing_place),
+    case!("chat.typing.key-needed", BOTH, Service, 45, refusal::typing_needs_key),
+    case!("chat.typing.refused-after-end", BOTH, Service, 30, refusal::typing_after_end),
+    case!("chat.notice.told", BOTH, Service, 30, operations::notice_told),
+    case!("chat.notice.label", BOTH, Service, 30, operations::notice_label),
+    case!("chat.notice.place-in-transcript", BOTH, Service, 30, operations::notice_place),
+    case!("chat.notice.without-message", BOTH, Service, 30, operations::notice_without_message),
+    case!("chat.notice.key-needed", BOTH, Service, 45, refusal::notice_needs_key),
+    case!("chat.notice.refused-after-end", BOTH, Service, 30, refusal::notice_after_end),
+    case!("chat.push-url.told", BOTH, Service, 30, operations::page_told),
+    case!("chat.push-url.parameter-missing", BOTH, Service, 45, refusal::page_lacks),
+    case!("chat.push-url.key-needed", BOTH, Service, 45, refusal::page_needs_key),
+    case!("chat.push-url.refused-after-end", BOTH, Service, 30, refusal::page_after_end),
+    case!("chat.nickname.told", BOTH, Service, 30, operations::name_told),
+    case!("chat.nickname.place-of-name", BOTH, Service, 30, operations::name_place),
+    case!("chat.nickname.used-afterwards", BOTH, Service, 30, operations::name_used),
+    case!("chat.nickname.parameter-missing", BOTH, Service, 45, refusal::name_lacks),
+    case!("chat.nickname.key-needed", BOTH, Service, 45, refusal::name_needs_key),
+    case!("chat.nickname.refused-after-end", BOTH, Service, 30, refusal::name_after_end),
+    case!("chat.data.answered", BOTH, Service, 30, operations::data_answered),
+    case!("chat.data.event", BOTH, Service, 30, operations::data_event),
+    case!("chat.data.parameter-missing", BOTH, Service, 45, refusal::data_lacks),
+    case!("chat.data.key-needed", BOTH, Service, 45, refusal::data_needs_key),
+    case!("chat.data.refused-after-end", BOTH, Service, 30, refusal::data_after_end),
+    case!("chat.receipt.answered", BOTH, Service, 30, operations::receipt_answered),
+    case!("chat.receipt.parameter-missing", BOTH, Service, 45, refusal::receipt_lacks),
+    case!("chat.receipt.key-needed", BOTH, Service, 45, refusal::receipt_needs_key),
+    case!("chat.receipt.after-end", BOTH, Service, 30, refusal::receipt_after_end),
     case!("chat.notifications.repeat-the-transcript", BOTH, Service, 45, notifications::repeat_the_transcript),
     case!("chat.notifications.from-position", BOTH, Service, 45, notifications::from_position),
     case!("chat.notifications.at-position", BOTH, Service, 45, notifications::at_position),
     case!("chat.notifications.negative-position", BOTH, Service, 45, notifications::negative_position),
     case!("chat.notifications.position-as-text", BOTH, Service, 45, notifications::position_as_text),
+    case!("chat.notifications.without-position", BOTH, Service, 45, notifications::without_position),
+    case!("chat.notifications.past-the-end", BOTH, Service, 45, notifications::past_the_end),
+    case!("chat.notifications.position-of-wrong-type", BOTH, Service, 45, notifications::position_of_wrong_type),
+    case!("chat.notifications.attached-again", BOTH, Service, 45, notifications::attached_again),
+    case!("chat.notifications.kinds-that-come-again", BOTH, Service, 45, notifications::kinds_that_come_again),
+    case!("chat.notifications.key-needed", BOTH, Service, 45, refusal::notifications_need_key),
     case!("chat.key.wrong-refused", BOTH, Service, 45, key::wrong_refused),
     case!("chat.key.missing-refused", BOTH, Service, 45, key::missing_refused),
     case!("chat.key.two-chats-do-not-mix", BOTH, Service, 45, key::two_chats_do_not_mix),
+    case!("chat.key.suffices", BOTH, Service, 45, sharing::key_suffices),
+    case!("chat.key.missing-in-own-session", BOTH, Service, 30, sharing::own_session_without_key),
+    case!("chat.key.kept", BOTH, Service, 30, sharing::key_kept),
+    case!("chat.key.wrong-beside-ids", BOTH, Service, 45, sharing::wrong_key_beside_ids),
+    case!("chat.sharing.two-sessions-one-key", BOTH, Service, 45, sharing::two_with_one_key),
+    case!("chat.sharing.two-chats-one-session", BOTH, Service, 45, sharing::two_chats_in_one),
+    case!("chat.sharing.background", BOTH, Service, 45, sharing::background),
+    case!("chat.file.limits-told", BOTH, Service, 30, file::limits_told),
+    case!("chat.file.limits-spelling", BOTH, Service, 30, file::limits_spelling),
+    case!("chat.file.upload-announced", BOTH, Service, 45, file::upload_announced),
+    case!("chat.file.event-tells", BOTH, Service, 45, file::event_tells),
+    case!("chat.file.download-same-bytes", BOTH, Service, 45, file::download_same_bytes),
+    case!("chat.file.delete-announced", BOTH, Service, 45, file::delete_announced),
+    case!("chat.file.use-counted", BOTH, Service, 45, file::use_counted),
+    case!("chat.file.key-missing-refused", BOTH, Service, 60, file::key_missing_refused),
+    case!("chat.file.key-wrong-refused", BOTH, Service, 60, file::key_wrong_refused),
+    case!("chat.file.foreign-file-refused", BOTH, Service, 60, file::foreign_file_refused),
+    case!("chat.file.unknown-id", BOTH, Service, 45, file::unknown_id),
+    case!("chat.file.after-end-refused", BOTH, Service, 45, file::after_end_refused),
+    case!("chat.file.without-operation", BOTH, Service, 45, file::without_operation),
+    case!("chat.file.without-cookie", BOTH, Service, 45, file::without_cookie),
+    case!("chat.file.too-large-refused", BOTH, Service, 60, file::too_large_refused),
+    case!("chat.file.too-many-refused", BOTH, Service, 60, file::too_many_refused),
+    case!("chat.file.type-refused", BOTH, Service, 60, file::type_refused),
+    case!("chat.file.unknown-operation", BOTH, Service, 45, file::unknown_operation),
+    case!("chat.file.get-refused", BOTH, Service, 45, file::get_refused),
+    case!("chat.file.no-form", BOTH, Service, 45, file::no_form),
     case!("chat.end.disconnect-ends-chat", BOTH, Service, 30, message::disconnect_ends_chat),
     case!("chat.end.session-stays", BOTH, Service, 30, message::session_stays),
     case!("chat.end.message-refused", BOTH, Service, 30, message::message_refused_after_end),
     case!("chat.end.notifications-refused", BOTH, Service, 30, message::notifications_refused_after_end),
+    case!("chat.end.again", BOTH, Service, 30, message::end_again),
+    case!("chat.end.how-told", BOTH, Service, 30, message::how_the_end_is_told),
+    case!("chat.end.key-needed", BOTH, Service, 45, refusal::end_needs_key),
     case!("chat.agent.joins-and-greets", BOTH, Agent, 45, agent::joins_and_greets),
     case!("chat.agent.answers", BOTH, Agent, 45, agent::answers),
     case!("chat.agent.closes", BOTH, Agent, 60, agent::closes),
+    case!("chat.agent.types", BOTH, Asked, 45, desk::types),
+    case!("chat.agent.shows-page", BOTH, Asked, 45, desk::shows_page),
+    case!("chat.agent.sends-notice", BOTH, Asked, 45, desk::sends_notice),
+    case!("chat.agent.order-kept", BOTH, Asked, 45, desk::order_kept),
+    case!("chat.agent.hands-over", BOTH, Asked, 45, desk::hands_over),
+    case!("chat.agent.leaves", BOTH, Asked, 45, desk::leaves),
     case!("reconnect.session.forgotten-then-restored", BOTH, Service, 60, reconnect::forgotten_then_restored),
     case!("reconnect.session.missed-events-restored", BOTH, Agent, 60, reconnect::missed_events_restored),
     case!("reconnect.connection.lost-then-resumed", BOTH, Service, 60, reconnect::lost_then_resumed),

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use protocol::bayeux::batch::Batch;
+use protocol::bayeux::message::Message;
 use protocol::time::Time;
 use protocol::wire::{Entry, Side, Transport, Wire};
 
 use crate::cases::Case;
 use crate::requirements::{Binds, Catalogue};
 use crate::rules;
-use crate::run::Outcome;
+use crate::run::{Chats, Outcome};
 use crate::verdict::{Ending, Frame, Kind, Stop};
 
 /// How many frames a result shows.
@@ -73,6 +74,8 @@ pub struct CaseResult {
     pub evidence: Vec<Witness>,
     /// How the conversation ended, if there was one.
     pub ending: Option<Ending>,
+    /// What became of its chats.
+    pub chats: Chats,
     /// How long it took.
     pub took: Duration,
 }
@@ -109,6 +112,7 @@ impl CaseResult {
             clauses: BTreeMap::new(),
             evidence: Vec::new(),
             ending: None,
+            chats: Chats::default(),
             took: Duration::ZERO,
         }
     }
@@ -160,7 +164,7 @@ pub fn conclude(outcome: &Outcome, redacted: &[Entry]) -> CaseResult {
     let mut grounds = grounds.into_iter();
     let first = grounds.next();
     let frames = match &first {
-        Some(ground) => ground.frames.clone(),
+        Some(ground) => with_requests(&ground.frames, &counted),
         None => outcome.judged.iter().flat_map(|judged| judged.frames().iter().copied()).collect(),
     };
     CaseResult {
@@ -172,6 +176,7 @@ pub fn conclude(outcome: &Outcome, redacted: &[Entry]) -> CaseResult {
         clauses,
         evidence: witnesses(frames, &counted),
         ending: Some(outcome.ending),
+        chats: outcome.chats,
         took: outcome.took,
     }
 }
@@ -248,6 +253,31 @@ fn grounds_of_rules(case: &Case, redacted: &[Entry], counted: &[(usize, &Entry)]
         })
     });
     grounds.collect()
+}
+
+/// Frames, and ahead of each reply the request that it answers: what was sent stands beside what came back.
+fn with_requests(frames: &[Frame], counted: &[(usize, &Entry)]) -> Vec<Frame> {
+    let mut shown: Vec<Frame> = Vec::new();
+    for frame in frames.iter().take(WITNESSES) {
+        shown.extend(request_of(*frame, counted));
+        shown.push(*frame);
+    }
+    shown
+}
+
+/// The last request before a reply that has its channel and its id.
+fn request_of(frame: Frame, counted: &[(usize, &Entry)]) -> Option<Frame> {
+    let (_, entry) = counted.get(frame.entry).filter(|(_, entry)| entry.from == Side::Server)?;
+    let reply = Batch::carried(&entry.wire).into_iter().nth(frame.message?)?;
+    let id = reply.id()?;
+    counted.iter().enumerate().take(frame.entry).rev().find_map(|(place, (_, entry))| {
+        if entry.from != Side::Client {
+            return None;
+        }
+        let asks = |message: &Message| message.id() == Some(id) && message.channel() == reply.channel();
+        let message = Batch::carried(&entry.wire).iter().position(asks)?;
+        Some(Frame { entry: place, message: Some(message) })
+    })
 }
 
 fn consequence(ground: &Ground) -> String {

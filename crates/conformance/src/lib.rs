@@ -2,10 +2,11 @@
 //!
 //! Reading order: [`requirements`] is the catalogue and says how bad a broken requirement is, [`regressions`] the list of
 //! known CometD bugs and what shows them; [`verdict`] says what a run
-//! can come to; [`cases`] is the table of cases and [`run`] the machine that runs one; [`clients`] does the same for clients under test;
-//! [`rules`] judge what any peer did,
+//! can come to; [`cases`] is the table of cases and [`run`] the machine that runs one, with [`actor`] for what it asks of
+//! agents; [`clients`] does the same for clients under test; [`rules`] judge what any peer did,
 //! with [`schema`] for the shapes of messages; [`conclude`] puts a run, its redacted entries and the rules together;
-//! [`check`] judges a tape by the rules alone; [`expectations`] says what is known to depart; [`report`] adds up and renders.
+//! [`doctor`] finds out what a target is before anything is judged; [`check`] judges a tape by the rules alone;
+//! [`expectations`] says what is known to depart; [`explain`] puts an id in words; [`report`] adds up and renders.
 //!
 //! The judge knows its peer by the wire alone: not the simulator, and no socket and no clock.
 
@@ -15,12 +16,15 @@ pub mod requirements;
 pub mod regressions;
 pub mod verdict;
 mod peer;
+pub mod actor;
 pub mod cases;
 pub mod run;
 pub mod clients;
+pub mod doctor;
 pub mod schema;
 pub mod rules;
 pub mod conclude;
 pub mod check;
 pub mod expectations;
+pub mod explain;
 pub mod report;

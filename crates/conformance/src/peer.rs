@@ -9,6 +9,7 @@
 mod broadcast;
 mod chat;
 mod describe;
+mod file;
 mod net;
 mod session;
 
@@ -25,14 +26,15 @@ use protocol::time::Time;
 use protocol::wire::{Request, Response, Transport};
 
 pub(crate) use self::broadcast::Fared;
-pub(crate) use self::chat::{AFTERGLOW, Answer, Chat, Seen, ask, says_ended};
+pub(crate) use self::chat::{AFTERGLOW, Answer, Asked, Chat, Seen, ask, says_ended};
 use self::describe::describe;
+pub(crate) use self::file::{Coding, DESCRIPTION, Desk, FileAnswer, announces, upload_of, without_field};
 use self::net::Arrival;
 pub(crate) use self::net::{Carrier, Fate, Net, OpenChat, Sent};
 pub(crate) use self::session::Session;
 use crate::cases::Case;
 use crate::requirements::{Catalogue, Requirement};
-use crate::run::Settings;
+use crate::run::{Agent, Settings};
 use crate::verdict::{Frame, Judged, Pass, Stop, Verdict};
 
 /// How long a reply may take. It is less than the time after which servers forget a session that does not connect, so that
@@ -92,9 +94,28 @@ impl Peer {
         self.with(|net| net.now)
     }
 
+    /// Whether there is an agent who joins each chat.
+    pub(crate) fn has_agent(&self) -> bool {
+        self.settings.agent != Agent::None
+    }
+
     /// The channel of the service under test.
     pub(crate) fn channel(&self) -> String {
         protocol::chat::channel(self.settings.service.as_deref().unwrap_or_default())
+    }
+
+    /// Who plays the agent.
+    pub(crate) fn agent(&self) -> Agent {
+        self.settings.agent
+    }
+
+    /// How long to wait where a step of the agent is not to be seen at once.
+    pub(crate) fn agent_takes(&self) -> Duration {
+        match self.agent() {
+            // Longer than this a chat may not be left alone.
+            Agent::Asked { within } => within.clamp(Duration::from_secs(1), Duration::from_secs(20)),
+            Agent::None | Agent::Scripted | Agent::Simulated => Duration::from_secs(1),
+        }
     }
 
     /// A fresh browser: no cookies, no connections.
@@ -324,7 +345,17 @@ impl Browser {
 
     /// The HTTP response to a body or a message, with its entry; waits for it.
     pub(crate) async fn response_on(&self, carrier: Carrier, asked: usize) -> Result<(usize, Response), Stop> {
-        let until = self.peer.now() + PATIENCE;
+        self.response_within(PATIENCE, carrier, asked).await
+    }
+
+    /// The same with another patience.
+    async fn response_within(
+        &self,
+        within: Duration,
+        carrier: Carrier,
+        asked: usize,
+    ) -> Result<(usize, Response), Stop> {
+        let until = self.peer.now() + within;
         let ended = |net: &Net| Some(net.fate(carrier).clone()).filter(|fate| *fate != Fate::Open);
         let frames = vec![Frame { entry: asked, message: None }];
         match self.peer.wait(until, ended).await {

@@ -27,7 +27,7 @@ pub struct Regression {
     /// begin with `it`.
     #[serde(default)]
     pub tests: Vec<String>,
-    /// The small defects of this crate's tests that are such a bug.
+    /// The mutations of the simulator that are such a bug.
     #[serde(default)]
     pub planted: Vec<String>,
     /// Why nothing shows it.

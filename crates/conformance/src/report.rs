@@ -1,7 +1,8 @@
-//! What a whole run of the suite came to: counts, coverage, exit code. `json`, `junit` and `text` render it.
+//! What a whole run of the suite came to: counts, coverage, exit code. `causes` tells faults from what follows; `json`, `junit` and `text` render it.
 //!
 //! There is no clock here: moments and durations come in as arguments.
 
+pub mod causes;
 pub mod json;
 pub mod junit;
 pub mod text;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use crate::conclude::CaseResult;
 use crate::expectations::Expectations;
 use crate::requirements::{Catalogue, Requirement};
-use crate::run::Agent;
+use crate::run::{Agent, Chats};
 use crate::verdict::Kind;
 
 /// What was judged, and by what.
@@ -107,6 +108,42 @@ impl Coverage {
     }
 }
 
+/// An entry that did not come to the same verdict each time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsteady {
+    /// The name of the entry.
+    pub name: String,
+    /// How often it came to each verdict.
+    pub verdicts: BTreeMap<Kind, usize>,
+}
+
+impl Unsteady {
+    /// `3 pass, 1 fail`, in the order of the summary.
+    #[must_use]
+    pub fn counts(&self) -> String {
+        let count = |kind: &Kind| Some(format!("{} {kind}", self.verdicts.get(kind)?));
+        Kind::ALL.iter().filter_map(count).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Puts the results of several runs of one plan together: of each entry the worst, and which were not the same each time.
+#[must_use]
+pub fn together(runs: &[Vec<CaseResult>]) -> (Vec<usize>, Vec<Unsteady>) {
+    let entries = runs.first().map_or(0, Vec::len);
+    let (mut worst, mut unsteady) = (Vec::new(), Vec::new());
+    for entry in 0..entries {
+        let results: Vec<&CaseResult> = runs.iter().filter_map(|run| run.get(entry)).collect();
+        let mut verdicts: BTreeMap<Kind, usize> = BTreeMap::new();
+        results.iter().for_each(|result| *verdicts.entry(result.verdict).or_default() += 1);
+        let least = verdicts.first_key_value().map(|(kind, _)| *kind);
+        worst.push(results.iter().position(|result| Some(result.verdict) == least).unwrap_or_default());
+        if verdicts.len() > 1 {
+            unsteady.push(Unsteady { name: results[0].name(), verdicts });
+        }
+    }
+    (worst, unsteady)
+}
+
 /// The result of a run of the suite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -116,6 +153,10 @@ pub struct Report {
     pub results: Vec<CaseResult>,
     /// What cut it short.
     pub cut: Option<Cut>,
+    /// What did not come to the same verdict each time, if it ran more than once.
+    pub unsteady: Vec<Unsteady>,
+    /// The chats of entries that were cut short and are not among the results.
+    pub unfinished: Chats,
     /// For each entry the reason why its departure is expected.
     expected: Vec<Option<String>>,
     /// What is wrong with the expectations.
@@ -135,7 +176,13 @@ impl Report {
         let reason = |result| expectations.met_by(result).map(|entry| entry.reason.clone());
         let expected = results.iter().map(reason).collect();
         let problems = expectations.problems(&results, today);
-        Self { about, results, cut, expected, problems }
+        Self { about, results, cut, unsteady: Vec::new(), unfinished: Chats::default(), expected, problems }
+    }
+
+    /// What became of the chats that the run opened, those of entries that were cut short among them.
+    #[must_use]
+    pub fn chats(&self) -> Chats {
+        self.results.iter().map(|result| result.chats).chain([self.unfinished]).sum()
     }
 
     /// Every entry, with the reason why its departure is expected.
@@ -162,6 +209,12 @@ impl Report {
             matches!(result.verdict, Kind::Fail | Kind::Deviation) && expected.is_none()
         };
         self.entries().filter(is_unexpected).map(|(result, _)| result).collect()
+    }
+
+    /// What went wrong, by cause.
+    #[must_use]
+    pub fn causes(&self) -> Vec<causes::Cause<'_>> {
+        causes::causes(self)
     }
 
     /// The entries that depart as expected.
@@ -197,6 +250,10 @@ impl Report {
         if !unexpected.is_empty() {
             let count = counted(unexpected.len(), "verdict that nobody expected", "verdicts that nobody expected");
             return (Exit::Unexpected, format!("{count}: {}", names(&unexpected)));
+        }
+        if let [first, ..] = self.unsteady.as_slice() {
+            let count = counted(self.unsteady.len(), "unsteady verdict", "unsteady verdicts");
+            return (Exit::Unexpected, format!("{count}, such as {}: {}", first.name, first.counts()));
         }
         if !self.problems.is_empty() {
             return (Exit::Unexpected, counted(self.problems.len(), "wrong expectation", "wrong expectations"));

@@ -20,9 +20,14 @@ const FILES: &[(&str, &str)] = &[
     ("channels.toml", include_str!("../requirements/channels.toml")),
     ("sessions.toml", include_str!("../requirements/sessions.toml")),
     ("chat.toml", include_str!("../requirements/chat.toml")),
+    ("operations.toml", include_str!("../requirements/operations.toml")),
+    ("files.toml", include_str!("../requirements/files.toml")),
     ("reconnect.toml", include_str!("../requirements/reconnect.toml")),
     ("clients.toml", include_str!("../requirements/clients.toml")),
 ];
+
+/// Why the requirements matter, by the beginnings of their ids.
+const WHY: &str = include_str!("../requirements/why.toml");
 
 /// How strongly something is required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -100,6 +105,17 @@ impl Evidence {
             Self::Inferred => "inferred",
         }
     }
+
+    /// What the word means.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Specified => "the specification or its vendor says so",
+            Self::Captured => "seen in real traffic",
+            Self::Client => "real clients rely on it, or CometD servers behave so",
+            Self::Inferred => "nobody says so",
+        }
+    }
 }
 
 /// One requirement.
@@ -124,6 +140,9 @@ pub struct Requirement {
     /// The rules that judge it.
     #[serde(default)]
     pub rules: Vec<String>,
+    /// The requirements without which it cannot hold: where one of those is broken, what breaks this one follows from it.
+    #[serde(default)]
+    pub needs: Vec<String>,
     /// Who is known to break it; then breaking it is a deviation.
     pub departure: Option<String>,
     /// Why it cannot be judged from outside.
@@ -131,6 +150,16 @@ pub struct Requirement {
 }
 
 impl Requirement {
+    /// What it means for chats if it is broken, for somebody who operates the server.
+    #[must_use]
+    pub fn why(&self) -> Option<&'static str> {
+        let about = |why: &&Why| {
+            let rest = self.id.strip_prefix(why.of.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        WHYS.iter().filter(about).max_by_key(|why| why.of.len()).map(|why| why.says.as_str())
+    }
+
     /// What it amounts to when a peer breaks it: only what is specified or was captured fails a peer, and only if it is
     /// more than a recommendation and no deployed server is known to break it.
     #[must_use]
@@ -197,6 +226,22 @@ struct File {
     requirement: Vec<Requirement>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Why {
+    of: String,
+    says: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Whys {
+    why: Vec<Why>,
+}
+
+static WHYS: LazyLock<Vec<Why>> =
+    LazyLock::new(|| toml::from_str::<Whys>(WHY).expect("a test reads the embedded reasons").why);
+
 /// All requirements.
 #[derive(Clone, Debug)]
 pub struct Catalogue {
@@ -245,6 +290,12 @@ impl Catalogue {
     #[must_use]
     pub fn requirements(&self) -> &[Requirement] {
         &self.requirements
+    }
+
+    /// Where a requirement stands among all of them; those that are not there stand last.
+    #[must_use]
+    pub fn place(&self, id: &str) -> usize {
+        self.by_id.get(id).copied().unwrap_or(usize::MAX)
     }
 
     /// The requirement with this id.
@@ -305,6 +356,30 @@ mod tests {
         let text = format!("{HEAD}level='{level}'\nevidence='{evidence}'\ncases=['c.a.b']\n{more}");
         let catalogue = parse(&text).unwrap();
         assert_eq!(catalogue.requirement("A-1").unwrap().kind_if_broken(), kind);
+    }
+
+    #[test]
+    fn every_requirement_says_why_it_matters_and_every_reason_is_of_one() {
+        let all = Catalogue::get().requirements();
+        for requirement in all {
+            assert!(requirement.why().is_some_and(|why| why.ends_with('.')), "{}", requirement.id);
+        }
+        for why in WHYS.iter().filter(|why| why.of.contains('-')) {
+            assert!(
+                all.iter().any(|requirement| requirement.why() == Some(why.says.as_str())),
+                "{} is used by none",
+                why.of
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_requirement_needs_is_another_one() {
+        for requirement in Catalogue::get().requirements() {
+            for need in &requirement.needs {
+                assert!(Catalogue::get().requirement(need).is_some() && *need != requirement.id, "{}", requirement.id);
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod conversation;
 mod envelope;
+mod files;
 mod replies;
 mod sessions;
 mod chats;
@@ -106,7 +107,7 @@ pub fn survey(entries: &[Entry]) -> Judgement {
     envelope::judge(&conversation, &mut findings);
     replies::judge(&conversation, &mut findings);
     sessions::judge(&conversation, &mut findings);
-    let chats = chats::judge(&conversation, &mut findings);
+    let chats = chats::judge(&conversation, &files::halves(entries), &mut findings);
     envelope::judge_shapes(&conversation, &mut findings);
     Judgement {
         findings: findings.into_list(),
@@ -138,6 +139,10 @@ impl Findings {
 
     fn has(&self, seen: &Seen, broken: Violation) -> bool {
         self.0.contains_key(&(seen.entry, Some(seen.position), broken.id()))
+    }
+
+    fn has_entry(&self, entry: usize, broken: Violation) -> bool {
+        self.0.contains_key(&(entry, None, broken.id()))
     }
 
     fn into_list(self) -> Vec<Finding> {

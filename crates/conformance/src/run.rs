@@ -22,8 +22,9 @@ use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
 use protocol::wire::Transport;
 
+use crate::actor::Request;
 use crate::cases::{Case, Running, Script};
-use crate::peer::{Net, OpenChat, Peer, Sent, Shared, ask, says_ended};
+use crate::peer::{Net, OpenChat, PATIENCE, Peer, Sent, Shared, ask, says_ended};
 use crate::verdict::{Ending, Judged, Kind, Stop, Verdict};
 
 /// Who plays the agent in a chat.
@@ -31,8 +32,32 @@ use crate::verdict::{Ending, Judged, Kind, Stop, Verdict};
 pub enum Agent {
     /// Nobody.
     None,
-    /// The simulator's, by its default script: it joins, greets, answers each message, and closes on `bye`.
+    /// The simulator's, by its default script: it joins, greets, answers each message, and closes on `bye`. It cannot be
+    /// asked for anything else.
+    Scripted,
+    /// The same, and besides it does what it is asked.
     Simulated,
+    /// Somebody who does what he is asked and nothing else.
+    Asked {
+        /// How long each step may take.
+        within: Duration,
+    },
+}
+
+impl Agent {
+    /// Whether there is somebody who does what he is asked.
+    #[must_use]
+    pub const fn can_be_asked(self) -> bool {
+        matches!(self, Self::Simulated | Self::Asked { .. })
+    }
+
+    /// How long a step may take, beyond the usual patience.
+    pub(crate) fn patience(self) -> Duration {
+        match self {
+            Self::Asked { within } => within.max(PATIENCE),
+            Self::None | Self::Scripted | Self::Simulated => PATIENCE,
+        }
+    }
 }
 
 /// What a run needs to know of its target.
@@ -71,8 +96,36 @@ pub enum Timer {
 /// What the run tells whoever drives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// The case wants an agent to do something.
+    Asked(Request),
     /// The case has come to its end, and nothing more will be sent.
     Finished(Outcome),
+}
+
+/// What became of the chats that a run opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chats {
+    /// How many there were.
+    pub opened: usize,
+    /// Of how many the peer said that they have ended.
+    pub ended: usize,
+}
+
+impl Chats {
+    /// How many may still run: nobody said that they have ended.
+    #[must_use]
+    pub const fn left_open(self) -> usize {
+        self.opened.saturating_sub(self.ended)
+    }
+}
+
+impl std::iter::Sum for Chats {
+    fn sum<I: Iterator<Item = Self>>(chats: I) -> Self {
+        chats.fold(Self::default(), |sum, chats| Self {
+            opened: sum.opened + chats.opened,
+            ended: sum.ended + chats.ended,
+        })
+    }
 }
 
 /// What a run came to, before rules and redacted entries are looked at.
@@ -88,6 +141,8 @@ pub struct Outcome {
     pub stop: Option<Stop>,
     /// How the conversation ended.
     pub ending: Ending,
+    /// What became of its chats.
+    pub chats: Chats,
     /// How long it took.
     pub took: Duration,
 }
@@ -157,6 +212,24 @@ impl Run {
         matches!(self.stage, Stage::Done)
     }
 
+    /// Ends the case without a verdict: chats are ended and sessions left, as at any end.
+    pub fn cut_short(&mut self, now: Time) {
+        match self.stage {
+            Stage::Waiting => self.stage = Stage::Done,
+            Stage::Judging(_) => {
+                let says = "the run was interrupted".to_owned();
+                self.leave(now, Err(Stop::Inconclusive { says, frames: Vec::new() }));
+                self.advance(now);
+            }
+            Stage::Leaving(..) | Stage::Done => {}
+        }
+    }
+
+    fn leave(&mut self, now: Time, verdict: Verdict) {
+        self.limit = now + LEAVE;
+        self.stage = Stage::Leaving(Box::pin(leave(self.peer.clone())), verdict);
+    }
+
     fn begin(&mut self, now: Time) {
         self.began = now;
         self.limit = now + self.case.at_most;
@@ -197,11 +270,13 @@ impl Run {
                         says: format!("the case took longer than {} s", self.case.at_most.as_secs()),
                         frames: Vec::new(),
                     }),
-                    Ok(Poll::Pending) => return false,
+                    Ok(Poll::Pending) => {
+                        self.take_requests();
+                        return false;
+                    }
                     Err(_) => Err(Stop::Error("the case panicked".to_owned())),
                 };
-                self.limit = now + LEAVE;
-                self.stage = Stage::Leaving(Box::pin(leave(self.peer.clone())), verdict);
+                self.leave(now, verdict);
                 true
             }
             Stage::Leaving(running, _) => {
@@ -217,10 +292,20 @@ impl Run {
         }
     }
 
+    /// Tells what the case asks for. Whoever is asked may take his time, and the case has so much more.
+    fn take_requests(&mut self) {
+        for request in self.shared.with(|net| std::mem::take(&mut net.requests)) {
+            self.limit = self.limit + request.within.saturating_sub(PATIENCE);
+            self.events.push_back(Event::Asked(request));
+        }
+    }
+
     fn finish(&mut self, now: Time, answered: bool) {
         let Stage::Leaving(_, verdict) = std::mem::replace(&mut self.stage, Stage::Done) else { return };
-        let (judged, ending) = self.shared.with(|net| {
+        let (judged, ending, chats) = self.shared.with(|net| {
             net.close_all();
+            let ended = net.chats.iter().filter(|chat| has_ended(net, 0, chat)).count();
+            let chats = Chats { opened: net.chats.len(), ended };
             let ending = match (answered, net.closed_by_peer, net.broke, net.had_session) {
                 (false, ..) => Ending::Unanswered,
                 (true, true, ..) => Ending::ClosedByPeer,
@@ -228,7 +313,7 @@ impl Run {
                 (true, false, false, false) => Ending::NoSession,
                 (true, false, false, true) => Ending::Clean,
             };
-            (std::mem::take(&mut net.ledger), ending)
+            (std::mem::take(&mut net.ledger), ending, chats)
         });
         let (mut judged, mut stop) = (judged, verdict.err());
         if let Some(Stop::Broken(broken)) = &stop
@@ -246,6 +331,7 @@ impl Run {
             judged,
             stop,
             ending,
+            chats,
             took,
         }));
     }

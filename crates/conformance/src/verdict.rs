@@ -166,6 +166,9 @@ impl Pass {
     }
 }
 
+/// What blocks a case whose agent does not come.
+pub const AGENT_ROOT: &str = "the agent";
+
 /// Why a case ends before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {

@@ -1,6 +1,7 @@
 //! GMS Chat API Version 2 over CometD: what clients ask, what servers answer, and the two machines.
 
 pub mod operation;
+pub mod auth;
 pub mod notification;
 pub mod files;
 pub mod client;

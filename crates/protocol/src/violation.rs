@@ -173,6 +173,22 @@ violations! {
     OperationAfterEnd = "chat.operation.after-end";
     /// A client sends the `secureKey` of one chat for another.
     OperationKeyForeign = "chat.operation.key-foreign";
+    /// A request about files is no form, or lacks a field that it must have.
+    FileRequestShape = "chat.file.request-shape";
+    /// A client puts the `secureKey` of a request about files into the URL.
+    FileKeyInUrl = "chat.file.key-in-url";
+    /// A client sends the `secureKey` of a chat of another browser with a request about files.
+    FileKeyForeign = "chat.file.key-foreign";
+    /// The answer to a request about files is no envelope, lacks a member, or one has a wrong shape.
+    FileAnswerShape = "chat.file.answer-shape";
+    /// The answer to a request about files names another chat than the request.
+    FileAnswerForeign = "chat.file.answer-foreign";
+    /// An upload is answered with the `file-id` of an earlier one.
+    FileIdReused = "chat.file.id-reused";
+    /// A chat is told of the upload of a file to another chat.
+    FileEventForeign = "chat.file.event-foreign";
+    /// An upload is never announced in its chat.
+    FileUnannounced = "chat.file.unannounced";
     /// The `data` of a chat notification is not an object.
     NotificationNotObject = "chat.notification.not-object";
     /// A chat notification has no `statusCode`.

@@ -6,15 +6,17 @@
 //!
 //! [`Redacted`] can be made here only; writers and live judges take nothing else.
 
+mod files;
 mod http;
 mod known;
 mod policy;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use protocol::bayeux::batch::{Batch, Limits};
 use protocol::chat::CHANNEL_PREFIX;
+use protocol::chat::files::is_target;
 use protocol::wire::{Close, Entry, Exchange, Request, Response, Socket, Wire};
 
 use crate::json::Node;
@@ -50,6 +52,8 @@ pub struct Redactor {
     known: Known,
     hosts: BTreeMap<String, usize>,
     limits: Limits,
+    /// Exchanges with the API for files that are not over.
+    files: BTreeSet<Exchange>,
 }
 
 impl fmt::Debug for Redactor {
@@ -62,7 +66,7 @@ impl Redactor {
     /// Starts with a key and without any known secret.
     #[must_use]
     pub fn new(key: Key) -> Self {
-        Self { key, known: Known::default(), hosts: BTreeMap::new(), limits: Limits::default() }
+        Self { key, known: Known::default(), hosts: BTreeMap::new(), limits: Limits::default(), files: BTreeSet::new() }
     }
 
     /// The name of the key.
@@ -72,12 +76,18 @@ impl Redactor {
     }
 
     /// Redacts one entry. Bodies and texts become the redacted messages without white space between values; what is no
-    /// batch of messages becomes one token.
+    /// batch of messages becomes one token. Requests about files stay forms, of their files only a token is left.
     pub fn entry(&mut self, entry: &Entry) -> Redacted<Entry> {
         let wire = match &entry.wire {
             Wire::Request(exchange, request) => self.request(*exchange, request),
+            Wire::Response(exchange, response) if self.files.remove(exchange) => {
+                Wire::Response(*exchange, self.file_response(response))
+            }
             Wire::Response(exchange, response) => Wire::Response(*exchange, self.response(response)),
-            Wire::Broken(exchange, failure) => Wire::Broken(*exchange, failure.clone()),
+            Wire::Broken(exchange, failure) => {
+                self.files.remove(exchange);
+                Wire::Broken(*exchange, failure.clone())
+            }
             Wire::Upgrade(socket, request) => self.upgrade(*socket, request),
             Wire::Upgraded(socket, headers) => Wire::Upgraded(*socket, self.headers(headers)),
             Wire::Refused(socket, response) => Wire::Refused(*socket, self.response(response)),
@@ -110,6 +120,10 @@ impl Redactor {
     }
 
     fn request(&mut self, exchange: Exchange, request: &Request) -> Wire {
+        if is_target(&request.target) {
+            self.files.insert(exchange);
+            return Wire::Request(exchange, self.file_request(request));
+        }
         let body = self.body(&request.body);
         Wire::Request(exchange, Request { body, ..self.request_head(request) })
     }
@@ -158,7 +172,7 @@ impl Redactor {
         if token::whole(&text) == Some(Class::Text) {
             return text.into_owned();
         }
-        token::token(&self.key, Class::Text, &text)
+        token::of_bytes(&self.key, bytes)
     }
 
     fn node(&mut self, node: Node, rule: Rule) -> Node {

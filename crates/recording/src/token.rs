@@ -39,10 +39,14 @@ impl Key {
     }
 
     fn mac(&self, class: &str, value: &str) -> [u8; 32] {
+        self.mac_of(class, value.as_bytes())
+    }
+
+    fn mac_of(&self, class: &str, value: &[u8]) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
         mac.update(class.as_bytes());
         mac.update(b"|");
-        mac.update(value.as_bytes());
+        mac.update(value);
         mac.finalize().into_bytes().into()
     }
 }
@@ -138,6 +142,17 @@ pub fn token(key: &Key, class: Class, value: &str) -> String {
         }
         _ => format!("{}_{digits}", class.prefix()),
     }
+}
+
+/// The token of bytes that nobody reads. Of bytes that are a text it is the token of the text; else `len` counts the
+/// characters that could be read, with one for each gap.
+#[must_use]
+pub fn of_bytes(key: &Key, bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return String::new();
+    }
+    let (class, characters) = (Class::Text.prefix(), String::from_utf8_lossy(bytes).chars().count());
+    format!("{class}_{}~len={characters}~u8={}", base32(&key.mac_of(class, bytes)), bytes.len())
 }
 
 /// The number that stands for a secret number: 13 digits that begin with 70707.

@@ -219,6 +219,8 @@ pub struct Gms {
     agenda: Option<Agenda>,
     /// The path of the file API, and the most bytes that a request there may have.
     files: (String, usize),
+    /// Pages of which origins may talk to the file API too.
+    cors: Option<Cors>,
     /// The sessions that are leaving for the background, by the chat server's number.
     leaving: BTreeSet<SessionId>,
     deliveries: u64,
@@ -230,8 +232,14 @@ impl Gms {
     #[must_use]
     pub fn new(settings: Settings, seed: u64) -> Self {
         let files = (files::path(&settings.base), settings.body_limit());
+        let cors = settings.cors.clone();
         let policy = bayeux::Policy {
             deny_handshakes: settings.gms.notification_mode == NotificationMode::Refused,
+            echo_in_handshake: if settings.gms.handshake.echo_secure_key {
+                vec!["secureKey".to_owned()]
+            } else {
+                Vec::new()
+            },
             ..bayeux::Policy::default()
         };
         let bayeux = bayeux::Settings {
@@ -258,6 +266,7 @@ impl Gms {
                 Agent::Manual => None,
             },
             files,
+            cors,
             leaving: BTreeSet::new(),
             deliveries: 0,
             outputs: VecDeque::new(),
@@ -338,6 +347,12 @@ impl Gms {
     #[must_use]
     pub const fn chats(&self) -> &ChatServer {
         &self.chats
+    }
+
+    /// How many nodes there are.
+    #[must_use]
+    pub const fn nodes(&self) -> usize {
+        self.nodes.len()
     }
 
     /// The CometD sessions of the first node, for asking about them.
@@ -512,11 +527,20 @@ impl Gms {
     }
 
     fn handle_files(&mut self, now: Time, node: usize, exchange: Exchange, request: &Request) {
-        let response = if request.body.len() > self.files.1 {
-            Response { status: 413, headers: Headers::new(), body: Vec::new() }
+        let empty = |status: u16| Response { status, headers: Headers::new(), body: Vec::new() };
+        let origin = self.cors.as_ref().and_then(|cors| cors.allowed(request));
+        let mut response = if Cors::is_preflight(request) && origin.is_some() {
+            let mut allowance = empty(200);
+            Cors::let_send(&mut allowance);
+            allowance
+        } else if request.body.len() > self.files.1 {
+            empty(413)
         } else {
             self.chats.handle_file_request(now, request)
         };
+        if let Some(origin) = origin {
+            Cors::let_see(origin, &mut response);
+        }
         let wire = self.balancer.pass(node, Wire::Response(exchange, response));
         self.outputs.push_back(Output::Wire(wire));
     }

@@ -55,6 +55,50 @@ pub enum Trait {
     Acked,
 }
 
+/// What the application does in its chat besides talking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// It tells that somebody types.
+    StartTyping,
+    /// It tells that nobody types any more.
+    StopTyping,
+    /// It sends a notice.
+    CustomNotice,
+    /// It pushes a URL.
+    PushUrl,
+    /// It takes another name.
+    UpdateNickname,
+    /// It attaches data.
+    UpdateData,
+    /// It tells what was read.
+    ReadReceipt,
+    /// It asks what may be uploaded.
+    FileLimits,
+    /// It uploads a file.
+    Upload,
+    /// It downloads the file that it uploaded last, or one that is not there.
+    Download,
+    /// It deletes that file.
+    DeleteFile,
+}
+
+impl Deed {
+    /// Every deed.
+    pub const ALL: [Self; 11] = [
+        Self::StartTyping,
+        Self::StopTyping,
+        Self::CustomNotice,
+        Self::PushUrl,
+        Self::UpdateNickname,
+        Self::UpdateData,
+        Self::ReadReceipt,
+        Self::FileLimits,
+        Self::Upload,
+        Self::Download,
+        Self::DeleteFile,
+    ];
+}
+
 /// One thing that happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -64,6 +108,8 @@ pub enum Action {
     ClientStarts,
     /// The application says a word.
     ClientSays(String),
+    /// The application does something else in its chat.
+    ClientDoes(Deed),
     /// The application ends the chat.
     ClientEnds,
     /// The application leaves without ending the chat.
@@ -100,6 +146,7 @@ impl Action {
             Self::Wait(_)
             | Self::ClientStarts
             | Self::ClientSays(_)
+            | Self::ClientDoes(_)
             | Self::ClientEnds
             | Self::ClientLeaves
             | Self::AgentJoins

@@ -11,8 +11,8 @@ use protocol::bayeux::batch::Batch;
 use protocol::bayeux::channel;
 use protocol::bayeux::message::{ClientId, Message, MessageId};
 use protocol::chat;
-use protocol::chat::client::{Client, Event, SendId, Sent};
-use protocol::chat::notification::{Event as Transcript, Notification, ParticipantType};
+use protocol::chat::client::{Client, Event, FileJob, FileOutcome, SendId, Sent};
+use protocol::chat::notification::{Event as Transcript, EventType, Notification, ParticipantType};
 use protocol::chat::operation::{Operation, Request};
 use protocol::secret::Secret;
 use protocol::time::Time;
@@ -168,6 +168,11 @@ pub struct Judge {
     starts_open: usize,
     words: BTreeMap<String, Allowance>,
     open_sends: BTreeMap<SendId, String>,
+    /// What was done besides talking, by its word.
+    open_deeds: BTreeMap<SendId, &'static str>,
+    open_jobs: BTreeSet<FileJob>,
+    /// The file that was uploaded last.
+    file: Option<String>,
     delivered: BTreeMap<String, usize>,
     shown: BTreeMap<u64, String>,
     shown_words: BTreeMap<String, usize>,
@@ -204,6 +209,9 @@ impl Judge {
             starts_open: 0,
             words: BTreeMap::new(),
             open_sends: BTreeMap::new(),
+            open_deeds: BTreeMap::new(),
+            open_jobs: BTreeSet::new(),
+            file: None,
             delivered: BTreeMap::new(),
             shown: BTreeMap::new(),
             shown_words: BTreeMap::new(),
@@ -260,7 +268,15 @@ impl Judge {
         if self.starts_open > 0 {
             return Some("the start of a chat".to_owned());
         }
-        self.open_sends.first_key_value().map(|(id, word)| format!("message {} `{word}`", id.0))
+        let message = self.open_sends.first_key_value().map(|(id, word)| format!("message {} `{word}`", id.0));
+        let deed = self.open_deeds.first_key_value().map(|(id, name)| format!("{name} {}", id.0));
+        message.or(deed).or_else(|| self.open_jobs.first().map(|job| format!("request {} about files", job.0)))
+    }
+
+    /// The `file-id` of the last upload that was told to have succeeded.
+    #[must_use]
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
     }
 
     /// Something happened from outside that requests may follow.
@@ -278,6 +294,17 @@ impl Judge {
     pub fn on_send(&mut self, id: SendId, word: &str) {
         self.words.entry(word.to_owned()).or_default().left += 1;
         self.open_sends.insert(id, word.to_owned());
+    }
+
+    /// The application did something besides talking, and the client took it.
+    pub fn on_deed(&mut self, id: SendId, operation: &'static str) {
+        self.words.entry(operation.to_owned()).or_default().left += 1;
+        self.open_deeds.insert(id, operation);
+    }
+
+    /// The application asked something about files, and the client took it.
+    pub fn on_file_job(&mut self, job: FileJob) {
+        self.open_jobs.insert(job);
     }
 
     /// Takes in what has happened since the last time.
@@ -409,16 +436,17 @@ impl Judge {
                 true => Ok(()),
                 false => Err(Breach::new(Property::SentOnce, at, format!("`{message}` is sent once too often"))),
             },
-            Operation::RequestChat(_)
-            | Operation::RequestNotifications { .. }
-            | Operation::StartTyping { .. }
+            Operation::StartTyping { .. }
             | Operation::StopTyping { .. }
             | Operation::CustomNotice { .. }
             | Operation::PushUrl { .. }
             | Operation::UpdateNickname { .. }
             | Operation::UpdateData { .. }
-            | Operation::ReadReceipt { .. }
-            | Operation::Disconnect => Ok(()),
+            | Operation::ReadReceipt { .. } => match self.words.entry(name.to_owned()).or_default().spend(id) {
+                true => Ok(()),
+                false => Err(Breach::new(Property::SentOnce, at, format!("{name} is sent once too often"))),
+            },
+            Operation::RequestChat(_) | Operation::RequestNotifications { .. } | Operation::Disconnect => Ok(()),
         }
     }
 
@@ -486,6 +514,16 @@ impl Judge {
             }
             Event::StartFailed(_) | Event::StartOutcomeUnknown => self.starts_open = 0,
             Event::Shown(shown) => self.on_shown(at, &shown)?,
+            Event::Sent(id, _) if self.open_deeds.remove(&id).is_some() => {}
+            Event::Files(job, outcome) => {
+                if !self.open_jobs.remove(&job) {
+                    let detail = format!("request {} about files has a second outcome", job.0);
+                    return Err(Breach::new(Property::OutcomeTold, at, detail));
+                }
+                if let FileOutcome::Uploaded(Some(file)) = outcome {
+                    self.file = Some(file);
+                }
+            }
             Event::Sent(id, sent) => {
                 let Some(word) = self.open_sends.remove(&id) else {
                     let detail = format!("message {} has a second outcome", id.0);
@@ -506,7 +544,6 @@ impl Judge {
                 self.ended = Some(event);
             }
             Event::Passing(_)
-            | Event::Files(..)
             | Event::RequestFailed(_)
             | Event::ChatServerLost
             | Event::ChatServerBack
@@ -529,7 +566,8 @@ impl Judge {
             return Err(Breach::new(Property::InOrder, at, detail));
         }
         self.last_shown = index;
-        if event.from.as_ref().is_some_and(|from| from.kind == ParticipantType::Client)
+        if event.event_type() == Some(EventType::Message)
+            && event.from.as_ref().is_some_and(|from| from.kind == ParticipantType::Client)
             && let Some(text) = &event.text
         {
             *self.shown_words.entry(text.clone()).or_default() += 1;

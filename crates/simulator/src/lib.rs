@@ -2,7 +2,7 @@
 //!
 //! [`gms`] is the server: a machine like any other, so a socket, a virtual link or a player can drive it. It has one node
 //! or several behind a [`balancer`]. [`script`] says what an agent can do, and [`plan`] what agents do by themselves and what
-//! befalls the server; a [`scenario`] is a plan with settings. [`link`] is the network in virtual time with its faults, [`pair`] joins two machines
+//! befalls the server; a [`scenario`] is a plan with settings. [`control`] is for those who do the same by hand. [`link`] is the network in virtual time with its faults, [`pair`] joins two machines
 //! over it, and [`trace`] prints what was seen on the wire, without secrets.
 //!
 //! [`history`] is what may happen to a chat, faults included, as data and text. [`run`] makes it happen, [`judge`] says
@@ -18,6 +18,8 @@ pub mod balancer;
 pub mod script;
 pub mod plan;
 pub mod scenario;
+pub mod control;
+pub mod mutation;
 pub mod link;
 pub mod pair;
 pub mod trace;

@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use protocol::bayeux::client as bayeux;
 use protocol::chat::client::{Client, Config, Ended, Event, Safeguards};
+use protocol::chat::files::Upload;
 use protocol::chat::operation::RequestChat;
 use protocol::chat::server::{ChatNumber, GmsSettings};
 use protocol::machine::Machine;
 use protocol::time::Time;
 use protocol::wire::Entry;
+use serde_json::{Map, Value};
 
 use crate::gms::{Gms, Settings};
-use crate::history::{Action, History, SERVICE, Trait};
+use crate::history::{Action, Deed, History, SERVICE, Trait};
 use crate::judge::{Breach, Judge, Property};
 use crate::link::Network;
 use crate::pair::{Livelock, Pair};
@@ -151,6 +153,7 @@ impl World {
                     self.judge.on_send(id, word);
                 }
             }
+            Action::ClientDoes(deed) => self.does(*deed),
             Action::ClientEnds => drop(client.end(now)),
             Action::ClientLeaves => client.leave(now),
             Action::AgentJoins => self.agent(&Step::Join { nickname: "Morgan".to_owned() }),
@@ -175,6 +178,35 @@ impl World {
             Action::NetworkDown => link.set_down(now, true),
             Action::NetworkUp => link.set_down(now, false),
             Action::Strike(target, fault) => link.add(target.strike(*fault)),
+        }
+    }
+
+    /// Does what the client lets the application do.
+    fn does(&mut self, deed: Deed) {
+        let (now, client) = (self.pair.now(), &mut self.pair.client);
+        let file = self.judge.file().unwrap_or("no-such-file").to_owned();
+        let data = || Map::from_iter([("mood".to_owned(), Value::from("good"))]);
+        let note = || Upload { name: "note.txt".to_owned(), media_type: None, bytes: b"half \r\n--past".to_vec() };
+        let (operation, sent) = match deed {
+            Deed::StartTyping => ("startTyping", client.start_typing(now, None)),
+            Deed::StopTyping => ("stopTyping", client.stop_typing(now, None)),
+            Deed::CustomNotice => ("customNotice", client.custom_notice(now, "notice")),
+            Deed::PushUrl => ("pushUrl", client.push_url(now, "https://shop.example/")),
+            Deed::UpdateNickname => ("updateNickname", client.update_nickname(now, "Ann2")),
+            Deed::UpdateData => ("updateData", client.update_data(now, data())),
+            Deed::ReadReceipt => ("readReceipt", client.read_receipt(now)),
+            Deed::FileLimits | Deed::Upload | Deed::Download | Deed::DeleteFile => {
+                let job = match deed {
+                    Deed::Upload => client.upload(now, note(), Some("a note")),
+                    Deed::Download => client.download(now, file),
+                    Deed::DeleteFile => client.delete_file(now, file),
+                    _ => client.file_limits(now),
+                };
+                return job.into_iter().for_each(|job| self.judge.on_file_job(job));
+            }
+        };
+        if let Ok(id) = sent {
+            self.judge.on_deed(id, operation);
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -105,6 +106,19 @@ impl Route {
     /// [`CannotConnect`] if it does not, or takes longer.
     pub async fn probe(&self, patience: Duration) -> Result<(), CannotConnect> {
         self.connect_within(patience).await.map(drop)
+    }
+
+    /// The addresses that the name of the server stands for. `None` if a proxy looks it up.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, if it finds none.
+    pub async fn addresses(&self) -> io::Result<Option<Vec<SocketAddr>>> {
+        if self.proxy.is_some() {
+            return Ok(None);
+        }
+        let found = tokio::net::lookup_host((self.endpoint.host.as_str(), self.endpoint.port)).await?;
+        Ok(Some(found.collect()))
     }
 
     pub(crate) async fn connect_within(&self, patience: Duration) -> Result<Stream, CannotConnect> {

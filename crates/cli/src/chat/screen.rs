@@ -17,7 +17,7 @@ use protocol::wire::Entry;
 use serde_json::Value;
 use transport::tap::Tap;
 
-use super::talk::News;
+use super::talk::{Foreign, News};
 use crate::exit::{Exit, Failure};
 use crate::output;
 
@@ -126,6 +126,17 @@ impl Screen {
             let says = "the server answers, but not as CometD; is the path of the URL right?";
             self.fail(Exit::Unreachable, says);
         }
+    }
+
+    /// There is something else than a CometD server.
+    fn on_foreign(&mut self, foreign: &Foreign) {
+        let hint = match foreign {
+            Foreign::Status(401 | 403) => "if the server asks for a login, send it along: `--header`",
+            Foreign::Status(300..=399) => "name the URL that it points to",
+            Foreign::Status(_) | Foreign::Body => "is the path of the URL right? GMS has CometD at `/genesys/cometd`",
+            Foreign::Socket(_) => "is the path of the URL right? without WebSocket there: `--transport long-polling`",
+        };
+        self.fail(Exit::Unreachable, &format!("there is no CometD server: {foreign}\n\nhint: {hint}"));
     }
 
     fn fail(&mut self, exit: Exit, says: &str) {
@@ -268,6 +279,10 @@ impl Tap<News> for Screen {
     fn event(&mut self, _: Time, event: News) -> ControlFlow<()> {
         match event {
             News::Chat(event) => self.on_chat(event),
+            News::Foreign(foreign) => {
+                self.on_foreign(&foreign);
+                ControlFlow::Break(())
+            }
             News::Closed => {
                 self.closed = true;
                 ControlFlow::Break(())

@@ -1,28 +1,94 @@
-//! The chat client as a program runs it: it tells when nothing more is to come.
+//! The chat client as a program runs it: it tells when nothing more is to come, and at once if the server is no CometD.
 
+use std::fmt;
+
+use protocol::bayeux::batch::{Batch, Limits};
+use protocol::bayeux::http;
 use protocol::chat::client::{Client, Event, Timer};
 use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
+use protocol::wire::{Response, Transport, Wire};
 
 /// What a [`Talk`] tells.
 #[derive(Debug)]
 pub(super) enum News {
     /// What the client tells.
     Chat(Event),
+    /// Whatever answers, it is no CometD server.
+    Foreign(Foreign),
     /// The session is left, and all that was to be sent is sent.
     Closed,
+}
+
+/// By what a server shows that it is none of CometD's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Foreign {
+    /// It answers a handshake with this HTTP status.
+    Status(u16),
+    /// It answers a handshake with something else than messages.
+    Body,
+    /// It refuses the only transport there may be with this HTTP status.
+    Socket(u16),
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "a handshake is answered with HTTP status {status}"),
+            Self::Body => f.write_str("a handshake is answered with something that is no message"),
+            Self::Socket(status) => write!(f, "a WebSocket is refused with HTTP status {status}"),
+        }
+    }
 }
 
 /// A client that tells its end.
 pub(super) struct Talk {
     pub(super) client: Client,
+    /// Whether there is no other transport than WebSocket.
+    socket_alone: bool,
+    /// Whether the server has said something that only CometD does, or the opposite.
+    is_known: bool,
+    foreign: Option<Foreign>,
     has_told: bool,
 }
 
 impl Talk {
-    pub(super) const fn new(client: Client) -> Self {
-        Self { client, has_told: false }
+    pub(super) const fn new(client: Client, socket_alone: bool) -> Self {
+        Self { client, socket_alone, is_known: false, foreign: None, has_told: false }
     }
+
+    /// Learns from the first answers what the server is. One that is overloaded or starting may become another.
+    fn learn(&mut self, wire: &Wire) {
+        let seen = match wire {
+            Wire::Response(_, Response { status: 200, body, .. }) => Some(self.judge(body)),
+            Wire::Text(_, text) => Some(self.judge(text.as_bytes())),
+            Wire::Response(_, Response { status, .. }) if may_pass(*status) => None,
+            Wire::Response(_, Response { status, .. }) => Some(Err(Foreign::Status(*status))),
+            Wire::Refused(_, Response { status, .. }) if self.socket_alone && !may_pass(*status) => {
+                Some(Err(Foreign::Socket(*status)))
+            }
+            _ => None,
+        };
+        if let Some(seen) = seen {
+            self.is_known = true;
+            self.foreign = seen.err();
+        }
+    }
+
+    fn judge(&self, body: &[u8]) -> Result<(), Foreign> {
+        let body = match self.client.bayeux().transport() {
+            Transport::CallbackPolling => http::callback_argument(body),
+            Transport::LongPolling | Transport::WebSocket => body,
+        };
+        let batch = Batch::parse(body, &Limits::default()).map_err(|_| Foreign::Body)?;
+        let is_message = batch.messages.iter().any(|message| message.channel().is_some());
+        if is_message { Ok(()) } else { Err(Foreign::Body) }
+    }
+}
+
+/// Whether a status says that the same request may fare better later.
+const fn may_pass(status: u16) -> bool {
+    status >= 500 || matches!(status, 408 | 425 | 429)
 }
 
 impl Machine for Talk {
@@ -30,10 +96,18 @@ impl Machine for Talk {
     type Event = News;
 
     fn handle_input(&mut self, now: Time, input: Input) {
+        if let Input::Wire(wire) = &input
+            && !self.is_known
+        {
+            self.learn(wire);
+        }
         self.client.handle_input(now, input);
     }
 
     fn poll_output(&mut self) -> Option<Output<News>> {
+        if let Some(foreign) = self.foreign.take() {
+            return Some(Output::Event(News::Foreign(foreign)));
+        }
         match self.client.poll_output() {
             Some(Output::Wire(wire)) => Some(Output::Wire(wire)),
             Some(Output::Event(event)) => Some(Output::Event(News::Chat(event))),

@@ -22,7 +22,8 @@ use transport::{driver, listener};
 use self::commands::Commands;
 use self::desk::Desk;
 use super::progress::Progress;
-use super::{Args, Folder, quoted, select};
+use super::select::Entry;
+use super::{Args, Folder, quoted};
 use crate::exit::{Exit, Failure};
 use crate::input;
 use crate::live::{self, Stop};
@@ -92,13 +93,20 @@ fn all(transports: &[Transport]) -> Vec<Planned> {
     (0..).zip(entries).map(|(number, (case, wanted))| Planned { case, wanted, number }).collect()
 }
 
-fn plan(args: &Args, transports: &[Transport]) -> Result<Vec<Planned>, Failure> {
-    let names = |planned: &Planned| {
-        let transports = planned.wanted.map_or(planned.case.transports, |_| &[]);
-        let named = transports.iter().copied().chain(planned.wanted);
-        named.map(|transport| format!("{}@{transport}", planned.case.id)).chain([planned.case.id.to_owned()]).collect()
-    };
-    select::choose(&all(transports), &args.cases, names)
+impl Entry for Planned {
+    fn case(&self) -> &'static Case {
+        self.case
+    }
+
+    fn is_over(&self, transport: Transport) -> bool {
+        self.wanted.map_or_else(|| self.case.transports.contains(&transport), |wanted| wanted == transport)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let transports = self.wanted.map_or(self.case.transports, |_| &[]);
+        let named = transports.iter().copied().chain(self.wanted);
+        named.map(|transport| format!("{}@{transport}", self.case.id)).chain([self.case.id.to_owned()]).collect()
+    }
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -106,8 +114,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         let _ = writeln!(anstream::stderr(), "no `--service` given: the client is to use `customer-support`");
     }
     let service = args.service.clone().unwrap_or_else(|| "customer-support".to_owned());
-    let transports: Vec<Transport> = args.transports.iter().map(|transport| transport.transport()).collect();
-    let plan = plan(args, &transports)?;
+    let plan = args.choice.of(&all(&args.choice.transports()), &[])?;
+    if args.list {
+        output::print(&super::plan::list(&plan))?;
+        return Ok(Exit::Success);
+    }
     let expectations = super::expectations(args.expect.as_deref())?;
     let seed = live::seed(args.seed)?;
     let folder = args.report.as_deref().map(Folder::create).transpose()?;

@@ -1,31 +1,31 @@
-//! Runs entries against a real server, several at once. What crosses the wire is redacted before it is judged or kept.
+//! Runs entries against a real server, several at once.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::pending;
-use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use ::conformance::cases;
-use ::conformance::conclude::{CaseResult, conclude};
-use ::conformance::run::{Event, Outcome, Run, Settings};
-use protocol::time::Time;
-use protocol::wire::{Entry, Side};
-use recording::capture::{Capture, Config, Source};
-use recording::tape::Finish;
+use ::conformance::cases::{self, Needs};
+use ::conformance::conclude::CaseResult;
+use ::conformance::run::{Chats, Run, Settings};
+use ::conformance::verdict::AGENT_ROOT;
+use protocol::wire::Side;
+use recording::capture::Source;
 use recording::token::Key;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use transport::client::Connections;
 use transport::clock::{self, Clock};
 use transport::driver;
 use transport::fields::Fields;
 use transport::route::Route;
-use transport::tap::Tap;
 
+use super::absence::Absence;
+use super::actor::Actor;
 use super::progress::Progress;
 use super::select::Planned;
 use super::silence::Silence;
+use super::witness::{Done, Mark, Witness};
 use crate::live::{self, Stop};
 
 /// The server, and how a client of it gets there.
@@ -34,52 +34,79 @@ pub(super) struct Peer {
     pub(super) settings: Settings,
     pub(super) route: Route,
     pub(super) fields: Fields,
+    pub(super) actor: Actor,
 }
 
-/// What one entry came to, and its tape if it ran.
-pub(super) struct Done {
-    pub(super) result: CaseResult,
-    pub(super) tape: Option<Vec<u8>>,
+/// What a run came to.
+pub(super) struct Ran {
+    /// What each entry came to, in the order of the plan.
+    pub(super) done: Vec<Done>,
+    /// The chats of entries that were cut short, if the run was.
+    pub(super) unfinished: Option<Chats>,
 }
 
-/// Runs everything planned; says whether it came to its end. Results stand in the order of the plan.
+/// How one entry ended.
+enum Ended {
+    Done(Box<Done>),
+    /// The run was cut short meanwhile, or before it began.
+    CutShort(Chats),
+}
+
+/// What the entries of a run share.
+#[derive(Default)]
+struct Learned {
+    silence: Silence,
+    absence: Absence,
+}
+
+/// Runs everything planned. When it is asked to stop, every case under way ends its chats and leaves its sessions; when it is
+/// asked again, it stops at once.
 pub(super) async fn run(
     plan: &[Planned],
     peer: &Peer,
     seed: u64,
     jobs: usize,
     progress: &Progress,
-    stop: Stop,
-) -> (Vec<Done>, bool) {
+    stop: &mut Stop,
+) -> Ran {
     let permits = Rc::new(Semaphore::new(jobs));
-    let silence = Rc::new(RefCell::new(Silence::default()));
+    let learned = Rc::new(RefCell::new(Learned::default()));
+    let (cut, is_cut) = watch::channel(false);
     let mut running = JoinSet::new();
     for (place, planned) in plan.iter().copied().enumerate() {
-        let (permits, silence, peer) = (Rc::clone(&permits), Rc::clone(&silence), peer.clone());
+        let (permits, learned, peer, is_cut) = (Rc::clone(&permits), Rc::clone(&learned), peer.clone(), is_cut.clone());
         running.spawn_local(async move {
             // Nobody closes the semaphore.
             let _permit = permits.acquire().await;
-            (place, judge(planned, &peer, seed.wrapping_add(planned.number), &silence).await)
+            (place, judge(planned, &peer, seed.wrapping_add(planned.number), &learned, is_cut).await)
         });
     }
-    let mut stop = std::pin::pin!(stop.asked());
-    let mut done = BTreeMap::new();
-    let finished = loop {
+    let (mut done, mut unfinished) = (BTreeMap::new(), None);
+    loop {
         tokio::select! {
             biased;
-            () = &mut stop => break false,
+            () = stop.wait() => {
+                if cut.send_replace(true) {
+                    break;
+                }
+                unfinished.get_or_insert_default();
+            }
             joined = running.join_next() => match joined {
-                Some(Ok((place, entry))) => {
+                Some(Ok((place, Ended::Done(entry)))) => {
                     progress.tell(&entry.result);
-                    done.insert(place, entry);
+                    done.insert(place, *entry);
+                }
+                Some(Ok((_, Ended::CutShort(chats)))) => {
+                    let so_far: Chats = unfinished.unwrap_or_default();
+                    unfinished = Some([so_far, chats].into_iter().sum());
                 }
                 // A case that panicked has caught it itself; what is left is a fault of the runner.
                 Some(Err(_)) => {}
-                None => break true,
+                None => break,
             }
         }
-    };
-    if finished {
+    }
+    if unfinished.is_none() {
         for (place, planned) in plan.iter().enumerate() {
             done.entry(place).or_insert_with(|| Done {
                 result: CaseResult::error(planned.entry.case, planned.entry.transport, "the runner failed"),
@@ -87,78 +114,73 @@ pub(super) async fn run(
             });
         }
     }
-    (done.into_values().collect(), finished)
+    Ran { done: done.into_values().collect(), unfinished }
 }
 
-async fn judge(planned: Planned, peer: &Peer, seed: u64, silence: &RefCell<Silence>) -> Done {
+async fn judge(
+    planned: Planned,
+    peer: &Peer,
+    seed: u64,
+    learned: &RefCell<Learned>,
+    mut is_cut: watch::Receiver<bool>,
+) -> Ended {
     let cases::Planned { case, transport, not_applicable } = planned.entry;
-    if let Some(why) = not_applicable {
-        return Done { result: CaseResult::not_applicable(case, transport, why), tape: None };
+    let unrun = |result: CaseResult| Ended::Done(Box::new(Done { result, tape: None }));
+    if *is_cut.borrow() {
+        return Ended::CutShort(Chats::default());
     }
-    if silence.borrow().is_certain(transport) {
+    if let Some(why) = not_applicable {
+        return unrun(CaseResult::not_applicable(case, transport, why));
+    }
+    if learned.borrow().silence.is_certain(transport) {
         let says = "no case before came to a session or a refusal over this transport: the server says nothing";
-        return Done { result: CaseResult::blocked(case, transport, "the handshake", says), tape: None };
+        return unrun(CaseResult::blocked(case, transport, "the handshake", says));
+    }
+    let needs_agent = matches!(case.needs, Needs::Agent | Needs::Asked);
+    if needs_agent && learned.borrow().absence.is_certain() {
+        let says = "the agent has not come for the cases before";
+        return unrun(CaseResult::blocked(case, transport, AGENT_ROOT, says));
     }
     let clock = Clock::start();
-    let mut witness = match Witness::new(&planned, &clock, &peer.settings, seed) {
-        Ok(witness) => witness,
-        Err(error) => {
-            return Done { result: CaseResult::error(case, transport, &error.to_string()), tape: None };
-        }
+    let mark = match mark(&clock) {
+        Ok(mark) => mark,
+        Err(error) => return unrun(CaseResult::error(case, transport, &error.to_string())),
     };
+    let (asks, requests) = mpsc::unbounded_channel();
+    let mut witness = Witness::new(&planned, &peer.settings, seed, mark).asking(asks);
     let mut machine = Run::new(case, transport, &peer.settings, seed);
     let mut connections = Connections::new(peer.route.clone(), peer.fields.clone());
-    driver::run(&mut machine, Side::Client, &clock, &mut connections, &mut witness, pending()).await;
-    let Witness { capture, redacted, mut tape, outcome } = witness;
-    tape.extend(capture.finish(clock.now(), Finish::Complete));
-    let result = match outcome {
-        Some(outcome) => conclude(&outcome, &redacted),
-        None => CaseResult::error(case, transport, "the run said nothing at its end"),
-    };
-    silence.borrow_mut().learn(&result);
-    Done { result, tape: Some(tape) }
-}
-
-/// Looks on: redacts, keeps, and waits for the end.
-struct Witness {
-    capture: Capture,
-    redacted: Vec<Entry>,
-    tape: Vec<u8>,
-    outcome: Option<Outcome>,
-}
-
-impl Witness {
-    fn new(planned: &Planned, clock: &Clock, settings: &Settings, seed: u64) -> std::io::Result<Self> {
-        let id = u128::from_ne_bytes(clock::random()?);
-        let mut env = BTreeMap::from([("transport".to_owned(), planned.entry.transport.to_string())]);
-        if let Some(service) = &settings.service {
-            env.insert("service".to_owned(), service.clone());
+    let mut acting = JoinSet::new();
+    acting.spawn_local(peer.actor.clone().act(requests));
+    let cut = async {
+        // Without a sender nobody cuts anything any more.
+        if is_cut.wait_for(|is_cut| *is_cut).await.is_err() {
+            pending::<()>().await;
         }
-        let (capture, tape) = Capture::new(Config {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            git: env!("TAPESTRY_COMMIT").to_owned(),
-            start: live::rfc3339(clock.start_utc()),
-            id: format!("{id:032x}"),
-            key: Key::from_bytes(clock::random()?),
-            source: Source::Live,
-            scenario: Some(planned.entry.case.id.to_owned()),
-            seed: Some(seed),
-            env,
-        });
-        Ok(Self { capture, redacted: Vec::new(), tape, outcome: None })
+    };
+    let ended = driver::run(&mut machine, Side::Client, &clock, &mut connections, &mut witness, cut).await;
+    if ended == driver::Ended::Stopped {
+        machine.cut_short(clock.now());
+        if !machine.is_finished() || witness.outcome().is_none() {
+            driver::run(&mut machine, Side::Client, &clock, &mut connections, &mut witness, pending()).await;
+        }
+        return Ended::CutShort(witness.outcome().map(|outcome| outcome.chats).unwrap_or_default());
     }
+    let done = witness.conclude(&planned, clock.now());
+    let mut learned = learned.borrow_mut();
+    learned.silence.learn(&done.result);
+    if needs_agent {
+        learned.absence.learn(&done.result);
+    }
+    Ended::Done(Box::new(done))
 }
 
-impl Tap<Event> for Witness {
-    fn entry(&mut self, entry: &Entry) {
-        let redacted = self.capture.redact(entry);
-        self.tape.extend(self.capture.redacted(None, &redacted));
-        self.redacted.push(redacted.into_inner());
-    }
-
-    fn event(&mut self, _: Time, event: Event) -> ControlFlow<()> {
-        let Event::Finished(outcome) = event;
-        self.outcome = Some(outcome);
-        ControlFlow::Break(())
-    }
+/// Draws what nobody can guess.
+fn mark(clock: &Clock) -> std::io::Result<Mark> {
+    Ok(Mark {
+        source: Source::Live,
+        start: live::rfc3339(clock.start_utc()),
+        id: u128::from_ne_bytes(clock::random()?),
+        key: Key::from_bytes(clock::random()?),
+    })
 }

@@ -1,11 +1,71 @@
-//! Which cases run: every case on every transport, unless patterns choose.
+//! Which entries run: every case on every transport, unless patterns, requirements, levels, tags or transports choose.
 
-use ::conformance::cases;
+use std::collections::BTreeSet;
+
+use ::conformance::cases::{self, Case};
+use ::conformance::requirements::{Catalogue, Level};
 use ::conformance::run::Settings;
 use anyhow::anyhow;
+use clap::ValueEnum;
 use protocol::wire::Transport;
 
 use crate::exit::Failure;
+
+/// What the user chose. Of one kind any may match; of the kinds that are given all must.
+#[derive(Default, clap::Args)]
+pub(super) struct Choice {
+    /// Only cases whose `ID@TRANSPORT` matches; `*` stands for anything. May be repeated.
+    #[arg(long = "case", value_name = "GLOB")]
+    pub(super) cases: Vec<String>,
+    /// Only cases that judge this requirement, such as `BX-CN-04` or `CV-*`. May be repeated.
+    #[arg(long = "requirement", value_name = "ID")]
+    requirements: Vec<String>,
+    /// Only cases that judge a requirement of this level. May be repeated.
+    #[arg(long = "level", value_enum, value_name = "LEVEL")]
+    levels: Vec<LevelName>,
+    /// Only cases of this kind: `bayeux`, `chat`, `reconnect`, `client`, `agent`, `slow`. May be repeated.
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// Only over this transport. May be repeated.
+    #[arg(long = "transport", value_enum, value_name = "TRANSPORT")]
+    transports: Vec<TransportName>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LevelName {
+    Must,
+    Should,
+    May,
+    Fact,
+}
+
+impl LevelName {
+    const fn level(self) -> Level {
+        match self {
+            Self::Must => Level::Must,
+            Self::Should => Level::Should,
+            Self::May => Level::May,
+            Self::Fact => Level::Fact,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TransportName {
+    Websocket,
+    LongPolling,
+    CallbackPolling,
+}
+
+impl TransportName {
+    const fn transport(self) -> Transport {
+        match self {
+            Self::Websocket => Transport::WebSocket,
+            Self::LongPolling => Transport::LongPolling,
+            Self::CallbackPolling => Transport::CallbackPolling,
+        }
+    }
+}
 
 /// What is to run, in order.
 pub(super) type Plan = Vec<Planned>;
@@ -19,50 +79,124 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         format!("{}@{}", self.entry.case.id, self.entry.transport)
     }
 }
 
-/// Chooses entries by patterns over `ID@TRANSPORT` and by transports. Nothing chosen means everything.
-pub(super) fn plan(settings: &Settings, patterns: &[String], transports: &[Transport]) -> Result<Plan, Failure> {
-    let all = cases::plan(settings, &Transport::ALL);
-    let all: Plan = (0..).zip(all).map(|(number, entry)| Planned { number, entry }).collect();
-    let names = |planned: &Planned| vec![planned.name(), planned.entry.case.id.to_owned()];
-    let mut plan = choose(&all, patterns, names)?;
-    plan.retain(|planned| transports.is_empty() || transports.contains(&planned.entry.transport));
-    if plan.is_empty() {
-        return Err(nowhere());
-    }
-    Ok(plan)
+/// An entry that may be chosen: its case, its transport if it is settled, and its names, of which the last is its id.
+pub(super) trait Entry: Copy {
+    fn case(&self) -> &'static Case;
+    fn is_over(&self, transport: Transport) -> bool;
+    fn names(&self) -> Vec<String>;
 }
 
-/// Chooses by patterns over names, of which each entry may have several; the last one is its id. Nothing chosen means
-/// everything.
-pub(super) fn choose<P: Copy>(
-    all: &[P],
-    patterns: &[String],
-    names: impl Fn(&P) -> Vec<String>,
-) -> Result<Vec<P>, Failure> {
-    let chooses = |pattern: &String, planned: &P| names(planned).iter().any(|name| matches(pattern, name));
-    for pattern in patterns {
-        if !all.iter().any(|planned| chooses(pattern, planned)) {
-            let error = anyhow!("no case matches `{pattern}`");
-            let ids: Vec<String> = all.iter().filter_map(|planned| names(planned).pop()).collect();
-            return Err(Failure::usage(error).hint(nearest(pattern, &ids)));
+impl Entry for Planned {
+    fn case(&self) -> &'static Case {
+        self.entry.case
+    }
+
+    fn is_over(&self, transport: Transport) -> bool {
+        self.entry.transport == transport
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![self.name(), self.entry.case.id.to_owned()]
+    }
+}
+
+impl Choice {
+    /// The entries that are chosen, for a target that is said to have certain transports; none said means all.
+    pub(super) fn plan(&self, settings: &Settings, declared: &[Transport]) -> Result<Plan, Failure> {
+        let all = cases::plan(settings, &Transport::ALL);
+        let all: Plan = (0..).zip(all).map(|(number, entry)| Planned { number, entry }).collect();
+        self.of(&all, declared)
+    }
+
+    /// The same of entries of any kind.
+    pub(super) fn of<E: Entry>(&self, all: &[E], declared: &[Transport]) -> Result<Vec<E>, Failure> {
+        self.check(all)?;
+        let chosen: Vec<E> = all.iter().copied().filter(|entry| self.chooses(entry, declared)).collect();
+        if chosen.is_empty() {
+            let error = anyhow!("no case is all that at once");
+            return Err(Failure::usage(error).hint("leave one of the choices out; `--list` shows what there is"));
         }
+        Ok(chosen)
     }
-    let wanted = |planned: &&P| patterns.is_empty() || patterns.iter().any(|pattern| chooses(pattern, planned));
-    let plan: Vec<P> = all.iter().filter(wanted).copied().collect();
-    if plan.is_empty() { Err(nowhere()) } else { Ok(plan) }
+
+    /// The transports that somebody asked for by their names.
+    pub(super) fn transports(&self) -> Vec<Transport> {
+        self.transports.iter().map(|name| name.transport()).collect()
+    }
+
+    /// Whether somebody asked for WebSocket by its name.
+    pub(super) fn wants_web_socket(&self) -> bool {
+        self.transports.contains(&TransportName::Websocket)
+    }
+
+    /// Refuses a choice that chooses nothing by itself.
+    fn check<E: Entry>(&self, all: &[E]) -> Result<(), Failure> {
+        for pattern in &self.cases {
+            if !all.iter().any(|entry| matches_name(pattern, entry)) {
+                let error = anyhow!("no case matches `{pattern}`");
+                let nearest = longest_common(pattern, all.iter().map(|entry| entry.case().id));
+                let hint = format!("patterns match `ID@TRANSPORT` or `ID`, such as `{nearest}` or `chat.*@websocket`");
+                return Err(Failure::usage(error).hint(hint));
+            }
+        }
+        for pattern in &self.requirements {
+            let known = Catalogue::get().requirements();
+            let mut meant = known.iter().filter(|requirement| matches(pattern, &requirement.id)).peekable();
+            if meant.peek().is_none() {
+                let id = longest_common(pattern, known.iter().map(|requirement| requirement.id.as_str()));
+                let hint = format!("an id is such as `{id}`; `tapestry requirements` lists them all");
+                return Err(Failure::usage(anyhow!("there is no requirement `{pattern}`")).hint(hint));
+            }
+            if !all.iter().any(|entry| judges(entry.case(), pattern)) {
+                let error = anyhow!("no case is about `{pattern}`");
+                let hint = format!("`tapestry explain {pattern}` says what judges it, if anything does");
+                return Err(Failure::usage(error).hint(hint));
+            }
+        }
+        let tags: BTreeSet<&str> = all.iter().flat_map(|entry| entry.case().tags()).collect();
+        if let Some(tag) = self.tags.iter().find(|tag| !tags.contains(tag.as_str())) {
+            let known: Vec<&str> = tags.into_iter().collect();
+            let hint = format!("the tags are {}", known.join(", "));
+            return Err(Failure::usage(anyhow!("there is no tag `{tag}`")).hint(hint));
+        }
+        Ok(())
+    }
+
+    fn chooses(&self, entry: &impl Entry, declared: &[Transport]) -> bool {
+        let case = entry.case();
+        let has_level =
+            |name: &LevelName| case.requirements().iter().any(|requirement| requirement.level == name.level());
+        let declared = if self.transports.is_empty() { declared } else { &[] };
+        any(&self.cases, |pattern| matches_name(pattern, entry))
+            && any(&self.requirements, |pattern| judges(case, pattern))
+            && any(&self.levels, has_level)
+            && any(&self.tags, |tag| case.tags().contains(&tag.as_str()))
+            && any(&self.transports, |name| entry.is_over(name.transport()))
+            && any(declared, |transport| entry.is_over(*transport))
+    }
 }
 
-fn nowhere() -> Failure {
-    Failure::usage(anyhow!("the case does not exist over that transport"))
+/// Whether a case judges a requirement whose id matches.
+fn judges(case: &Case, pattern: &str) -> bool {
+    case.requirements().iter().any(|requirement| matches(pattern, &requirement.id))
+}
+
+/// Whether anything given matches; nothing given means no choice.
+fn any<T>(given: &[T], matches: impl Fn(&T) -> bool) -> bool {
+    given.is_empty() || given.iter().any(matches)
+}
+
+fn matches_name(pattern: &str, entry: &impl Entry) -> bool {
+    entry.names().iter().any(|name| matches(pattern, name))
 }
 
 /// Whether a text matches a pattern in which `*` stands for anything.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
         Some((before, behind)) => text.strip_prefix(before).is_some_and(|rest| {
@@ -72,11 +206,10 @@ fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// The case that shares the longest beginning with what was asked for.
-fn nearest(pattern: &str, ids: &[String]) -> String {
-    let common = |id: &str| id.bytes().zip(pattern.bytes()).take_while(|(a, b)| a == b).count();
-    let nearest = ids.iter().max_by_key(|id| common(id)).map_or("", String::as_str);
-    format!("patterns match `ID@TRANSPORT` or `ID`, such as `{nearest}` or `chat.*@websocket`")
+/// Of some names the one that shares the longest beginning with what was asked for.
+pub(crate) fn longest_common<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> &'a str {
+    let common = |name: &str| name.bytes().zip(asked.bytes()).take_while(|(a, b)| a == b).count();
+    names.max_by_key(|name| common(name)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -100,20 +233,54 @@ mod tests {
         }
     }
 
-    fn chosen(pattern: &str) -> Result<Plan, Failure> {
+    fn choice() -> Choice {
+        Choice::default()
+    }
+
+    fn chosen(choice: &Choice) -> Result<Vec<String>, Failure> {
         let settings = Settings { base: "/".to_owned(), service: None, agent: Agent::None };
-        plan(&settings, &[pattern.to_owned()], &[])
+        Ok(choice.plan(&settings, &[])?.iter().map(Planned::name).collect())
     }
 
     #[test]
     fn an_id_alone_means_every_transport() {
-        let plan = chosen("chat.request.starts").unwrap();
-        assert_eq!(plan.len(), 2);
+        let names = chosen(&Choice { cases: vec!["chat.request.starts".to_owned()], ..choice() }).unwrap();
+        assert_eq!(names, ["chat.request.starts@websocket", "chat.request.starts@long-polling"]);
     }
 
     #[test]
     fn a_pattern_without_a_match_is_refused_with_the_nearest_case() {
-        let failure = chosen("chat.request.begins").unwrap_err();
+        let failure = chosen(&Choice { cases: vec!["chat.request.begins".to_owned()], ..choice() }).unwrap_err();
         assert!(failure.to_string().contains("`chat.request."), "{failure}");
+    }
+
+    #[test]
+    fn kinds_of_choice_narrow_each_other() {
+        let about_connect = Choice { requirements: vec!["BX-CN-*".to_owned()], ..choice() };
+        let (all, connect) = (chosen(&choice()).unwrap(), chosen(&about_connect).unwrap());
+        let over_socket = chosen(&Choice { transports: vec![TransportName::Websocket], ..about_connect }).unwrap();
+        assert!(!over_socket.is_empty() && over_socket.len() < connect.len() && connect.len() < all.len());
+        assert!(over_socket.iter().all(|name| name.ends_with("@websocket")), "{over_socket:?}");
+    }
+
+    #[test]
+    fn a_level_and_a_tag_choose_by_what_the_case_is() {
+        let musts = chosen(&Choice { levels: vec![LevelName::Must], tags: vec!["reconnect".to_owned()], ..choice() });
+        assert!(musts.unwrap().iter().all(|name| name.starts_with("reconnect.")));
+    }
+
+    #[test]
+    fn what_does_not_exist_is_named() {
+        for (choice, says) in [
+            (Choice { requirements: vec!["BX-CN-99".to_owned()], ..choice() }, "there is no requirement `BX-CN-99`"),
+            (Choice { tags: vec!["fast".to_owned()], ..choice() }, "there is no tag `fast`"),
+            (
+                Choice { tags: vec!["reconnect".to_owned()], cases: vec!["chat.*".to_owned()], ..choice() },
+                "no case is all that at once",
+            ),
+        ] {
+            let failure = chosen(&choice).unwrap_err().to_string();
+            assert!(failure.contains(says), "{failure}");
+        }
     }
 }

@@ -2,11 +2,20 @@
 
 use protocol::chat::notification::ParticipantType;
 
-use crate::peer::{AFTERGLOW, Peer, Seen};
+use crate::actor::Step;
+use crate::peer::{AFTERGLOW, Chat, Peer, Seen};
 use crate::verdict::Verdict;
+
+const GREETING: &str = "Hello, how can I help?";
 
 fn by_agent(seen: &Seen) -> bool {
     seen.is_by(&ParticipantType::Agent)
+}
+
+/// Lets the agent join and greet.
+pub(super) fn greets(chat: &Chat) {
+    chat.let_agent(Step::Join);
+    chat.let_agent(Step::Say(GREETING.to_owned()));
 }
 
 /// The agent's join and first words arrive, in this order.
@@ -14,6 +23,7 @@ pub(super) async fn joins_and_greets(peer: Peer) -> Verdict {
     let session = peer.session().await?;
     session.keep_connected();
     let (chat, started) = session.start_chat().await?;
+    greets(&chat);
     let greeted = chat.agent_event(&started.sent, "greet", |seen| by_agent(seen) && seen.is("Message")).await?;
     let events = chat.events();
     let joined = events.iter().find(|seen| by_agent(seen) && seen.is("ParticipantJoined"));
@@ -26,10 +36,12 @@ pub(super) async fn answers(peer: Peer) -> Verdict {
     let session = peer.session().await?;
     session.keep_connected();
     let (chat, started) = session.start_chat().await?;
+    greets(&chat);
     chat.agent_event(&started.sent, "greet", |seen| by_agent(seen) && seen.is("Message")).await?;
     let word = peer.word("tapestry");
     let own = chat.say_and_see(&word, "CV-SM-01").await?;
     let is_answer = |seen: &Seen| by_agent(seen) && seen.event.text.as_deref().is_some_and(|text| text.contains(&word));
+    chat.let_agent(Step::Say(format!("You wrote: {word}")));
     let answer = chat.agent_event(&started.sent, "answer", is_answer).await?;
     answer.must("CV-AG-02", answer.event.index > own.event.index, "the answer behind what it answers")?;
     let last = chat.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
@@ -43,8 +55,10 @@ pub(super) async fn closes(peer: Peer) -> Verdict {
     let session = peer.session().await?;
     session.keep_connected();
     let (chat, started) = session.start_chat().await?;
+    greets(&chat);
     chat.agent_event(&started.sent, "greet", |seen| by_agent(seen) && seen.is("Message")).await?;
     let sent = chat.say("bye").await?;
+    chat.let_agent(Step::End);
     let left = |seen: &Seen| by_agent(seen) && seen.is("ParticipantLeft");
     chat.agent_event(&sent, "leave", left).await?;
     let expected = "chatEnded true";

@@ -9,6 +9,7 @@ use protocol::chat::notification::ParticipantType;
 use protocol::wire::Transport;
 use serde_json::json;
 
+use crate::actor::Step;
 use crate::peer::{Carrier, Fate, Net, Peer, Seen, Sent, Session, sentinel};
 use crate::verdict::{Stop, Verdict};
 
@@ -97,12 +98,14 @@ pub(super) async fn event_while_held(peer: Peer) -> Verdict {
         }
     }
     let (chat, started) = session.start_chat().await?;
+    chat.let_agent(Step::Join);
     chat.agent_event(&started.sent, "join", |seen| seen.is_by(&ParticipantType::Agent)).await?;
     let connect = match peer.transport() {
         Transport::LongPolling | Transport::CallbackPolling => None,
         Transport::WebSocket => Some(session.connect(Some(HOLD)).await?),
     };
     let said = chat.say(&peer.word("tapestry")).await?;
+    chat.let_agent(Step::Say("I am here.".to_owned()));
     let seen = chat.agent_event(&said, "answer", |seen| seen.is_by(&ParticipantType::Agent)).await?;
     let received = seen.answer.received();
     let expected = "the event well before the 2500 ms are over for which the connect is held";
@@ -128,12 +131,14 @@ pub(super) async fn brings_what_waited(peer: Peer) -> Verdict {
     let session = peer.session().await?;
     session.keep_connected_by(Some(HOLD));
     let (chat, started) = session.start_chat().await?;
+    chat.let_agent(Step::Join);
     chat.agent_event(&started.sent, "join", |seen| seen.is_by(&ParticipantType::Agent)).await?;
     session.stop_connecting();
     peer.pause(HOLD * 2).await;
     let said = chat.say(&peer.word("tapestry")).await?;
     session.reply_to(&said, "BX-PB-05").await?;
-    peer.pause(Duration::from_millis(1_000)).await;
+    chat.let_agent(Step::Say("I am here.".to_owned()));
+    peer.pause(peer.agent_takes()).await;
     let connect = session.connect(Some(Duration::ZERO)).await?;
     let reply = session.reply_to(&connect, "BX-CN-06").await?;
     let came: Vec<String> = chat

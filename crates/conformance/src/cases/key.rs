@@ -9,7 +9,7 @@ use crate::peer::{Chat, Peer, Seen, ask};
 use crate::verdict::{Stop, Verdict};
 
 /// A key of the same shape that nobody was given.
-fn wrong(key: &Secret) -> Secret {
+pub(super) fn wrong(key: &Secret) -> Secret {
     let turned: String = key
         .expose()
         .chars()
@@ -25,8 +25,14 @@ fn wrong(key: &Secret) -> Secret {
     Secret::new(turned)
 }
 
-/// What a stranger's request must not do: bring anything of the chat, or say anything in it.
-async fn is_refused(victim: &Chat, data: serde_json::Value, word: &str, clause: &'static str) -> Verdict {
+/// What a stranger's request must not do: bring anything of the chat, or do anything in it. What it would have done is
+/// known by the event that it would have made.
+pub(super) async fn is_refused(
+    victim: &Chat,
+    data: serde_json::Value,
+    is_its_event: impl Fn(&Seen) -> bool,
+    clause: &'static str,
+) -> Verdict {
     let peer = victim.session.peer();
     let stranger = peer.session().await?;
     stranger.keep_connected();
@@ -37,8 +43,8 @@ async fn is_refused(victim: &Chat, data: serde_json::Value, word: &str, clause: 
     let pass = answer.must(clause, refused, "statusCode 2, no event and no key")?;
     // Whatever the refused request did would have come before this.
     let last = victim.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
-    let heard = victim.events().iter().any(|seen| seen.says(word));
-    let observed = "the refused message stands in the chat".to_owned();
+    let heard = victim.events_since(sent.mark).iter().any(is_its_event);
+    let observed = "what was refused was done in the chat".to_owned();
     last.answer.received().must_show(clause, !heard, "nothing of it in the chat", observed)?;
     let leaked = stranger.answers_since(sent.mark).iter().any(|answer| {
         !answer.notification.events().is_empty() || answer.notification.secure_key.as_ref() == Some(&victim.key)
@@ -54,9 +60,9 @@ pub(super) async fn wrong_refused(peer: Peer) -> Verdict {
     victim.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
     let word = peer.word("tapestry");
     let operation = Operation::SendMessage { message: word.clone(), message_type: None };
-    is_refused(&victim, ask(operation, Some(&wrong(&victim.key))), &word, "CV-SK-01").await?;
+    is_refused(&victim, ask(operation, Some(&wrong(&victim.key))), |seen| seen.says(&word), "CV-SK-01").await?;
     let operation = Operation::RequestNotifications { transcript_position: Some(0) };
-    is_refused(&victim, ask(operation, Some(&wrong(&victim.key))), &word, "CV-SK-01").await
+    is_refused(&victim, ask(operation, Some(&wrong(&victim.key))), |seen| seen.says(&word), "CV-SK-01").await
 }
 
 /// Without a key nothing is done.
@@ -64,7 +70,8 @@ pub(super) async fn missing_refused(peer: Peer) -> Verdict {
     let victim = peer.chat().await?;
     victim.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
     let word = peer.word("tapestry");
-    is_refused(&victim, json!({"operation": "sendMessage", "message": word}), &word, "CV-SK-02").await
+    let data = json!({"operation": "sendMessage", "message": word});
+    is_refused(&victim, data, |seen| seen.says(&word), "CV-SK-02").await
 }
 
 /// Of two chats at once each hears its own words alone.

@@ -5,8 +5,10 @@ use std::time::Duration;
 use protocol::bayeux::advice::Reconnect;
 use protocol::chat::notification::{ParticipantType, Status};
 
+use crate::actor::Step;
+use crate::cases::agent;
 use crate::peer::{Chat, Peer, Seen, Session};
-use crate::verdict::{Stop, Verdict};
+use crate::verdict::{AGENT_ROOT, Stop, Verdict};
 
 /// Attaches a chat to a session as clients do after a reconnect: from the index seen last, and with no second request for
 /// a chat. Gives the chat as seen from there, and the events that it brought.
@@ -69,13 +71,15 @@ pub(super) async fn missed_events_restored(peer: Peer) -> Verdict {
     session.keep_connected();
     let (chat, started) = session.start_chat().await?;
     let by_agent = |seen: &Seen| seen.is_by(&ParticipantType::Agent);
+    agent::greets(&chat);
     chat.agent_event(&started.sent, "greet", |seen| by_agent(seen) && seen.is("Message")).await?;
     let word = peer.word("tapestry");
     chat.say_and_see(&word, "CV-SM-01").await?;
     let last = last_index(&chat.events());
+    chat.let_agent(Step::Say(format!("You wrote: {word}")));
     let sent = session.disconnect().await?;
     let gone = session.reply_to(&sent, "BX-DC-05").by_any_sign().await?;
-    peer.pause(Duration::from_millis(1_000)).await;
+    peer.pause(peer.agent_takes()).await;
     let again = session.browser.handshake().await?;
     again.first_connect().await?;
     let (restored, mut events) = restore(&chat, &again, last).await?;
@@ -93,7 +97,7 @@ pub(super) async fn missed_events_restored(peer: Peer) -> Verdict {
                 vec![gone.frame(), seen.answer.frame()],
             ),
             None => Stop::Blocked {
-                root: "the agent".to_owned(),
+                root: AGENT_ROOT.to_owned(),
                 says: "the agent did not answer".to_owned(),
                 frames: vec![gone.frame()],
             },

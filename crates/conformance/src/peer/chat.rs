@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::bayeux::message::Message;
-use protocol::chat::notification::{Event, Notification, ParticipantType, Status};
+use protocol::chat::notification::{Event, EventType, Notification, ParticipantType, Status};
 use protocol::chat::operation::{Operation, Request, RequestChat};
 use protocol::secret::Secret;
 use serde_json::Value;
@@ -11,7 +11,9 @@ use serde_json::Value;
 use super::describe::{describe_event, describe_notification};
 use super::net::{Arrival, Fate, Net, OpenChat};
 use super::{Check, PATIENCE, Received, Sent, Session, Sign, notification};
-use crate::verdict::{Frame, Stop, Verdict};
+use crate::actor::{self, Step};
+use crate::run::Agent;
+use crate::verdict::{AGENT_ROOT, Frame, Stop, Verdict};
 
 /// A notification that came.
 #[derive(Clone, Debug)]
@@ -48,6 +50,22 @@ impl Answer {
     pub(crate) fn describe(&self) -> String {
         describe_notification(&self.notification)
     }
+
+    /// The same without the places of events, which differ from run to run.
+    pub(crate) fn outline(&self) -> String {
+        let events = self.notification.events().iter().map(describe_event);
+        let kinds: Vec<String> =
+            events.filter_map(|event| event.split_once(':').map(|(_, kind)| kind.to_owned())).collect();
+        match self.notification.status {
+            Some(status) if !kinds.is_empty() => format!("statusCode {}, {}", status.code(), kinds.join(" ")),
+            _ => self.describe(),
+        }
+    }
+
+    /// Whether its envelope has a member of that name.
+    pub(crate) fn has_member(&self, name: &str) -> bool {
+        self.received.message().value("data").is_some_and(|data| data.get(name).is_some())
+    }
 }
 
 /// How a chat began: what was asked, and what was answered.
@@ -55,6 +73,15 @@ impl Answer {
 pub(crate) struct Started {
     pub(crate) sent: Sent,
     pub(crate) answer: Answer,
+}
+
+/// What became of the wish for a chat.
+#[derive(Clone, Debug)]
+pub(crate) enum Asked {
+    /// It began.
+    Started(Chat, Started),
+    /// It did not.
+    Refused(Answer),
 }
 
 /// An event of the transcript that came.
@@ -123,8 +150,19 @@ impl Session {
             subject: Some("Tapestry conformance".to_owned()),
             ..RequestChat::default()
         };
-        let sent = self.publish(ask(Operation::RequestChat(request), None)).await?;
-        let expected = "an answer with a `secureKey`";
+        let asked = self.ask_for_chat(ask(Operation::RequestChat(request), None), &nickname, "CV-RC-01").await?;
+        match asked {
+            Asked::Started(chat, started) => Ok((chat, started)),
+            Asked::Refused(answer) => {
+                answer.need("CV-RC-01", false, WITH_KEY)?;
+                Err(Stop::Error("a chat was refused and begins".to_owned()))
+            }
+        }
+    }
+
+    /// Asks for a chat that may be refused. That it is answered is the clause.
+    pub(crate) async fn ask_for_chat(&self, data: Value, nickname: &str, clause: &'static str) -> Result<Asked, Stop> {
+        let sent = self.publish(data).await?;
         let number = self.browser.number;
         let known: Vec<Secret> = self
             .peer()
@@ -132,17 +170,37 @@ impl Session {
         // An earlier chat on this session may still have something to say.
         let is_new = |key: &Secret| !known.contains(key);
         let answer = self
-            .told(&sent, "CV-RC-01", expected, |answer| {
+            .told(&sent, clause, WITH_KEY, |answer| {
                 answer.status == Some(Status::Failed) || answer.secure_key.as_ref().is_some_and(is_new)
             })
             .await?;
         let key = answer.notification.secure_key.clone().filter(|key| !key.expose().is_empty());
-        answer.need("CV-RC-01", key.is_some() && answer.notification.status == Some(Status::Ok), expected)?;
-        let key = key.ok_or_else(|| Stop::Error("a secureKey is there and is not".to_owned()))?;
+        let Some(key) = key.filter(|_| answer.notification.status == Some(Status::Ok)) else {
+            return Ok(Asked::Refused(answer));
+        };
         self.owes_end_of(&key);
         let chat_id = answer.notification.chat_id.clone();
-        let chat = Chat { session: self.clone(), key, chat_id, nickname, mark: sent.mark };
-        Ok((chat, Started { sent, answer }))
+        let chat = Chat { session: self.clone(), key, chat_id, nickname: nickname.to_owned(), mark: sent.mark };
+        Ok(Asked::Started(chat, Started { sent, answer }))
+    }
+
+    /// The first answer to a request that may get none. What happens in the chat meanwhile without it is no answer.
+    pub(crate) async fn answer_if_any(&self, sent: &Sent) -> Option<Answer> {
+        let until = self.peer().now() + DOUBT;
+        let number = self.browser.number;
+        let found = self.peer().wait(until, |net| {
+            let own = net.inbox[sent.mark..].iter().filter(|arrival| arrival.browser == number);
+            let answers = own.filter_map(|arrival| Some((arrival.clone(), notification(&arrival.message)?)));
+            // The join may still be under way when the next thing is asked, and answers nothing but `requestChat`.
+            let is_own = |event: &Event| {
+                let by_client = event.from.as_ref().is_none_or(|from| from.kind == ParticipantType::Client);
+                by_client && event.event_type() != Some(EventType::ParticipantJoined)
+            };
+            let is_answer = |answer: &Notification| answer.events().is_empty() || answer.events().iter().any(is_own);
+            answers.into_iter().find(|(_, answer)| is_answer(answer))
+        });
+        let (arrival, notification) = found.await?;
+        Some(Answer { received: self.browser.received(arrival), notification })
     }
 
     /// A chat with this key is open and is to be ended at last.
@@ -257,6 +315,15 @@ impl Chat {
         Self { session: session.clone(), mark: session.peer().mark(), ..self.clone() }
     }
 
+    /// The same chat with another key, if an answer brought one.
+    pub(crate) fn adopting(&self, answer: &Answer) -> Self {
+        let Some(key) = answer.notification.secure_key.clone() else { return self.clone() };
+        self.session.peer().with(|net| {
+            net.chats.iter_mut().filter(|open| open.key == self.key).for_each(|open| open.key = key.clone());
+        });
+        Self { key, ..self.clone() }
+    }
+
     /// Asks something with the key of this chat.
     pub(crate) async fn ask(&self, operation: Operation) -> Result<Sent, Stop> {
         self.session.publish(ask(operation, Some(&self.key))).await
@@ -311,16 +378,87 @@ impl Chat {
         Ok(seen)
     }
 
+    /// Waits for an event of this chat, on whatever session it comes. That it comes is the clause.
+    pub(crate) async fn event_anywhere(
+        &self,
+        sent: &Sent,
+        clause: &'static str,
+        expected: &str,
+        mut holds: impl FnMut(&Seen) -> bool,
+    ) -> Result<Seen, Stop> {
+        let peer = self.session.peer();
+        let until = peer.now() + PATIENCE;
+        let find = |net: &Net| {
+            net.inbox[sent.mark..].iter().flat_map(|arrival| self.seen_in(arrival)).find(|seen| holds(seen))
+        };
+        match peer.wait(until, find).await {
+            Some(seen) => {
+                seen.answer.need(clause, true, expected)?;
+                Ok(seen)
+            }
+            None => Err(self.session.silence(clause, expected, sent.frame, Sign::OfSession).await),
+        }
+    }
+
+    /// Lets an agent do what a script does by itself: only one who follows none is asked for it.
+    pub(crate) fn let_agent(&self, step: Step) {
+        if let Agent::Asked { .. } = self.session.peer().agent() {
+            self.ask_agent(step);
+        }
+    }
+
+    /// Asks the agent for a step, and waits for the event that shows it. Gives that event.
+    pub(crate) async fn agent(&self, step: Step) -> Result<Seen, Stop> {
+        self.agent_until(step.clone(), |seen| step.is_shown_by(seen)).await
+    }
+
+    /// Asks the agent for a step, and waits for an event.
+    pub(crate) async fn agent_until(&self, step: Step, holds: impl FnMut(&Seen) -> bool) -> Result<Seen, Stop> {
+        let (asked, deed) = (self.session.peer().mark(), step.deed());
+        self.ask_agent(step);
+        self.agent_event_since(asked, deed, holds).await
+    }
+
+    /// Asks the agent for a step, and waits for nothing.
+    pub(crate) fn ask_agent(&self, step: Step) {
+        let within = self.session.peer().agent().patience();
+        self.session.peer().with(|net| {
+            net.asked += 1;
+            net.requests.push(actor::Request { id: net.asked, chat: self.nickname.clone(), step, within });
+        });
+    }
+
     /// Waits for what an agent does, at most for a while. An agent who does not come blocks the case.
     pub(crate) async fn agent_event(
         &self,
         sent: &Sent,
         deed: &str,
+        holds: impl FnMut(&Seen) -> bool,
+    ) -> Result<Seen, Stop> {
+        self.await_agent(sent.mark, vec![sent.frame], deed, holds).await
+    }
+
+    /// The same with what has come since a mark.
+    pub(crate) async fn agent_event_since(
+        &self,
+        mark: usize,
+        deed: &str,
+        holds: impl FnMut(&Seen) -> bool,
+    ) -> Result<Seen, Stop> {
+        self.await_agent(mark, Vec::new(), deed, holds).await
+    }
+
+    async fn await_agent(
+        &self,
+        mark: usize,
+        frames: Vec<Frame>,
+        deed: &str,
         mut holds: impl FnMut(&Seen) -> bool,
     ) -> Result<Seen, Stop> {
-        let until = self.session.peer().now() + PATIENCE;
+        let patience = self.session.peer().agent().patience();
+        let until = self.session.peer().now() + patience;
         let mut find = |net: &Net| {
-            let own = net.inbox[sent.mark..].iter().filter(|arrival| arrival.browser == self.session.browser.number);
+            let own = net.inbox[mark..].iter().filter(|arrival| arrival.browser == self.session.browser.number);
             own.flat_map(|arrival| self.seen_in(arrival)).find(|seen| holds(seen))
         };
         if let Some(seen) = self.session.peer().wait(until, &mut find).await {
@@ -335,12 +473,12 @@ impl Chat {
                 "CV-TR-03",
                 "each event is delivered when it happens",
                 format!("{} stands in the transcript and was never delivered", seen.describe()),
-                vec![sent.frame, seen.answer.frame()],
+                with(frames, seen.answer.frame()),
             )),
             None => Err(Stop::Blocked {
-                root: "the agent".to_owned(),
-                says: format!("the agent did not {deed} within {} s", PATIENCE.as_secs()),
-                frames: vec![sent.frame, replayed.frame()],
+                root: AGENT_ROOT.to_owned(),
+                says: format!("the agent did not {deed} within {} s", patience.as_secs()),
+                frames: with(frames, replayed.frame()),
             }),
         }
     }
@@ -384,6 +522,8 @@ impl Chat {
     /// Whether a notification is about this chat; one that names none may be.
     fn owns(&self, answer: &Notification) -> bool {
         match (&answer.secure_key, &answer.chat_id, &self.chat_id) {
+            // A chat may get a new key.
+            (Some(key), Some(id), Some(own)) => *key == self.key || id == own,
             (Some(key), ..) => *key == self.key,
             (None, Some(id), Some(own)) => id == own,
             (None, ..) => true,
@@ -391,11 +531,22 @@ impl Chat {
     }
 }
 
+fn with(mut frames: Vec<Frame>, last: Frame) -> Vec<Frame> {
+    frames.push(last);
+    frames
+}
+
 /// Whether a message says that the chat with this key is over.
 pub(crate) fn says_ended(message: &Message, key: &Secret) -> bool {
     notification(message)
         .is_some_and(|answer| answer.chat_ended == Some(true) && answer.secure_key.as_ref() == Some(key))
 }
+
+/// What starts a chat.
+const WITH_KEY: &str = "an answer with a `secureKey`";
+
+/// How long an answer may take that need not come.
+const DOUBT: Duration = Duration::from_secs(2);
 
 /// How long nothing may come after the end of something.
 pub(crate) const AFTERGLOW: Duration = Duration::from_millis(500);

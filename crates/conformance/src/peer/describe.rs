@@ -2,26 +2,9 @@
 
 use protocol::bayeux::advice::Reconnect;
 use protocol::bayeux::message::Message;
-use protocol::chat::notification::{Event, Notification, ParticipantType};
+use protocol::chat::notification::{Event, EventType, Notification, ParticipantType};
 
 use super::notification;
-
-/// The event types that may be shown; any other word is the peer's own.
-const TYPES: &[&str] = &[
-    "ParticipantJoined",
-    "ParticipantLeft",
-    "Message",
-    "TypingStarted",
-    "TypingStopped",
-    "NicknameUpdated",
-    "PushUrl",
-    "FileUploaded",
-    "FileDeleted",
-    "CustomNotice",
-    "Notice",
-    "IdleAlert",
-    "IdleClose",
-];
 
 /// One line about a message.
 pub(super) fn describe(message: &Message) -> String {
@@ -81,10 +64,10 @@ pub(super) fn describe_notification(notification: &Notification) -> String {
     parts.join(", ")
 }
 
-/// `4:Message by Client`
+/// `4:Message by Client`; the word of an unknown type is the peer's own.
 pub(super) fn describe_event(event: &Event) -> String {
     let index = event.index.map_or_else(|| "-".to_owned(), |index| index.to_string());
-    let kind = event.kind.as_deref().filter(|kind| TYPES.contains(kind)).unwrap_or("?");
+    let kind = event.event_type().map_or("?", EventType::as_str);
     let by = match event.from.as_ref().map(|from| &from.kind) {
         Some(ParticipantType::Other(_)) => " by ?",
         Some(ParticipantType::Client) => " by Client",

@@ -11,11 +11,13 @@ use protocol::bayeux::batch::{Batch, Limits};
 use protocol::bayeux::channel;
 use protocol::bayeux::http::{self, Cookies};
 use protocol::bayeux::message::{ClientId, Draft, Message, MessageId};
+use protocol::chat::files;
 use protocol::secret::Secret;
 use protocol::time::Time;
 use protocol::wire::{Close, Exchange, Failure, Request, Response, Socket, Transport, Wire};
 use serde_json::json;
 
+use crate::actor;
 use crate::verdict::{Frame, Judged};
 
 /// How soon a connect that was answered at once and brought nothing is repeated. It keeps a peer that never holds a
@@ -60,6 +62,14 @@ struct Line {
     browser: usize,
     opened: Time,
     fate: Fate,
+    /// Whether it goes to the API for files, where nobody speaks Bayeux.
+    beside: bool,
+}
+
+impl Line {
+    const fn new(browser: usize, opened: Time, fate: Fate) -> Self {
+        Self { browser, opened, fate, beside: false }
+    }
 }
 
 /// A message that came, where and when.
@@ -150,6 +160,9 @@ pub(crate) struct Net {
     pub(crate) inbox: Vec<Arrival>,
     pub(crate) sessions: Vec<OpenSession>,
     pub(crate) chats: Vec<OpenChat>,
+    /// What the case asks of an agent, and how often it has asked.
+    pub(crate) requests: Vec<actor::Request>,
+    pub(crate) asked: u64,
     /// What was judged so far.
     pub(crate) ledger: Vec<Judged>,
     /// When the running case wants to be woken.
@@ -180,6 +193,8 @@ impl Net {
             inbox: Vec::new(),
             sessions: Vec::new(),
             chats: Vec::new(),
+            requests: Vec::new(),
+            asked: 0,
             ledger: Vec::new(),
             wake: None,
             closed_by_peer: false,
@@ -257,7 +272,7 @@ impl Net {
                     }
                 };
                 let carrier = Carrier::Exchange(exchange);
-                self.lines.insert(carrier, Line { browser, opened: self.now, fate: Fate::Open });
+                self.lines.insert(carrier, Line::new(browser, self.now, Fate::Open));
                 Some((carrier, self.put(Wire::Request(exchange, request))))
             }
             Transport::WebSocket => {
@@ -275,12 +290,33 @@ impl Net {
         let exchange = Exchange(self.next_exchange);
         self.next_exchange += 1;
         let carrier = Carrier::Exchange(exchange);
-        self.lines.insert(carrier, Line { browser, opened: self.now, fate: Fate::Open });
+        self.lines.insert(carrier, Line::new(browser, self.now, Fate::Open));
         let mut headers = request.headers.clone();
         if let Some(cookie) = self.browsers[browser].cookies.header() {
             headers = headers.with("Cookie", &cookie);
         }
         let target = format!("{}/{more}", self.base.trim_end_matches('/'));
+        (carrier, self.put(Wire::Request(exchange, Request { target, headers, ..request })))
+    }
+
+    /// Asks the API for files, with the browser's cookies or without; `query` follows its path.
+    pub(crate) fn send_to_files(
+        &mut self,
+        browser: usize,
+        query: &str,
+        request: Request,
+        with_cookies: bool,
+    ) -> (Carrier, usize) {
+        let exchange = Exchange(self.next_exchange);
+        self.next_exchange += 1;
+        let carrier = Carrier::Exchange(exchange);
+        let line = Line { beside: true, ..Line::new(browser, self.now, Fate::Open) };
+        self.lines.insert(carrier, line);
+        let mut headers = request.headers.clone();
+        if let Some(cookie) = self.browsers[browser].cookies.header().filter(|_| with_cookies) {
+            headers = headers.with("Cookie", &cookie);
+        }
+        let target = format!("{}{query}", files::path(&self.base));
         (carrier, self.put(Wire::Request(exchange, Request { target, headers, ..request })))
     }
 
@@ -320,7 +356,7 @@ impl Net {
         let socket = Socket(self.next_socket);
         self.next_socket += 1;
         self.browsers[browser].socket = Some(socket);
-        self.lines.insert(Carrier::Socket(socket), Line { browser, opened: self.now, fate: Fate::Opening });
+        self.lines.insert(Carrier::Socket(socket), Line::new(browser, self.now, Fate::Opening));
         let mut request = http::upgrade(&self.base, &self.browsers[browser].cookies);
         if let Some(origin) = origin {
             request.headers = request.headers.with("Origin", origin);
@@ -338,14 +374,18 @@ impl Net {
         self.lines.get(&carrier).map_or(&Fate::Dropped, |line| &line.fate)
     }
 
+    fn bayeux_lines(&self, browser: usize) -> impl DoubleEndedIterator<Item = &Line> {
+        self.lines.values().filter(move |line| line.browser == browser && !line.beside)
+    }
+
     /// Whether anything is open on which a browser can still be told something.
     pub(crate) fn is_listening(&self, browser: usize) -> bool {
-        self.lines.values().any(|line| line.browser == browser && line.fate == Fate::Open)
+        self.bayeux_lines(browser).any(|line| line.fate == Fate::Open)
     }
 
     /// How the browser's connection ended last, if it did not end by the suite's will.
     pub(crate) fn last_end(&self, browser: usize) -> Option<&Fate> {
-        self.lines.values().rev().find(|line| line.browser == browser).map(|line| &line.fate).filter(|fate| {
+        self.bayeux_lines(browser).next_back().map(|line| &line.fate).filter(|fate| {
             matches!(fate, Fate::Closed { .. } | Fate::Broken { .. })
                 || matches!(fate, Fate::Answered { status, batch, .. } if *status != 200 || !batch)
         })
@@ -441,7 +481,8 @@ impl Net {
     fn on_response(&mut self, entry: usize, browser: usize, carrier: Carrier, response: &Response) {
         self.browsers[browser].cookies.absorb(&response.headers);
         self.responses.insert(carrier, response.clone());
-        let batch = response.status == 200 && self.on_messages(entry, browser, carrier, &response.body);
+        let beside = self.lines.get(&carrier).is_some_and(|line| line.beside);
+        let batch = response.status == 200 && !beside && self.on_messages(entry, browser, carrier, &response.body);
         self.end_line(carrier, Fate::Answered { entry, status: response.status, batch });
     }
 

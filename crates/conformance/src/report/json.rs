@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Coverage, Cut, Report};
+use super::{Coverage, Cut, Report, Unsteady};
 use crate::conclude::{CaseResult, Reason, Witness};
 use crate::requirements::{Binds, VERSION};
 use crate::run::Agent;
@@ -31,7 +31,8 @@ pub fn value(report: &Report) -> Value {
         "service": about.service,
         "agent": match about.agent {
             Agent::None => "none",
-            Agent::Simulated => "simulated",
+            Agent::Scripted | Agent::Simulated => "simulated",
+            Agent::Asked { .. } => "asked",
         },
         "seed": about.seed,
         "started": about.started,
@@ -44,11 +45,21 @@ pub fn value(report: &Report) -> Value {
         },
         "summary": report.summary(),
         "counts": counts,
+        "chats": {
+            "opened": report.chats().opened, "ended": report.chats().ended, "leftOpen": report.chats().left_open(),
+        },
         "exit": {"code": exit.code(), "word": exit.word(), "reason": reason},
         "expectationProblems": report.problems(),
+        "unsteady": report.unsteady.iter().map(unsteady).collect::<Vec<_>>(),
         "cases": report.entries().map(|(result, expected)| case(result, expected)).collect::<Vec<_>>(),
         "coverage": report.coverage().iter().map(coverage).collect::<Vec<_>>(),
     })
+}
+
+fn unsteady(unsteady: &Unsteady) -> Value {
+    let verdicts: Map<String, Value> =
+        unsteady.verdicts.iter().map(|(kind, times)| (kind.name().to_owned(), (*times).into())).collect();
+    json!({"entry": unsteady.name, "verdicts": verdicts})
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

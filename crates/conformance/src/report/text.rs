@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use protocol::wire::Side;
+
 use super::Report;
 use crate::clients::UNSEEN;
 use crate::conclude::CaseResult;
-use crate::requirements::{Catalogue, VERSION};
+use crate::requirements::{Catalogue, Requirement, VERSION};
 use crate::verdict::{Ending, Kind};
 
 /// The text, ending with a line feed.
 #[must_use]
 pub fn render(report: &Report) -> String {
     let mut text = header(report);
-    for root in roots(report) {
+    for cause in report.causes() {
         text.push('\n');
-        text.push_str(&explain(report, root[0]));
-        text.push_str(&others(&root[1..]));
+        text.push_str(&explain(report, cause.root));
+        text.push_str(&others("as well", &cause.same));
+        text.push_str(&others("follows", &cause.follows));
     }
     text.push('\n');
     text.push_str(&groups(report));
@@ -24,10 +27,18 @@ pub fn render(report: &Report) -> String {
     if report.results.iter().any(|result| result.case.is_of_client()) {
         let _ = writeln!(text, "{UNSEEN}");
     }
+    for unsteady in &report.unsteady {
+        let _ = writeln!(text, "not the same each time: {}  {}", unsteady.name, unsteady.counts());
+    }
     for problem in report.problems() {
         let _ = writeln!(text, "expectation: {problem}");
     }
     text.push_str(&departures(report));
+    let chats = report.chats();
+    if chats.opened > 0 {
+        let (opened, ended, open) = (chats.opened, chats.ended, chats.left_open());
+        let _ = writeln!(text, "chats opened {opened}, ended {ended}, left open {open}");
+    }
     let _ = writeln!(text, "{}\n{}", report.summary(), report.last_line());
     text
 }
@@ -38,40 +49,13 @@ const FRAMES: usize = 4;
 /// How many entries are named that have one cause with the entry shown.
 const NAMED: usize = 8;
 
-/// What is wrong or open, by cause: one cause gives one block.
-fn roots(report: &Report) -> Vec<Vec<&CaseResult>> {
-    let open = report
-        .results
-        .iter()
-        .filter(|result| matches!(result.verdict, Kind::Error | Kind::Inconclusive | Kind::Blocked));
-    let mut roots: Vec<Vec<&CaseResult>> = Vec::new();
-    for result in report.unexpected().into_iter().chain(open) {
-        match roots.iter_mut().find(|root| is_one_cause(root[0], result)) {
-            Some(root) => root.push(result),
-            None => roots.push(vec![result]),
-        }
-    }
-    roots
-}
-
-/// Whether two entries are wrong for one cause: the same rule broken, the same root that blocks, the same words.
-fn is_one_cause(one: &CaseResult, other: &CaseResult) -> bool {
-    let (Some(a), Some(b)) = (&one.reason, &other.reason) else { return false };
-    let same = match (a.rule, &a.root) {
-        (Some(_), _) => a.rule == b.rule,
-        (None, Some(_)) => b.rule.is_none() && a.root == b.root,
-        (None, None) => b.rule.is_none() && b.root.is_none() && a.observed == b.observed,
-    };
-    one.verdict == other.verdict && a.requirement == b.requirement && same
-}
-
-fn others(results: &[&CaseResult]) -> String {
+fn others(label: &str, results: &[&CaseResult]) -> String {
     let mut text = String::new();
     for result in results.iter().take(NAMED) {
-        let _ = writeln!(text, "      {:<10} {}", "as well", result.name());
+        let _ = writeln!(text, "      {label:<10} {}", result.name());
     }
     if results.len() > NAMED {
-        let _ = writeln!(text, "      {:<10} {} more", "as well", results.len() - NAMED);
+        let _ = writeln!(text, "      {label:<10} {} more", results.len() - NAMED);
     }
     text
 }
@@ -92,6 +76,7 @@ pub(super) fn explain(report: &Report, result: &CaseResult) -> String {
     let mut line = |label: &str, says: &str| {
         let _ = writeln!(text, "      {label:<10} {says}");
     };
+    let is_wrong = matches!(result.verdict, Kind::Fail | Kind::Deviation);
     let reason = result.reason.as_ref();
     let requirement =
         reason.and_then(|reason| reason.requirement.as_ref()).and_then(|id| Catalogue::get().requirement(id));
@@ -107,6 +92,9 @@ pub(super) fn explain(report: &Report, result: &CaseResult) -> String {
             line("rule", rule);
         }
     }
+    if let Some(why) = requirement.and_then(Requirement::why).filter(|_| is_wrong) {
+        line("matters", why);
+    }
     for consequence in &result.consequences {
         line("also", consequence);
     }
@@ -115,7 +103,8 @@ pub(super) fn explain(report: &Report, result: &CaseResult) -> String {
             Some(message) => format!("{}.{message}", witness.entry),
             None => witness.entry.to_string(),
         };
-        line("frame", &format!("{place} {} {} {}", witness.at, witness.from.arrow(), witness.text));
+        let label = if witness.from == Side::Client { "sent" } else { "came" };
+        line(label, &format!("{place} {} {} {}", witness.at, witness.from.arrow(), witness.text));
     }
     if let Some(ending) = result.ending {
         line("ended", Ending::words(ending));

@@ -4,6 +4,7 @@
 //! together.
 
 mod client;
+mod files;
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,17 +17,24 @@ use protocol::wire::Side;
 
 use super::Findings;
 use super::conversation::{Conversation, Role, Seen};
+use super::files::Half;
 
 /// Judges every chat and says how many there were.
-pub(super) fn judge(conversation: &Conversation, findings: &mut Findings) -> usize {
+pub(super) fn judge(conversation: &Conversation, halves: &[Half], findings: &mut Findings) -> usize {
     let mut book = Book {
         conversation,
         chats: Vec::new(),
         by_key: BTreeMap::new(),
         by_id: BTreeMap::new(),
         sessions: BTreeMap::new(),
+        uploads: Vec::new(),
+        announced: BTreeSet::new(),
     };
+    let mut halves = halves.iter().peekable();
     for seen in &conversation.seen {
+        while let Some(half) = halves.next_if(|half| half.entry() < seen.entry) {
+            book.on_half(half, findings);
+        }
         let on_chat = seen.channel().starts_with(CHANNEL_PREFIX);
         match (seen.from, seen.role) {
             (Side::Server, Role::Delivery) if on_chat => {
@@ -41,6 +49,7 @@ pub(super) fn judge(conversation: &Conversation, findings: &mut Findings) -> usi
             (Side::Client | Side::Server, _) => {}
         }
     }
+    halves.for_each(|half| book.on_half(half, findings));
     book.chats.len()
 }
 
@@ -51,6 +60,10 @@ struct Book<'a> {
     by_key: BTreeMap<Secret, usize>,
     by_id: BTreeMap<Secret, usize>,
     sessions: BTreeMap<Option<usize>, Attachment>,
+    /// Uploads that succeeded, in order.
+    uploads: Vec<files::Uploaded>,
+    /// The files that were announced.
+    announced: BTreeSet<Secret>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -64,6 +77,8 @@ struct Chat {
     ended: Option<Seen>,
     /// The last notification.
     last: Option<Seen>,
+    /// The entry of the last request for its notifications.
+    last_asked: Option<usize>,
 }
 
 /// What tells one event from another.

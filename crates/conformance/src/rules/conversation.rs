@@ -129,6 +129,13 @@ pub(super) struct Session {
     cookie: Option<String>,
 }
 
+impl Session {
+    /// The browser that it was opened in, where the stream shows it.
+    pub(super) fn browser(&self) -> Option<&str> {
+        self.cookie.as_deref()
+    }
+}
+
 /// A conversation. Positions in `seen` name messages.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Conversation {

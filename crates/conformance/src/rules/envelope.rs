@@ -172,7 +172,7 @@ pub(super) fn judge_shapes(conversation: &Conversation, findings: &mut Findings)
 }
 
 /// Rules about single members, which the schemas describe too.
-const EXACT: &[Violation] = &[
+pub(super) const EXACT: &[Violation] = &[
     Violation::MessageMemberRepeated,
     Violation::MessageChannelMissing,
     Violation::MessageChannelNotText,

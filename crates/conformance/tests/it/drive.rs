@@ -1,7 +1,9 @@
 //! Drives cases against a server machine in virtual time.
 
+use std::any::Any;
 use std::time::Duration;
 
+use conformance::actor::Request;
 use conformance::cases::{Case, plan};
 use conformance::conclude::{CaseResult, conclude};
 use conformance::expectations::{Expectations, SIMULATOR};
@@ -10,11 +12,13 @@ use conformance::run::{Agent, Event, Outcome, Run, Settings};
 use protocol::bayeux::dialect::Dialect;
 use protocol::machine::Machine;
 use protocol::time::Time;
-use protocol::wire::{Entry, Transport};
+use protocol::wire::{self, Entry, Headers, Transport};
 use recording::redaction::Redactor;
 use recording::token::Key;
+use simulator::control;
 use simulator::gms::{self, Gms};
 use simulator::link::Network;
+use simulator::mutation::{Mutant, Mutation};
 use simulator::pair::Pair;
 
 pub(crate) const SERVICE: &str = "customer-support";
@@ -26,15 +30,27 @@ pub(crate) fn settings() -> Settings {
     Settings { base: "/genesys/cometd".to_owned(), service: Some(SERVICE.to_owned()), agent: Agent::Simulated }
 }
 
-/// A simulator without defects, with the `ack` extension, so that every case applies.
+/// A simulator without defects, with the `ack` extension, so that every case applies, and with small files.
 pub(crate) fn healthy(seed: u64) -> Gms {
     speaking(Dialect::cometd_3_1(), seed)
 }
 
 /// The same in another dialect.
-pub(crate) fn speaking(mut dialect: Dialect, seed: u64) -> Gms {
+pub(crate) fn speaking(dialect: Dialect, seed: u64) -> Gms {
+    Gms::new(settings_of(dialect), seed)
+}
+
+/// The same with a mutation.
+pub(crate) fn mutant(mutation: &Mutation, seed: u64) -> Mutant {
+    Mutant::planted(*mutation, settings_of(Dialect::cometd_3_1()), seed)
+}
+
+fn settings_of(mut dialect: Dialect) -> gms::Settings {
     dialect.options.extensions.ack = true;
-    Gms::new(gms::Settings { dialect, ..gms::Settings::new(SERVICE) }, seed)
+    let mut settings = gms::Settings { dialect, ..gms::Settings::new(SERVICE) };
+    // To go beyond the usual size would only take time.
+    settings.gms.files.max_file_size = 1_000;
+    settings
 }
 
 /// A run, or what wraps one.
@@ -49,7 +65,7 @@ impl Finishing for Run {
 }
 
 /// Runs a case against a server to its end; gives what it came to and what was on the wire.
-pub(crate) fn drive<B: Machine>(
+pub(crate) fn drive<B: Machine + 'static>(
     case: &'static Case,
     transport: Transport,
     settings: &Settings,
@@ -60,7 +76,7 @@ pub(crate) fn drive<B: Machine>(
 }
 
 /// The same with a run that may be wrapped.
-pub(crate) fn drive_run<A: Finishing, B: Machine>(
+pub(crate) fn drive_run<A: Finishing, B: Machine + 'static>(
     case: &'static Case,
     run: A,
     server: B,
@@ -70,7 +86,7 @@ pub(crate) fn drive_run<A: Finishing, B: Machine>(
 }
 
 /// The same over a certain network.
-pub(crate) fn drive_over<A: Finishing, B: Machine>(
+pub(crate) fn drive_over<A: Finishing, B: Machine + 'static>(
     network: Network,
     case: &'static Case,
     run: A,
@@ -79,12 +95,31 @@ pub(crate) fn drive_over<A: Finishing, B: Machine>(
 ) -> (Outcome, Vec<Entry>) {
     let mut pair = Pair::new(run, server, network, seed);
     let limit = Time::ZERO + case.at_most + Duration::from_secs(60);
-    let finished = pair.drive_until(limit, |pair| pair.client.is_finished());
-    assert_eq!(finished, Ok(true), "{} does not come to its end", case.id);
-    let entries = pair.entries().to_vec();
-    let event = pair.client_events.pop_front().map(|(_, event)| event);
-    let Some(Event::Finished(outcome)) = event else { panic!("{} says nothing at its end", case.id) };
-    (outcome, entries)
+    loop {
+        let finished = pair.drive_until(limit, |pair| pair.client.is_finished() || !pair.client_events.is_empty());
+        assert_eq!(finished, Ok(true), "{} does not come to its end", case.id);
+        match pair.client_events.pop_front() {
+            Some((_, Event::Asked(request))) => {
+                let now = pair.now();
+                act(&mut pair.server, now, &request);
+            }
+            Some((_, Event::Finished(outcome))) => return (outcome, pair.entries().to_vec()),
+            None => panic!("{} says nothing at its end", case.id),
+        }
+    }
+}
+
+/// Lets the agent of a simulator do what it is asked; other servers have none.
+fn act<B: 'static>(server: &mut B, now: Time, request: &Request) {
+    let server: &mut dyn Any = server;
+    let body = request.to_order().to_string().into_bytes();
+    let headers = Headers::new();
+    let asked = wire::Request { method: "POST".to_owned(), target: "/agent".to_owned(), headers, body };
+    if let Some(gms) = server.downcast_mut::<Gms>() {
+        let _ = control::answer(gms, now, &asked);
+    } else if let Some(mutant) = server.downcast_mut::<Mutant>() {
+        let _ = mutant.control(now, &asked);
+    }
 }
 
 /// Redacts entries as a tape does.
@@ -96,13 +131,22 @@ pub(crate) fn redacted(entries: &[Entry], seed: u64) -> Vec<Entry> {
 }
 
 /// Runs a case and judges it.
-pub(crate) fn judge<B: Machine>(case: &'static Case, transport: Transport, server: B, seed: u64) -> CaseResult {
+pub(crate) fn judge<B: Machine + 'static>(
+    case: &'static Case,
+    transport: Transport,
+    server: B,
+    seed: u64,
+) -> CaseResult {
     let (outcome, entries) = drive(case, transport, &settings(), server, seed);
     conclude(&outcome, &redacted(&entries, seed))
 }
 
 /// Runs every case, each against a server of its own.
-pub(crate) fn run_all<B: Machine>(settings: &Settings, seed: u64, mut server: impl FnMut() -> B) -> Vec<CaseResult> {
+pub(crate) fn run_all<B: Machine + 'static>(
+    settings: &Settings,
+    seed: u64,
+    mut server: impl FnMut() -> B,
+) -> Vec<CaseResult> {
     let entries = plan(settings, &Transport::ALL);
     let result = |planned: &conformance::cases::Planned| match planned.not_applicable {
         Some(why) => CaseResult::not_applicable(planned.case, planned.transport, why),

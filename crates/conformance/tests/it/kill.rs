@@ -1,91 +1,168 @@
-//! Every case can fail: each is broken by at least one small defect, and each defect is noticed.
+//! Every mutation is caught by what judges the requirement that it breaks, every requirement of servers has a mutation, and
+//! every case catches one.
 //!
 //! What counts for a case is what it judges itself: what only a rule notices is no merit of the case.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conformance::cases::plan;
 use conformance::conclude::conclude;
-use conformance::run::Outcome;
+use conformance::requirements::{Binds, Catalogue};
 use conformance::verdict::Kind;
-use protocol::wire::Transport;
+use protocol::wire::{Close, Wire};
+use simulator::mutation::{Mutation, mutations};
 
-use crate::defect::{Defective, defects};
-use crate::drive::{SEED, drive, healthy, redacted, settings};
+use crate::drive::{SEED, drive, healthy, mutant, redacted, settings};
+use crate::mutants::{Tries, entries, noticed, testable, tries};
 
-/// Cases that need no defect.
+/// Requirements that no mutation breaks, and why.
+const WITHOUT_MUTATION: &[(&str, &str)] = &[
+    ("BX-HS-12", "the simulator breaks it, as every CometD does"),
+    ("BX-CH-50", "the simulator breaks it, as every CometD from 3.0 to 5.0 does"),
+    ("BX-CN-60", "the simulator breaks it, as CometD 3.1 does"),
+    ("BX-WS-05", "open: no mutation that delays what is pushed has been caught yet"),
+    ("BX-SVC-03", "a permission: a server that does not use it breaks CV-CH-01, which ends the case before"),
+];
+
+/// Cases that need no mutation.
 const BROKEN_BY_THE_SIMULATOR: &[&str] = &[
     // The simulator itself departs here, as CometD does.
     "bayeux.handshake.without-common-type-refused",
     "bayeux.subscribe.to-nothing-answered",
 ];
 
-/// Defects that nobody is to notice.
-const NO_BREACH: &[&str] = &[
-    // A closed socket proves nothing, and neither does a peer that says nothing more.
-    "socket-closed-early",
-    "torn-array-kills",
+/// What is no breach of anything, though a server had better not do it: a closed socket proves nothing, and neither does a
+/// peer that says nothing more.
+const NO_BREACH: &[Mutation] = &[
+    Mutation::named("torn-array-kills").input(|memory, wire| {
+        let torn = match &wire {
+            Wire::Request(_, request) => request.body.ends_with(br#"{"channel":"#),
+            Wire::Text(_, text) => text.ends_with(r#"{"channel":"#),
+            _ => false,
+        };
+        memory.flag |= torn;
+        if memory.flag { (None, Vec::new()) } else { (Some(wire), Vec::new()) }
+    }),
+    Mutation::named("socket-closed-early").input(|memory, wire| {
+        memory.count += 1;
+        match &wire {
+            Wire::Text(socket, _) if memory.count == 4 => {
+                (None, vec![Wire::Close(*socket, Close { code: 1001, reason: String::new() })])
+            }
+            _ => (Some(wire), Vec::new()),
+        }
+    }),
 ];
 
-/// Defects that rules notice in any conversation, and no case in particular.
-const LEFT_TO_RULES: &[&str] = &["time-as-text", "529-events-beside-handshake-reply"];
-
-/// The requirement by which a case notices a defect: the first one that is broken, or of which something else is observed.
-pub(crate) fn noticed(sound: &Outcome, defective: &Outcome) -> Option<String> {
-    let known = |id: &str| sound.judged.iter().any(|judged| judged.requirement().id == id && judged.seen().is_some());
-    let mut broken = defective.judged.iter().filter(|judged| matches!(judged.kind(), Kind::Fail | Kind::Deviation));
-    if let Some(judged) = broken.find(|judged| !known(&judged.requirement().id)) {
-        return Some(judged.requirement().id.clone());
+#[test]
+fn every_mutation_says_what_it_does_and_what_it_breaks() {
+    let mut names = BTreeSet::new();
+    for mutation in mutations() {
+        let name = mutation.name;
+        assert!(names.insert(name), "{name} is there twice");
+        let about = mutation.about;
+        assert!(about.ends_with('.') && about.starts_with(|c: char| !c.is_lowercase()), "{name}: {about}");
+        assert!(!mutation.requirements.is_empty(), "{name} breaks nothing");
+        for id in mutation.requirements {
+            let known = Catalogue::get().requirement(id).unwrap_or_else(|| panic!("{name}: no requirement `{id}`"));
+            assert!(known.binds != Binds::Client && known.untestable.is_none(), "{name}: {id} cannot be seen broken");
+        }
     }
-    let observations = |outcome: &Outcome| -> BTreeMap<String, Option<String>> {
-        let observed = outcome.judged.iter().filter(|judged| judged.kind() == Kind::Observed);
-        observed.map(|judged| (judged.requirement().id.clone(), judged.seen().map(str::to_owned))).collect()
-    };
-    let (before, after) = (observations(sound), observations(defective));
-    after.into_iter().find(|(id, seen)| before.get(id).is_some_and(|known| known != seen)).map(|(id, _)| id)
+    assert!(names.len() >= 150, "{} mutations", names.len());
 }
 
 #[test]
-fn every_case_can_fail() {
-    let entries = plan(&settings(), &Transport::ALL);
-    let sound: Vec<Outcome> =
-        entries.iter().map(|entry| drive(entry.case, entry.transport, &settings(), healthy(SEED), SEED).0).collect();
-    let (mut matrix, mut odd, mut killed) = (String::new(), Vec::new(), BTreeSet::new());
-    for defect in defects() {
-        let mut by_requirement: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let mut by_rules = 0;
-        for (entry, sound) in entries.iter().zip(&sound) {
-            let server = Defective::planted(*defect, SEED);
-            let (outcome, seen) = drive(entry.case, entry.transport, &settings(), server, SEED);
-            assert!(outcome.kind() != Kind::Error, "{}: {outcome:#?}", defect.name);
-            let by_rule = conclude(&outcome, &redacted(&seen, SEED)).reason.is_some_and(|reason| reason.rule.is_some());
-            by_rules += usize::from(by_rule);
-            if let Some(requirement) = noticed(sound, &outcome) {
-                let name = format!("{}@{}", entry.case.id, entry.transport);
-                by_requirement.entry(requirement).or_default().push(name.clone());
-                killed.insert(name);
-            }
-        }
-        let total: usize = by_requirement.values().map(Vec::len).sum();
-        matrix.push_str(&format!("{} ({total})\n", defect.name));
-        for (requirement, names) in by_requirement {
-            names.iter().for_each(|name| matrix.push_str(&format!("    {requirement:<11} {name}\n")));
-        }
-        let expected = match (NO_BREACH.contains(&defect.name), LEFT_TO_RULES.contains(&defect.name)) {
-            (true, _) => total == 0 && by_rules == 0,
-            (false, true) => total == 0 && by_rules > 0,
-            (false, false) => total > 0,
-        };
-        if !expected {
-            odd.push(format!("{}: {total} entries, {by_rules} by rules", defect.name));
-        }
+fn every_mutation_is_caught_by_each_requirement_that_it_breaks() {
+    let missed: Vec<String> = tries()
+        .iter()
+        .flat_map(|tries| tries.mutation.requirements.iter().map(move |id| (tries, *id)))
+        .filter(|(tries, id)| !Catalogue::get().requirement(id).is_some_and(|requirement| tries.catch(requirement)))
+        .map(|(tries, id)| format!("{} is not caught by {id}", tries.mutation.name))
+        .collect();
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+#[test]
+fn every_requirement_of_servers_has_a_mutation_that_breaks_it() {
+    let broken: BTreeSet<&str> = mutations().flat_map(|mutation| mutation.requirements).copied().collect();
+    let excused: BTreeSet<&str> = WITHOUT_MUTATION.iter().map(|(id, _)| *id).collect();
+    let lacking: Vec<&str> =
+        testable().map(|known| known.id.as_str()).filter(|id| !broken.contains(id) && !excused.contains(id)).collect();
+    assert!(lacking.is_empty(), "nothing breaks {lacking:?}");
+    for (id, why) in WITHOUT_MUTATION {
+        assert!(testable().any(|known| known.id == *id) && !broken.contains(id) && !why.is_empty(), "{id}");
     }
-    insta::assert_snapshot!("kill_matrix", matrix);
-    let alive: Vec<String> = entries
+}
+
+#[test]
+fn every_case_catches_a_mutation() {
+    let caught: BTreeSet<String> = tries()
+        .iter()
+        .flat_map(|tries| &tries.tried)
+        .filter(|tried| !tried.by_case.is_empty())
+        .map(|tried| tried.result.name())
+        .collect();
+    let idle: Vec<String> = entries()
         .iter()
         .filter(|entry| !BROKEN_BY_THE_SIMULATOR.contains(&entry.case.id))
         .map(|entry| format!("{}@{}", entry.case.id, entry.transport))
-        .filter(|name| !killed.contains(name))
+        .filter(|name| !caught.contains(name))
         .collect();
-    assert!(alive.is_empty() && odd.is_empty(), "no defect fails {alive:#?}; wrongly noticed: {odd:#?}");
+    assert!(idle.is_empty(), "no mutation fails {idle:#?}");
+}
+
+#[test]
+fn the_kill_matrix_is_as_it_was_reviewed() {
+    let matrix: String = tries().iter().map(row).collect();
+    insta::assert_snapshot!("kill_matrix", matrix);
+}
+
+/// A mutation, and by which requirements it was noticed where.
+fn row(tries: &Tries) -> String {
+    let mut noticed: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut by_rules: BTreeMap<&str, usize> = BTreeMap::new();
+    for tried in &tries.tried {
+        if let Some(first) = tried.by_case.first() {
+            noticed.entry(first).or_default().push(tried.result.name());
+        }
+        tried.by_rules.iter().for_each(|id| *by_rules.entry(id).or_default() += 1);
+    }
+    let mut row = format!("{}: {}\n", tries.mutation.name, tries.mutation.requirements.join(", "));
+    for (id, count) in by_rules {
+        row.push_str(&format!("    {id:<11} by a rule in {count} entries\n"));
+    }
+    for (id, names) in noticed {
+        names.iter().for_each(|name| row.push_str(&format!("    {id:<11} {name}\n")));
+    }
+    row
+}
+
+#[test]
+fn the_numbers_are_as_they_were_reviewed() {
+    let caught = |tries: &&Tries| {
+        let mut requirements = tries.mutation.requirements.iter().filter_map(|id| Catalogue::get().requirement(id));
+        requirements.all(|requirement| tries.catch(requirement))
+    };
+    let (all, requirements) = (tries().len(), testable().count());
+    let numbers = format!(
+        "{} of {all} mutations are caught by every requirement that they break\n\
+         {} of {requirements} requirements of servers are broken by a mutation; for each of the others there is a reason\n",
+        tries().iter().filter(caught).count(),
+        requirements - WITHOUT_MUTATION.len(),
+    );
+    insta::assert_snapshot!("numbers", numbers);
+}
+
+#[test]
+fn what_is_no_breach_is_not_noticed() {
+    for mutation in NO_BREACH {
+        for entry in entries() {
+            let run = |server| drive(entry.case, entry.transport, &settings(), server, SEED);
+            let (sound, _) = drive(entry.case, entry.transport, &settings(), healthy(SEED), SEED);
+            let (outcome, seen) = run(mutant(mutation, SEED));
+            let by_rule = conclude(&outcome, &redacted(&seen, SEED)).reason.and_then(|reason| reason.rule);
+            let by_case = noticed(&sound, &outcome);
+            assert!(by_case.is_empty() && by_rule.is_none(), "{}: {by_case:?} {by_rule:?}", mutation.name);
+            assert!(outcome.kind() != Kind::Error, "{}: {outcome:#?}", mutation.name);
+        }
+    }
 }

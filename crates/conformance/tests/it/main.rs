@@ -1,9 +1,12 @@
 //! The suite against the simulator, in virtual time.
 
-mod defect;
+mod diagnosis;
+mod doctor;
 mod drive;
+mod files;
 mod golden;
 mod kill;
+mod mutants;
 mod null;
 mod profiles;
 mod regressions;

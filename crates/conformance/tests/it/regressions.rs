@@ -11,10 +11,10 @@ use conformance::expectations::{Expectations, SIMULATOR};
 use conformance::regressions::{regressions, render};
 use conformance::rules::rule;
 use conformance::verdict::Kind;
+use simulator::mutation::Mutation;
 
-use crate::defect::{Defect, Defective, defects};
-use crate::drive::{SEED, drive, healthy, redacted, settings};
-use crate::kill::noticed;
+use crate::drive::{SEED, drive, healthy, mutant, redacted, settings};
+use crate::mutants::noticed;
 
 /// Where a bug is one of the CometD that the simulator stands for, nothing need be planted.
 const AS_IT_IS: &str = "the simulator itself";
@@ -23,8 +23,8 @@ fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-fn planted(name: &str) -> &'static Defect {
-    defects().find(|defect| defect.name == name).unwrap_or_else(|| panic!("no defect `{name}`"))
+fn planted(name: &str) -> &'static Mutation {
+    Mutation::by_name(name).unwrap_or_else(|| panic!("no mutation `{name}`"))
 }
 
 #[test]
@@ -60,8 +60,8 @@ fn shows(case: &'static Case, bug: &str) -> bool {
             let result = conclude(&sound, &redacted(&entries, SEED));
             return result.verdict == Kind::Deviation && known.met_by(&result).is_some();
         }
-        let server = Defective::planted(*planted(bug), SEED);
-        noticed(&sound, &drive(case, *transport, &settings(), server, SEED).0).is_some()
+        let server = mutant(planted(bug), SEED);
+        !noticed(&sound, &drive(case, *transport, &settings(), server, SEED).0).is_empty()
     })
 }
 
@@ -80,7 +80,7 @@ fn every_named_case_fails_with_its_bug() {
 fn every_named_rule_finds_its_planted_bug() {
     for bug in regressions().iter().filter(|bug| bug.cases.is_empty() && !bug.planted.is_empty()) {
         let case = case("bayeux.handshake.succeeds").unwrap();
-        let server = Defective::planted(*planted(&bug.planted[0]), SEED);
+        let server = mutant(planted(&bug.planted[0]), SEED);
         let (outcome, entries) = drive(case, case.transports[0], &settings(), server, SEED);
         let found = conclude(&outcome, &redacted(&entries, SEED)).reason.and_then(|reason| reason.rule);
         assert!(found.is_some_and(|found| bug.rules.iter().any(|rule| rule == found)), "{found:?}");

@@ -2,13 +2,13 @@
 
 use conformance::cases::{case, plan};
 use conformance::conclude::{CaseResult, Reason};
-use conformance::report::{Cut, Exit, Report, json, junit, text};
+use conformance::report::{Cut, Exit, Report, json, junit, text, together};
 use conformance::verdict::Kind;
 use protocol::wire::Transport;
 use rstest::rstest;
+use simulator::mutation::Mutation;
 
-use crate::defect::{Defective, defects};
-use crate::drive::{SEED, judge, report, settings};
+use crate::drive::{SEED, judge, mutant, report, settings};
 
 fn result(verdict: Kind) -> CaseResult {
     let mut result = CaseResult::error(case("chat.request.starts").expect("a case"), Transport::WebSocket, "why");
@@ -54,13 +54,13 @@ fn a_wrong_expectation_is_a_failure() {
     assert_eq!(report.problems().len(), 1);
 }
 
-/// A run against a server with one defect, of the cases of one group.
-fn run_of(group: &str, defect: &str) -> Report {
-    let defect = defects().find(|known| known.name == defect).expect("a defect");
+/// A run against a server with one mutation, of the cases of one group.
+fn run_of(group: &str, mutation: &str) -> Report {
+    let mutation = Mutation::by_name(mutation).expect("a mutation");
     let results = plan(&settings(), &[Transport::WebSocket])
         .into_iter()
         .filter(|planned| planned.case.group() == group)
-        .map(|planned| judge(planned.case, planned.transport, Defective::planted(*defect, SEED), SEED))
+        .map(|planned| judge(planned.case, planned.transport, mutant(mutation, SEED), SEED))
         .collect();
     report(&settings(), results, SEED)
 }
@@ -70,9 +70,9 @@ fn run_of(group: &str, defect: &str) -> Report {
 #[case("chat.message", "time-as-text")]
 #[case("chat.end", "echo-lost")]
 #[case("bayeux.publish", "publish-unacknowledged")]
-fn a_failure_shows_its_evidence(#[case] group: &str, #[case] defect: &str) {
-    insta::with_settings!({snapshot_suffix => format!("{group}-{defect}")}, {
-        insta::assert_snapshot!("evidence", text::render(&run_of(group, defect)));
+fn a_failure_shows_its_evidence(#[case] group: &str, #[case] mutation: &str) {
+    insta::with_settings!({snapshot_suffix => format!("{group}-{mutation}")}, {
+        insta::assert_snapshot!("evidence", text::render(&run_of(group, mutation)));
     });
 }
 
@@ -86,10 +86,23 @@ fn junit_tells_failures_from_what_could_not_run() {
 fn the_result_of_a_failing_run_obeys_the_schema() {
     let schema = serde_json::from_str(include_str!("../../../../schemas/result.schema.json")).unwrap();
     let validator = jsonschema::draft202012::new(&schema).unwrap();
-    for defect in ["echo-doubled", "time-as-text", "echo-lost", "socket-closed-early"] {
-        let value = json::value(&run_of("chat.message", defect));
+    for mutation in ["echo-doubled", "time-as-text", "echo-lost", "chat-ended-missing"] {
+        let value = json::value(&run_of("chat.message", mutation));
         let errors: Vec<String> =
             validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
-        assert!(errors.is_empty(), "{defect}: {errors:#?}");
+        assert!(errors.is_empty(), "{mutation}: {errors:#?}");
     }
+}
+
+#[test]
+fn what_is_not_the_same_each_time_is_named_and_makes_the_run_fail() {
+    let runs = [[Kind::Pass, Kind::Pass], [Kind::Pass, Kind::Inconclusive], [Kind::Pass, Kind::Pass]];
+    let runs = runs.map(|run| run.map(result).to_vec());
+    let (worst, unsteady) = together(&runs);
+    assert_eq!(worst, [0, 1], "of each entry the repetition that went worst");
+    let mut report = report(&settings(), runs[0].clone(), SEED);
+    report.unsteady = unsteady;
+    let says = "chat.request.starts@websocket: 2 pass, 1 inconclusive";
+    assert_eq!(report.last_line(), format!("FAIL: 1 unsteady verdict, such as {says} (exit 1)"));
+    assert!(text::render(&report).contains("not the same each time: chat.request.starts@websocket  2 pass, 1 incon"));
 }

@@ -131,6 +131,7 @@ fn judging_again_comes_to_the_same() {
             while let Some(output) = run.poll_output() {
                 match output {
                     Output::Wire(wire) => sent.push(wire),
+                    Output::Event(Event::Asked(_)) => {}
                     Output::Event(Event::Finished(outcome)) => return Some(outcome),
                 }
             }
@@ -214,6 +215,8 @@ fn learn(entry: &Entry, secrets: &mut BTreeSet<String>) {
 fn learn_value(name: &str, value: &Value, secrets: &mut BTreeSet<String>) {
     const SECRET: &[&str] = &["clientId", "secureKey", "userId", "chatId", "nickname", "message", "text"];
     match value {
+        // A word of the protocol where otherwise somebody's words stand.
+        Value::String(text) if text == "file-client-cfg-get" => {}
         Value::String(text) if SECRET.contains(&name) && text.len() > 6 => drop(secrets.insert(text.clone())),
         Value::Array(values) => values.iter().for_each(|value| learn_value(name, value, secrets)),
         Value::Object(members) => members.iter().for_each(|(name, value)| learn_value(name, value, secrets)),

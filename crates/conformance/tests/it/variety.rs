@@ -1,5 +1,6 @@
 //! What may differ between servers does not change a verdict.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use conformance::cases::plan;
@@ -8,18 +9,18 @@ use conformance::expectations::{Expectations, SIMULATOR};
 use conformance::run::Run;
 use conformance::verdict::Kind;
 use protocol::bayeux::dialect::Dialect;
-use protocol::chat::server::{GmsSettings, UnknownService};
+use protocol::chat::server::{GmsSettings, Sharing, Typing, UnknownService};
 use protocol::wire::Transport;
 use rstest::rstest;
 use serde_json::{Value, json};
 use simulator::gms::{self, Gms};
 use simulator::link::Network;
+use simulator::mutation::{Mutant, Mutation};
 
-use crate::defect::{Defect, Defective};
-use crate::drive::{SERVICE, drive_over, redacted, settings};
+use crate::drive::{SEED, SERVICE, drive, drive_over, redacted, settings};
 
 /// Nothing is wrong with a server, over a network that is not always equally fast.
-fn tolerates(name: &str, server: impl Fn(u64) -> Defective) {
+fn tolerates(name: &str, server: impl Fn(u64) -> Mutant) {
     let known = Expectations::parse(SIMULATOR).expect("expectations");
     for seed in 0..4 {
         for planned in plan(&settings(), &Transport::ALL) {
@@ -33,11 +34,11 @@ fn tolerates(name: &str, server: impl Fn(u64) -> Defective) {
     }
 }
 
-fn with(change: impl Fn(&mut GmsSettings)) -> impl Fn(u64) -> Defective {
+fn with(change: impl Fn(&mut GmsSettings)) -> impl Fn(u64) -> Mutant {
     move |seed| {
         let mut settings = gms::Settings::new(SERVICE);
         change(&mut settings.gms);
-        Defective::new(Gms::new(settings, seed), Defect::named("none"))
+        Mutant::new(Gms::new(settings, seed), Mutation::named("none"))
     }
 }
 
@@ -57,6 +58,34 @@ fn with(change: impl Fn(&mut GmsSettings)) -> impl Fn(u64) -> Defective {
     gms.unknown_service = UnknownService::Failure;
 })]
 #[case::wrong_keys_end("a wrong key ends", |gms: &mut GmsSettings| gms.unknown_key_ends = true)]
+#[case::wrong_keys_remove("a wrong key removes the client", |gms: &mut GmsSettings| gms.wrong_key_removes = true)]
+#[case::typing_counted("typing takes a place", |gms: &mut GmsSettings| gms.typing = Typing::Counted)]
+#[case::typing_indexed("typing has an index", |gms: &mut GmsSettings| gms.typing = Typing::Indexed)]
+#[case::notices_pass("notices have no index", |gms: &mut GmsSettings| gms.notices_indexed = false)]
+#[case::data_makes_an_event("a change of data is an event", |gms: &mut GmsSettings| gms.update_data_event = true)]
+#[case::new_name_in_text("the new name in text", |gms: &mut GmsSettings| gms.new_name_in_text = true)]
+#[case::receipts("receipts are known", |gms: &mut GmsSettings| gms.read_receipts = true)]
+#[case::keys_renewed("requestNotifications renews the key", |gms: &mut GmsSettings| gms.key_renewal = true)]
+#[case::all_sessions_hear("all sessions hear", |gms: &mut GmsSettings| gms.sharing = Sharing::All)]
+#[case::old_keys_resume("an old key resumes", |gms: &mut GmsSettings| gms.old_key_resumes = true)]
+#[case::ends_repeated("the end is told twice", |gms: &mut GmsSettings| gms.repeats_end = true)]
+#[case::second_end_succeeds("a second end succeeds", |gms: &mut GmsSettings| gms.repeated_end_succeeds = true)]
+#[case::newer_members("newer members", |gms: &mut GmsSettings| {
+    gms.tells_monitored = true;
+    gms.tells_idle_timer = true;
+    gms.delivery_ids = true;
+    gms.event_attributes = false;
+})]
+#[case::long_messages("long messages are carried", |gms: &mut GmsSettings| gms.message_limit = 100_000)]
+#[case::one_chat_per_session("one chat per session", |gms: &mut GmsSettings| gms.one_chat_per_session = true)]
+#[case::background("the background is known", |gms: &mut GmsSettings| gms.background_mode = true)]
+#[case::late_welcome("a late welcome", |gms: &mut GmsSettings| gms.welcome_after_join = true)]
+#[case::other_codes("other codes", |gms: &mut GmsSettings| {
+    gms.codes.name_missing = 102;
+    gms.codes.parameter_missing = 240;
+    gms.codes.operation_unknown = 500;
+    gms.codes.not_executed = 8210;
+})]
 fn answers_to_open_questions(#[case] name: &str, #[case] change: fn(&mut GmsSettings)) {
     tolerates(name, with(change));
 }
@@ -71,7 +100,7 @@ fn dialects(#[case] change: fn(&mut Dialect)) {
     tolerates("another dialect", |seed| {
         let mut settings = gms::Settings::new(SERVICE);
         change(&mut settings.dialect);
-        Defective::new(Gms::new(settings, seed), Defect::named("none"))
+        Mutant::new(Gms::new(settings, seed), Mutation::named("none"))
     });
 }
 
@@ -81,25 +110,25 @@ fn with_member(mut message: Value, name: &str, value: Value) -> Value {
 }
 
 #[rstest]
-#[case::unknown_members(Defect::named("unknown members").told(|_, mut message| {
+#[case::unknown_members(Mutation::named("unknown members").told(|_, mut message| {
     if message["data"].get("messages").is_some() {
         message["data"]["monitored"] = false.into();
         message["data"]["idleTimerExpire"] = Value::Null;
     }
     vec![with_member(message, "x-tapestry", json!([1, {"a": null}]))]
 }))]
-#[case::members_turned_round(Defect::named("members turned round").told(|_, message| {
+#[case::members_turned_round(Mutation::named("members turned round").told(|_, message| {
     let members = message.as_object().cloned().unwrap_or_default();
     vec![Value::Object(members.into_iter().rev().collect())]
 }))]
-#[case::ids_as_numbers(Defect::named("ids as numbers").told(|_, message| {
+#[case::ids_as_numbers(Mutation::named("ids as numbers").told(|_, message| {
     let id = message["id"].as_str().and_then(|id| id.parse::<u64>().ok());
     vec![match id {
         Some(id) => with_member(message, "id", id.into()),
         None => message,
     }]
 }))]
-#[case::indexes_as_texts(Defect::named("indexes as texts").told(|_, mut message| {
+#[case::indexes_as_texts(Mutation::named("indexes as texts").told(|_, mut message| {
     if let Some(events) = message.get_mut("data").and_then(|data| data.get_mut("messages")?.as_array_mut()) {
         for event in events {
             event["index"] = event["index"].to_string().into();
@@ -107,19 +136,37 @@ fn with_member(mut message: Value, name: &str, value: Value) -> Value {
     }
     vec![message]
 }))]
-#[case::empty_errors(Defect::named("empty errors").told(|_, message| {
+#[case::empty_errors(Mutation::named("empty errors").told(|_, message| {
     vec![if message["successful"] == true { with_member(message, "error", "".into()) } else { message }]
 }))]
-#[case::client_id_everywhere(Defect::named("clientId everywhere").told(|memory, message| {
-    // With several sessions the defect would not know whose reply it is.
+#[case::client_id_everywhere(Mutation::named("clientId everywhere").told(|memory, message| {
+    // With several sessions the mutation would not know whose reply it is.
     let known = memory.clients.len() == 1 && memory.clients.contains(&memory.client);
     let reply = message["successful"] == true && message["channel"] != "/meta/handshake" && known;
     let client = memory.client.clone();
     vec![if reply { with_member(message, "clientId", client.into()) } else { message }]
 }))]
-#[case::ids_of_events(Defect::named("ids of events").told(|_, message| {
+#[case::ids_of_events(Mutation::named("ids of events").told(|_, message| {
     vec![if message.get("data").is_some() { with_member(message, "id", "event-1".into()) } else { message }]
 }))]
-fn forms_of_messages(#[case] variant: Defect) {
-    tolerates(variant.name, |seed| Defective::new(Gms::new(gms::Settings::new(SERVICE), seed), variant));
+fn forms_of_messages(#[case] variant: Mutation) {
+    tolerates(variant.name, |seed| Mutant::new(Gms::new(gms::Settings::new(SERVICE), seed), variant));
+}
+
+/// Where real clients depend on one answer to an open question, another answer is a deviation, and nothing worse.
+#[rstest]
+#[case::texts_are_no_positions(|gms: &mut GmsSettings| gms.text_positions = false, &["CV-RN-04"])]
+fn answers_that_clients_do_not_expect(#[case] change: fn(&mut GmsSettings), #[case] broken: &[&str]) {
+    let known = Expectations::parse(SIMULATOR).expect("expectations");
+    let server = with(change);
+    let mut found: BTreeSet<String> = BTreeSet::new();
+    for planned in plan(&settings(), &Transport::USUAL) {
+        let (outcome, entries) = drive(planned.case, planned.transport, &settings(), server(SEED), SEED);
+        let result = conclude(&outcome, &redacted(&entries, SEED));
+        assert!(!matches!(result.verdict, Kind::Error | Kind::Fail), "{result:#?}");
+        if result.verdict == Kind::Deviation && known.met_by(&result).is_none() {
+            found.extend(result.reason.and_then(|reason| reason.requirement));
+        }
+    }
+    assert_eq!(found, broken.iter().map(|id| (*id).to_owned()).collect());
 }

@@ -2,16 +2,18 @@
 //!
 //! The first line says what is to be found, by line of the file. Each other line is an entry: `t` in milliseconds, `>` or
 //! `<` with the carrier (`e1` an HTTP exchange, `s1` a WebSocket), and what crossed: `m` an array of messages, `single` one
-//! without array, `body` a text, `status` of a response, `open` an upgrade, `end` the carrier's end.
+//! without array, `body` a text, `form` and `file` a request about files, `status` of a response, `open` an upgrade, `end`
+//! the carrier's end.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use conformance::rules::{judge, rules};
 use pretty_assertions::assert_eq;
+use protocol::chat::files::{Form, Upload};
 use protocol::time::Time;
 use protocol::wire::{Close, Entry, Exchange, Failure, Headers, Request, Response, Side, Socket, Wire};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::schemas::files;
 
@@ -65,6 +67,9 @@ fn entry(name: &str, line: &Value) -> Entry {
         headers = headers.with("Cookie", &format!("BAYEUX_BROWSER={cookie}"));
     }
     let (exchange, socket) = (Exchange(number), Socket(number));
+    if let Some(fields) = line["form"].as_object() {
+        return about_files(line, exchange, text("cookie").as_deref(), fields);
+    }
     let request = |method: &str| Request {
         method: method.to_owned(),
         target: text("path").unwrap_or_else(|| "/genesys/cometd/".to_owned()),
@@ -84,6 +89,24 @@ fn entry(name: &str, line: &Value) -> Entry {
         }
     };
     Entry { at: Time::from_millis(line["t"].as_u64().expect("a moment")), from, wire }
+}
+
+/// A request about files: a form, multipart if there is a `file`, with a `query` if the line has one.
+fn about_files(line: &Value, exchange: Exchange, browser: Option<&str>, fields: &Map<String, Value>) -> Entry {
+    let mut form = Form::default();
+    fields.iter().for_each(|(name, value)| form.put(name, value.as_str().expect("a text")));
+    if let Some(name) = line["file"].as_str() {
+        form.put_file(Upload { name: name.to_owned(), media_type: None, bytes: b"txt_1111111111~len=4~u8=4".to_vec() });
+    }
+    let (headers, body) = form.to_urlencoded().unwrap_or_else(|| form.to_multipart("b"));
+    let headers = match browser {
+        Some(browser) => headers.with("Cookie", &format!("BAYEUX_BROWSER={browser}")),
+        None => headers,
+    };
+    let target = format!("/genesys/2/chat-ntf{}", line["query"].as_str().unwrap_or_default());
+    let request = Request { method: "POST".to_owned(), target, headers, body };
+    let at = Time::from_millis(line["t"].as_u64().expect("a moment"));
+    Entry { at, from: Side::Client, wire: Wire::Request(exchange, request) }
 }
 
 fn found(entries: &[Entry]) -> Vec<(usize, String)> {

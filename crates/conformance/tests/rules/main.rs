@@ -4,4 +4,5 @@ mod asyncapi;
 mod conversations;
 mod schemas;
 mod tapes;
+mod vocabulary;
 mod virtual_runs;

@@ -11,7 +11,7 @@ mod table;
 use serde::{Deserialize, Serialize};
 
 pub use self::options::{Activity, Extensions, Options, Timing, TransportTiming};
-pub use self::setting::{Invalid, Kind, Setting};
+pub use self::setting::{Invalid, Kind, Setting, distance};
 use crate::wire::Transport;
 
 /// The dialect of a server.

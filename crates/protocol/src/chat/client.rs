@@ -12,6 +12,7 @@
 //! * `chatEnded` counts whatever `statusCode` comes with it, and waiting for it has an end. Events that it overtook are
 //!   waited for, and each message gets an outcome before it.
 
+mod credentials;
 mod ending;
 mod files;
 mod order;
@@ -22,6 +23,7 @@ mod state;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+pub use self::credentials::OldIds;
 use self::files::Jobs;
 pub use self::files::{Contents, FileJob, FileOutcome};
 use self::order::Order;
@@ -53,6 +55,10 @@ pub struct Config {
     pub unavailable_retry: Duration,
     /// How long a possible gap in the transcript stays open before the client asks for what is missing.
     pub reorder_window: Duration,
+    /// `auth.encoded` of every request, for a service behind basic authentication; see [`chat::auth::encode`].
+    pub auth: Option<Secret>,
+    /// Whether requests name the chat by `userId`, `alias` and `chatId` too, as GMS before about 8.5.112 needs it.
+    pub legacy_ids: bool,
     /// Which of the safeguards are on. All of them, but for tests that show what each is good for.
     pub safeguards: Safeguards,
 }
@@ -68,6 +74,8 @@ impl Config {
             file_timeout: Duration::from_secs(60),
             unavailable_retry: Duration::from_secs(5),
             reorder_window: Duration::from_millis(500),
+            auth: None,
+            legacy_ids: false,
             safeguards: Safeguards::default(),
         }
     }
@@ -309,7 +317,8 @@ impl Client {
 
     fn publish(&mut self, now: Time, operation: Operation, key: Option<Secret>) -> Option<MessageId> {
         let request = Request { operation, secure_key: key };
-        let published = self.bayeux.publish(now, &self.channel, request.to_value());
+        let data = self.accompany(request.to_value());
+        let published = self.bayeux.publish(now, &self.channel, data);
         published.ok()
     }
 
@@ -577,6 +586,7 @@ impl Client {
             self.state = State::Chatting(Box::new(Chat {
                 key,
                 chat_id: notification.chat_id.clone(),
+                old_ids: OldIds::default(),
                 order: Order::new(self.config.safeguards.deduplicate),
                 restore,
                 asks_for_repetition: false,
@@ -596,6 +606,7 @@ impl Client {
         if let Some(key) = &notification.secure_key {
             chat.key = key.clone();
         }
+        chat.old_ids.learn(&notification);
         let next = notification.next_position.and_then(|next| u64::try_from(next).ok()).unwrap_or(0);
         let events = notification.messages.unwrap_or_default();
         let highest = events.iter().filter_map(|event| event.index).max().unwrap_or(0).max(next.saturating_sub(1));

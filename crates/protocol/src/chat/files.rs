@@ -20,6 +20,12 @@ pub fn path(base: &str) -> String {
     format!("{parent}/2/chat-ntf")
 }
 
+/// Whether a request goes to the API, wherever its servlet is.
+#[must_use]
+pub fn is_target(target: &str) -> bool {
+    target.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/').ends_with("/2/chat-ntf")
+}
+
 /// What to do with files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileOperation {
@@ -130,6 +136,14 @@ impl fmt::Debug for FileRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FileRequest({})", self.operation.name())
     }
+}
+
+/// The name that the answer to an upload gives the file: `userData.file-id`.
+#[must_use]
+pub fn file_id(answer: &[u8]) -> Option<String> {
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    let file_id = answer.get("userData")?.get("file-id")?.as_str()?;
+    (!file_id.is_empty()).then(|| file_id.to_owned())
 }
 
 /// What may be uploaded to a chat, as `fileGetLimits` tells in the `userData` of its notice. What is absent or no number

@@ -110,6 +110,21 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// The words of every operation, in the order of the variants.
+    pub const NAMES: [&str; 11] = [
+        "requestChat",
+        "requestNotifications",
+        "sendMessage",
+        "startTyping",
+        "stopTyping",
+        "customNotice",
+        "pushUrl",
+        "updateNickname",
+        "updateData",
+        "readReceipt",
+        "disconnect",
+    ];
+
     /// The word in the `operation` member.
     #[must_use]
     pub const fn name(&self) -> &'static str {

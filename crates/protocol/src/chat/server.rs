@@ -30,7 +30,8 @@ use self::event::{Occurred, Party, What};
 pub use self::files::FileAnswer;
 use self::room::{Room, raw};
 pub use self::settings::{
-    Codes, Encoded, FileSettings, GmsSettings, Idle, LimitsSpelling, NotificationMode, Sharing, Typing, UnknownService,
+    Codes, Encoded, FileSettings, GmsSettings, Handshake, Idle, LimitsSpelling, NotificationMode, Sharing, Typing,
+    UnknownService,
 };
 use crate::bayeux::server::SessionId;
 use crate::mint::Mint;
@@ -62,6 +63,23 @@ pub enum Misuse {
     /// Chat Server is away.
     #[error("chat server is away")]
     Away,
+}
+
+/// A running chat as agents see it.
+#[derive(Clone, Debug)]
+pub struct Listed<'a> {
+    /// Its number.
+    pub number: ChatNumber,
+    /// Its `chatId`.
+    pub chat_id: &'a Secret,
+    /// The name of its client.
+    pub nickname: &'a Secret,
+    /// The names of those who have joined it, the first one first.
+    pub agents: Vec<&'a Secret>,
+    /// How many events its transcript holds.
+    pub events: usize,
+    /// Whether a CometD session gets its notifications.
+    pub is_attached: bool,
 }
 
 /// Who or what ended a chat.
@@ -219,6 +237,25 @@ impl ChatServer {
     #[must_use]
     pub fn chat_of_key(&self, secure_key: &Secret) -> Option<ChatNumber> {
         self.by_key.get(secure_key).copied()
+    }
+
+    /// The running chat with this `chatId`.
+    #[must_use]
+    pub fn chat_of_id(&self, chat_id: &str) -> Option<ChatNumber> {
+        let is_it = |room: &Room| !room.ended && room.chat_id.expose() == chat_id;
+        self.rooms.iter().find(|(_, room)| is_it(room)).map(|(number, _)| *number)
+    }
+
+    /// The running chats as agents see them, the oldest first.
+    pub fn listed(&self) -> impl Iterator<Item = Listed<'_>> {
+        self.rooms.iter().filter(|(_, room)| !room.ended).map(|(number, room)| Listed {
+            number: *number,
+            chat_id: &room.chat_id,
+            nickname: &room.client.nickname,
+            agents: room.agents.iter().map(|agent| &agent.nickname).collect(),
+            events: room.length(),
+            is_attached: !room.attached.is_empty(),
+        })
     }
 
     /// The running chats, the oldest first.

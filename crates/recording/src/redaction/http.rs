@@ -100,7 +100,7 @@ impl Redactor {
 
     fn parameter(&mut self, name: &str) -> String {
         match name {
-            "message" | "jsonp" | "operation" | "secureKey" => name.to_owned(),
+            "message" | "jsonp" | "operation" | "secureKey" | "fileId" => name.to_owned(),
             _ if token::whole(name).is_some() => name.to_owned(),
             _ => self.hide(Class::Name, name),
         }

@@ -84,12 +84,15 @@ pub(super) fn rule(place: Place, name: &str) -> Rule {
         (Place::From, "participantId") => Keep(Digits),
         (Place::ChatError, "advice" | "message") => Keep(ChatAdvice),
         (Place::UserData, "file-id") => Hide(Class::File),
+        // What may be uploaded says nothing about anybody.
+        (Place::UserData, "upload-need-agent") => Keep(Vocabulary),
+        (Place::UserData, name) if is_limit(name) => Keep(Digits),
         (Place::UserData, name) if is_push(name) => Hide(Class::Push),
         (Place::UserData, _) => Hide(Class::UserData),
         _ => Keep(Vocabulary),
     };
     match own {
-        Keep(Vocabulary) => anywhere(name),
+        Keep(Vocabulary) if place != Place::UserData => anywhere(name),
         own => own,
     }
 }
@@ -125,6 +128,21 @@ fn is_push(name: &str) -> bool {
             | "GCTI_GMS_PushDeviceId"
             | "GCTI_GMS_PushProvider"
             | "GCTI_GMS_NodeGroup"
+    )
+}
+
+/// Members of the file limits that are numbers, and the size of a file.
+fn is_limit(name: &str) -> bool {
+    matches!(
+        name,
+        "download-attempts"
+            | "file-size"
+            | "upload-max-file-size"
+            | "upload-max-files"
+            | "upload-max-total-size"
+            | "used-download-attempts"
+            | "used-upload-max-files"
+            | "used-upload-max-total-size"
     )
 }
 
@@ -229,6 +247,8 @@ const USER_DATA_NAMES: &[&str] = &[
     "GCTI_GMS_PushResend",
     "GCTI_SYSTEM",
     "TimeZone",
+    "delete-file",
+    "download-attempts",
     "file-description",
     "file-id",
     "file-name",
@@ -240,6 +260,14 @@ const USER_DATA_NAMES: &[&str] = &[
     "push_notification_type",
     "quit-reason-code",
     "quit-reason-text",
+    "upload-file-types",
+    "upload-max-file-size",
+    "upload-max-files",
+    "upload-max-total-size",
+    "upload-need-agent",
+    "used-download-attempts",
+    "used-upload-max-files",
+    "used-upload-max-total-size",
 ];
 
 /// Whether the name of a member is kept.

@@ -220,7 +220,7 @@ pub(crate) fn odd(mut at: u64) -> Vec<Entry> {
     let refused = || Response { status: 503, headers: html.clone(), body: b"<h1>Ann Smith is away</h1>".to_vec() };
     let get = Request {
         method: "GET".to_owned(),
-        target: "/genesys/2/chat-ntf?secureKey=secure-key-1%2B%2F%3D".to_owned(),
+        target: "/genesys/2/chat/chat?secureKey=secure-key-1%2B%2F%3D".to_owned(),
         headers: Headers::new().with("Cookie", "BAYEUX_BROWSER=browser-cookie-1; lb=node7"),
         body: Vec::new(),
     };

@@ -13,7 +13,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::history::{Action, History, Target, Trait, Transports};
+use crate::history::{Action, Deed, History, Target, Trait, Transports};
 use crate::link::Fault;
 
 /// Why a line is not part of a history.
@@ -72,6 +72,20 @@ const TARGETS: [(Target, &str); 14] = [
     (Target::Upgrade, "upgrade"),
 ];
 
+const DEEDS: [(Deed, &str); 11] = [
+    (Deed::StartTyping, "start-typing"),
+    (Deed::StopTyping, "stop-typing"),
+    (Deed::CustomNotice, "custom-notice"),
+    (Deed::PushUrl, "push-url"),
+    (Deed::UpdateNickname, "update-nickname"),
+    (Deed::UpdateData, "update-data"),
+    (Deed::ReadReceipt, "read-receipt"),
+    (Deed::FileLimits, "file-limits"),
+    (Deed::Upload, "upload"),
+    (Deed::Download, "download"),
+    (Deed::DeleteFile, "delete-file"),
+];
+
 fn word_of<T: Copy + PartialEq>(table: &[(T, &'static str)], value: T) -> &'static str {
     table.iter().find(|(known, _)| *known == value).map_or("?", |(_, word)| word)
 }
@@ -99,6 +113,7 @@ impl fmt::Display for Action {
             Self::Wait(duration) => write!(f, "wait {}", millis(*duration)),
             Self::ClientStarts => f.write_str("client starts"),
             Self::ClientSays(word) => write!(f, "client says {word}"),
+            Self::ClientDoes(deed) => write!(f, "client does {}", word_of(&DEEDS, *deed)),
             Self::ClientEnds => f.write_str("client ends"),
             Self::ClientLeaves => f.write_str("client leaves"),
             Self::AgentJoins => f.write_str("agent joins"),
@@ -137,6 +152,7 @@ impl FromStr for Action {
             ["wait", time] => duration(time).map(Self::Wait),
             ["client", "starts"] => Some(Self::ClientStarts),
             ["client", "says", word] => plain(word).map(Self::ClientSays),
+            ["client", "does", word] => by_word(&DEEDS, word).map(Self::ClientDoes),
             ["client", "ends"] => Some(Self::ClientEnds),
             ["client", "leaves"] => Some(Self::ClientLeaves),
             ["agent", "joins"] => Some(Self::AgentJoins),
@@ -272,6 +288,7 @@ mod tests {
             Action::NetworkUp,
         ];
         actions.extend(strikes);
+        actions.extend(Deed::ALL.map(Action::ClientDoes));
         let history = History {
             seed: 7,
             jitter: millis(20),

@@ -9,6 +9,9 @@
 //! | `p BODY` | posts a body |
 //! | `g QUERY` | gets the servlet with a query |
 //! | `o METHOD TARGET` | sends another request |
+//! | `n FIELDS` | posts a form to the API for files |
+//! | `m BYTES` | uploads a file as it should be done |
+//! | `M BODY` | posts parts between `--b` to the API for files; each `|` is a line break |
 //! | `u` | asks for a WebSocket |
 //! | `t TEXT` | sends a text on the newest socket |
 //! | `b BYTES` | sends a binary message on it |
@@ -19,8 +22,8 @@
 //! | `d` | makes the server disconnect the newest session |
 //! | `f` | makes the server forget it |
 //!
-//! `$client`, `$key` and `$other` stand for the newest clientId, the newest secureKey and the clientId before the
-//! newest. Anything else is a post of the whole line.
+//! `$client`, `$key`, `$other` and `$file` stand for the newest clientId, the newest secureKey, the clientId before the
+//! newest, and the newest file-id. Anything else is a post of the whole line.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -29,8 +32,10 @@ use protocol::bayeux::batch::{Batch, Limits};
 use protocol::bayeux::dialect::Dialect;
 use protocol::bayeux::http::{self, Cookies};
 use protocol::bayeux::message::{ClientId, Message};
+use protocol::chat::files::{self, FileOperation, FileRequest, Upload};
 use protocol::chat::notification::Notification;
 use protocol::machine::{Input, Machine};
+use protocol::secret::Secret;
 use protocol::time::Time;
 use protocol::wire::{Close, Exchange, Failure, Headers, Request, Socket, Wire};
 
@@ -72,6 +77,7 @@ struct Stage {
     cookies: Cookies,
     clients: Vec<String>,
     key: String,
+    file: String,
 }
 
 impl Stage {
@@ -91,6 +97,7 @@ impl Stage {
             cookies: Cookies::new(),
             clients: Vec::new(),
             key: String::new(),
+            file: String::new(),
         }
     }
 
@@ -99,7 +106,8 @@ impl Stage {
         let client = self.clients.last().cloned().unwrap_or_default();
         let other = self.clients.iter().rev().nth(1).cloned().unwrap_or_default();
         let fill = |bytes: &[u8]| {
-            action::fill(bytes, &[("client", client.as_str()), ("other", other.as_str()), ("key", self.key.as_str())])
+            let values = [("client", &client), ("other", &other), ("key", &self.key), ("file", &self.file)];
+            action::fill(bytes, &values.map(|(name, value)| (name, value.as_str())))
         };
         match line.word {
             b"h" => self.say(HANDSHAKE),
@@ -114,6 +122,13 @@ impl Stage {
                 let text = String::from_utf8_lossy(line.rest).into_owned();
                 let (method, target) = text.split_once(' ').unwrap_or((&text, "/"));
                 self.request(method, target.to_owned(), Vec::new())
+            }
+            b"n" => self.post_files(http::FORM_TYPE, fill(line.rest)),
+            b"m" => self.upload(line.rest),
+            b"M" => {
+                let parts = fill(line.rest);
+                let breaks = |byte: &u8| if *byte == b'|' { b"\r\n".to_vec() } else { vec![*byte] };
+                self.post_files("multipart/form-data; boundary=b", parts.iter().flat_map(breaks).collect())
             }
             b"u" => self.upgrade(),
             b"t" => {
@@ -161,15 +176,32 @@ impl Stage {
     }
 
     fn request(&mut self, method: &str, target: String, body: Vec<u8>) -> Result<(), Fault> {
+        self.send(Request { method: method.to_owned(), target, headers: self.headers(http::CONTENT_TYPE), body })
+    }
+
+    fn send(&mut self, request: Request) -> Result<(), Fault> {
         self.requests += 1;
         let exchange = Exchange(self.requests);
         self.open.insert(exchange);
-        let request = Request { method: method.to_owned(), target, headers: self.headers(), body };
         self.feed(Wire::Request(exchange, request))
     }
 
-    fn headers(&self) -> Headers {
-        let headers = Headers::new().with("Content-Type", http::CONTENT_TYPE);
+    fn post_files(&mut self, media_type: &str, body: Vec<u8>) -> Result<(), Fault> {
+        let target = files::path(&self.base);
+        self.send(Request { method: "POST".to_owned(), target, headers: self.headers(media_type), body })
+    }
+
+    fn upload(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        let file = Upload { name: "note.txt".to_owned(), media_type: None, bytes: bytes.to_vec() };
+        let operation = FileOperation::Upload { file, user_data: serde_json::Map::new(), unnamed: false };
+        let form = FileRequest { operation, secure_key: Secret::new(self.key.as_str()) }.to_form();
+        let boundary = form.free_boundary();
+        let (_, body) = form.to_multipart(&boundary);
+        self.post_files(&format!("multipart/form-data; boundary={boundary}"), body)
+    }
+
+    fn headers(&self, media_type: &str) -> Headers {
+        let headers = Headers::new().with("Content-Type", media_type);
         match self.cookies.header() {
             Some(cookies) => headers.with("Cookie", &cookies),
             None => headers,
@@ -180,8 +212,8 @@ impl Stage {
         self.upgrades += 1;
         let socket = Socket(self.upgrades);
         self.sockets.insert(socket);
-        let request =
-            Request { method: "GET".to_owned(), target: self.base.clone(), headers: self.headers(), body: Vec::new() };
+        let headers = self.headers(http::CONTENT_TYPE);
+        let request = Request { method: "GET".to_owned(), target: self.base.clone(), headers, body: Vec::new() };
         self.feed(Wire::Upgrade(socket, request))
     }
 
@@ -235,6 +267,7 @@ impl Stage {
                 let is_json = http::media_type(&response.headers).is_some_and(|kind| kind == "application/json");
                 if response.status == 200 && is_json && !response.body.is_empty() {
                     self.read(&response.body)?;
+                    self.file = files::file_id(&response.body).unwrap_or_else(|| std::mem::take(&mut self.file));
                 }
             }
             Wire::Broken(exchange, _) => self.answered(exchange)?,

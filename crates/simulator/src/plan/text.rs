@@ -12,8 +12,8 @@
 //! on * +0.200 echo You wrote:
 //! ```
 //!
-//! Steps: `join NAME [as agent|supervisor|bot]`, `say TEXT`, `start-typing`, `stop-typing`, `push-url URL`, `notice TEXT`,
-//! `transfer NAME`, `leave`, `end` (or `close`), each behind `as NAME` for anybody but the first who joined; and what befalls
+//! Steps: `join NAME [as agent|supervisor|bot]`, `say TEXT`, `type` (or `start-typing`), `stop-typing`, `push-url URL`,
+//! `notice TEXT`, `transfer NAME`, `leave`, `end` (or `close`), each behind `as NAME` for anybody but the first who joined; and what befalls
 //! the server: `chat-server down|up|fail-over`, `forget-sessions`, `node NUMBER down|up`.
 
 use std::str::FromStr;
@@ -131,6 +131,15 @@ pub(crate) fn number(text: &str) -> Option<usize> {
     text.parse::<usize>().ok().and_then(|number| number.checked_sub(1)).filter(|number| *number < 16)
 }
 
+impl FromStr for Act {
+    type Err = Wrong;
+
+    /// Reads what stands behind the time.
+    fn from_str(text: &str) -> Result<Self, Wrong> {
+        act(text)
+    }
+}
+
 fn act(text: &str) -> Result<Act, Wrong> {
     let (verb, rest) = split(text);
     let happening = match (verb, rest) {
@@ -176,7 +185,7 @@ fn step(text: &str) -> Result<Step, Wrong> {
         "notice" => Ok(Step::Notice(needs("a text")?.to_owned())),
         "push-url" => Ok(Step::PushUrl(needs("a URL")?.to_owned())),
         "transfer" => Ok(Step::Transfer { nickname: needs("a name")?.to_owned() }),
-        "start-typing" => alone(Step::StartTyping),
+        "type" | "start-typing" => alone(Step::StartTyping),
         "stop-typing" => alone(Step::StopTyping),
         "leave" => alone(Step::Leave),
         "end" | "close" => alone(Step::End),

@@ -5,6 +5,7 @@
 mod bayeux;
 mod bench;
 mod chat;
+mod control;
 mod corpus;
 mod documents;
 mod histories;

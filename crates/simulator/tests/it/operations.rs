@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use pretty_assertions::assert_eq;
+use protocol::bayeux::server::Cors;
 use protocol::chat::client::{Client, Contents, Ended, Event, FileJob, FileOutcome, Misuse, SendId, Sent};
 use protocol::chat::files::Upload;
 use protocol::chat::notification::{Event as Transcript, EventType};
 use protocol::chat::server::{GmsSettings, Idle, Typing};
-use protocol::wire::{Side, Transport, Wire};
+use protocol::machine::{Input, Machine, Output};
+use protocol::time::Time;
+use protocol::wire::{Exchange, Headers, Request, Response, Side, Transport, Wire};
 use rstest::rstest;
 use serde_json::{Map, Value};
-use simulator::gms::Settings;
+use simulator::gms::{Gms, Settings};
 use simulator::link::{Fault, Rule, Unit};
 use simulator::plan::Happening;
 use simulator::script::Step;
@@ -339,4 +342,36 @@ fn a_chat_that_was_put_aside_goes_on_in_a_later_session(
     assert_eq!(talk.take_shown(), [4]);
     assert_eq!(talk.say("Yes."), SendId(1));
     assert_eq!(talk.take_shown(), [5]);
+}
+
+/// What the path for files answers to a request of a page of this origin.
+fn asked_from(cors: Option<Cors>, origin: &str, method: &str, fields: &[(&str, &str)]) -> Response {
+    let mut gms = Gms::new(Settings { cors, ..Settings::manual("support") }, 1);
+    let headers = fields.iter().fold(Headers::new().with("Origin", origin), |headers, (n, v)| headers.with(n, v));
+    let target = "/genesys/2/chat-ntf".to_owned();
+    let body = b"operation=fileGetLimits&secureKey=nobody".to_vec();
+    let request = Request { method: method.to_owned(), target, headers, body };
+    gms.handle_input(Time::ZERO, Input::Wire(Wire::Request(Exchange(1), request)));
+    let answer = std::iter::from_fn(|| gms.poll_output()).find_map(|output| match output {
+        Output::Wire(Wire::Response(_, response)) => Some(response),
+        _ => None,
+    });
+    answer.expect("a response")
+}
+
+#[rstest]
+#[case::allowed("https://shop.example", Some("https://shop.example"))]
+#[case::foreign("https://elsewhere.example", None)]
+fn a_page_may_ask_about_files_if_its_origin_may_talk(#[case] origin: &str, #[case] seen: Option<&str>) {
+    let cors = || Some(Cors { origins: vec!["https://shop.example".to_owned()] });
+    let asks = [("Access-Control-Request-Method", "POST")];
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let preflight = asked_from(cors(), origin, "OPTIONS", &asks);
+    assert_eq!(preflight.status, if seen.is_some() { 200 } else { 405 });
+    assert_eq!(preflight.headers.get("Access-Control-Allow-Methods").is_some(), seen.is_some());
+    let post = asked_from(cors(), origin, "POST", &form);
+    assert!(String::from_utf8_lossy(&post.body).contains(r#""statusCode":2"#));
+    for response in [preflight, post, asked_from(cors(), origin, "GET", &[])] {
+        assert_eq!(response.headers.get("Access-Control-Allow-Origin"), seen);
+    }
 }

@@ -48,6 +48,7 @@ impl Book<'_> {
         let origin = self.chats[chat].origin;
         let attachment = self.sessions.entry(seen.session).or_default();
         if operation == "requestNotifications" {
+            self.chats[chat].last_asked = Some(seen.entry);
             attachment.asked.insert(chat);
             attachment.running.insert(chat);
             return;

@@ -26,6 +26,7 @@ impl Book<'_> {
         for event in notification.events() {
             self.event(seen, event, chat, findings);
         }
+        self.on_told(seen, notification, chat, findings);
         let session = self.sessions.entry(seen.session).or_default();
         if notification.chat_ended == Some(true) && notification.status != Some(Status::Unavailable) {
             self.chats[chat].ended.get_or_insert_with(|| seen.clone());

@@ -229,7 +229,8 @@ fn nearest(name: &str) -> &'static str {
 }
 
 /// How many letters must be put in, taken out or changed (Levenshtein). Case does not count.
-fn distance(from: &str, to: &str) -> usize {
+#[must_use]
+pub fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.to_lowercase().chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (line, letter) in from.to_lowercase().chars().take(100).enumerate() {

@@ -9,7 +9,7 @@ use crate::bayeux::message::Message;
 use crate::bayeux::server::malformed::{self, Habits, Verdict};
 use crate::bayeux::server::session::HeldOn;
 use crate::bayeux::server::work::{Via, Work};
-use crate::bayeux::server::{Event, Rejected, Server};
+use crate::bayeux::server::{Cors, Event, Rejected, Server};
 use crate::machine::Output;
 use crate::secret::Secret;
 use crate::time::Time;
@@ -150,30 +150,20 @@ impl Server {
     /// Ends an exchange, with CORS headers if its origin may see the answer.
     pub(super) fn respond(&mut self, exchange: Exchange, mut response: Response) {
         if let Some(origin) = self.origins.remove(&exchange) {
-            response.headers = response
-                .headers
-                .with("Access-Control-Allow-Origin", &origin)
-                .with("Access-Control-Allow-Credentials", "true")
-                .with("Vary", "Origin");
+            Cors::let_see(&origin, &mut response);
         }
         self.outputs.push_back(Output::Wire(Wire::Response(exchange, response)));
     }
 
     fn allowed_origin<'a>(&self, request: &'a Request) -> Option<&'a str> {
-        let origin = request.headers.get("origin")?;
-        self.settings.cors.as_ref().filter(|cors| cors.allows(origin)).map(|_| origin)
+        self.settings.cors.as_ref().and_then(|cors| cors.allowed(request))
     }
 
     /// The answer to `OPTIONS`: 200 without a body, and for a preflight of an allowed origin what Jetty's filter adds.
     fn preflight(&self, exchange: Exchange, request: &Request) -> Response {
         let mut response = container(200, "");
-        let asks = request.headers.get("access-control-request-method").is_some();
-        if asks && self.origins.contains_key(&exchange) {
-            response.headers = response
-                .headers
-                .with("Access-Control-Max-Age", "1800")
-                .with("Access-Control-Allow-Methods", "GET,POST,HEAD")
-                .with("Access-Control-Allow-Headers", "X-Requested-With,Content-Type,Accept,Origin");
+        if Cors::is_preflight(request) && self.origins.contains_key(&exchange) {
+            Cors::let_send(&mut response);
         }
         response
     }

@@ -103,7 +103,7 @@ impl Server {
         self.open(work, client_id.clone(), queue);
         let dialect = &self.settings.dialect;
         let advice = self.advice(dialect.timing(work.via.carrier().name()), None);
-        let draft = Message::draft(channel::HANDSHAKE)
+        let mut draft = Message::draft(channel::HANDSHAKE)
             .id(id_of(message).ok().flatten().as_ref())
             .with("version", "1.0")
             .with("minimumVersion", "1.0")
@@ -111,6 +111,9 @@ impl Server {
             .with("clientId", client_id.expose())
             .with_some("advice", dialect.handshake_advice.then(|| advice.to_value()))
             .with("successful", true);
+        for name in &self.settings.policy.echo_in_handshake {
+            draft = draft.with_some(name, message.value(name));
+        }
         Ok(ext.add_to(draft).finish())
     }
 

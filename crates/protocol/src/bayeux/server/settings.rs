@@ -4,6 +4,7 @@
 use crate::bayeux::batch::Limits;
 use crate::bayeux::channel;
 use crate::bayeux::dialect::Dialect;
+use crate::wire::{Request, Response};
 
 /// Settings of a server.
 #[derive(Clone, Debug)]
@@ -97,6 +98,8 @@ pub struct Policy {
     pub deny_subscribe: Vec<String>,
     /// Channels whose messages a listener of the application drops.
     pub veto: Vec<String>,
+    /// Members of a handshake that an extension of the application repeats in a reply that says yes.
+    pub echo_in_handshake: Vec<String>,
 }
 
 /// Whether a list of channels and patterns has this name.
@@ -117,6 +120,36 @@ impl Cors {
     #[must_use]
     pub fn allows(&self, origin: &str) -> bool {
         has_origin(&self.origins, origin)
+    }
+
+    /// The origin of the page that sends a request, if it may talk to the server.
+    #[must_use]
+    pub fn allowed<'a>(&self, request: &'a Request) -> Option<&'a str> {
+        request.headers.get("origin").filter(|origin| self.allows(origin))
+    }
+
+    /// Lets a page of an origin see a response.
+    pub fn let_see(origin: &str, response: &mut Response) {
+        let headers = std::mem::take(&mut response.headers);
+        response.headers = headers
+            .with("Access-Control-Allow-Origin", origin)
+            .with("Access-Control-Allow-Credentials", "true")
+            .with("Vary", "Origin");
+    }
+
+    /// Whether a browser asks for a page whether it may send something.
+    #[must_use]
+    pub fn is_preflight(request: &Request) -> bool {
+        request.method == "OPTIONS" && request.headers.get("access-control-request-method").is_some()
+    }
+
+    /// Adds to the answer to a preflight what the page may send.
+    pub fn let_send(response: &mut Response) {
+        let headers = std::mem::take(&mut response.headers);
+        response.headers = headers
+            .with("Access-Control-Max-Age", "1800")
+            .with("Access-Control-Allow-Methods", "GET,POST,HEAD")
+            .with("Access-Control-Allow-Headers", "X-Requested-With,Content-Type,Accept,Origin");
     }
 }
 

@@ -123,7 +123,10 @@ impl Client {
 
     fn ask_files(&mut self, now: Time, what: What, operation: FileOperation) -> Result<FileJob, Misuse> {
         let secure_key = self.running()?.key.clone();
-        let form = FileRequest { operation, secure_key }.to_form();
+        let mut form = FileRequest { operation, secure_key }.to_form();
+        for (name, id) in self.old_ids() {
+            form.put(name, id.expose());
+        }
         let (headers, body) = form.to_urlencoded().unwrap_or_else(|| form.to_multipart(&form.free_boundary()));
         let target = files::path(&self.config.bayeux.base);
         let (exchange, request) = self.bayeux.beside(Request { method: "POST".to_owned(), target, headers, body });
@@ -173,7 +176,7 @@ impl Client {
                 What::Limits => FileOutcome::Limits(
                     notification.events().first().map(|event| Limits::read(&event.user_data())).unwrap_or_default(),
                 ),
-                What::Upload => FileOutcome::Uploaded(file_id(&response.body)),
+                What::Upload => FileOutcome::Uploaded(files::file_id(&response.body)),
                 What::Delete => FileOutcome::Deleted,
                 What::Download => FileOutcome::Downloaded(Contents(response.body)),
             },
@@ -227,10 +230,4 @@ fn envelope(response: &Response, is_download: bool) -> Option<Notification> {
         Some(Status::Unavailable | Status::Failed) => Some(notification),
         None => None,
     }
-}
-
-/// `userData.file-id`
-fn file_id(body: &[u8]) -> Option<String> {
-    let data: Value = serde_json::from_slice(body).ok()?;
-    data.get("userData")?.get("file-id")?.as_str().map(str::to_owned)
 }

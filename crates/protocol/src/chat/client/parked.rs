@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::order::Order;
 use super::state::{Chat, Restore, State};
-use super::{Client, Config, Misuse};
+use super::{Client, Config, Misuse, OldIds};
 use crate::secret::Secret;
 use crate::time::Time;
 
@@ -18,6 +18,8 @@ pub struct Parked {
     pub secure_key: Secret,
     /// `chatId`, if the server told it.
     pub chat_id: Option<Secret>,
+    /// What old releases call the chat and its client.
+    pub old_ids: OldIds,
     /// The index shown last.
     pub position: u64,
 }
@@ -32,7 +34,8 @@ impl Client {
     pub fn park(&mut self, now: Time) -> Result<Parked, Misuse> {
         let chat = self.running()?;
         let position = chat.order.shown();
-        let parked = Parked { secure_key: chat.key.clone(), chat_id: chat.chat_id.clone(), position };
+        let (secure_key, chat_id, old_ids) = (chat.key.clone(), chat.chat_id.clone(), chat.old_ids.clone());
+        let parked = Parked { secure_key, chat_id, old_ids, position };
         self.leaving = true;
         let ext = [("transcriptPosition".to_owned(), Value::from(position.to_string()))];
         self.bayeux.disconnect_with(now, Map::from_iter(ext));
@@ -48,6 +51,7 @@ impl Client {
         client.state = State::Chatting(Box::new(Chat {
             key: parked.secure_key,
             chat_id: parked.chat_id,
+            old_ids: parked.old_ids,
             order,
             restore: Restore::Due(now),
             asks_for_repetition: false,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Event, Order, SendId, Sent, request};
+use super::{Event, OldIds, Order, SendId, Sent, request};
 use crate::bayeux::message::MessageId;
 use crate::chat::operation::{Operation, RequestChat};
 use crate::secret::Secret;
@@ -27,6 +27,7 @@ pub(super) enum State {
 pub(super) struct Chat {
     pub(super) key: Secret,
     pub(super) chat_id: Option<Secret>,
+    pub(super) old_ids: OldIds,
     pub(super) order: Order,
     pub(super) restore: Restore,
     /// Whether the next answer is asked for from before the index shown last. A server that takes the position as

@@ -140,6 +140,17 @@ impl Form {
         self.fields.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
+    /// Every field with its value, in order.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The file.
+    #[must_use]
+    pub const fn file(&self) -> Option<&Upload> {
+        self.file.as_ref()
+    }
+
     /// Adds a field.
     pub fn put(&mut self, name: &str, value: &str) {
         self.fields.push((name.to_owned(), value.to_owned()));

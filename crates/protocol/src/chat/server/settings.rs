@@ -31,6 +31,8 @@ pub struct GmsSettings {
     pub index_gaps: bool,
     /// Whether `requestNotifications` issues a new `secureKey` (Q10). The old one is good until the new one is used.
     pub key_renewal: bool,
+    /// What the CometD session has to do with chats.
+    pub handshake: Handshake,
     /// Whether the failure for a key that no chat has says `chatEnded` (Q12). For the key of an ended chat it always does.
     pub unknown_key_ends: bool,
     /// Whether a wrong key beside the `chatId` or `userId` of a chat removes the client of that chat (Q13).
@@ -98,6 +100,14 @@ pub struct GmsSettings {
     pub files: FileSettings,
     /// The codes of failures.
     pub codes: Codes,
+}
+
+/// What the CometD session has to do with chats.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Handshake {
+    /// Whether a `secureKey` in a handshake is echoed in its reply, where the published sample looks for it (Q11).
+    pub echo_secure_key: bool,
 }
 
 /// Whether typing takes a place in the transcript's count. It is never kept.
@@ -285,6 +295,7 @@ impl Default for GmsSettings {
             notices_indexed: true,
             index_gaps: false,
             key_renewal: false,
+            handshake: Handshake::default(),
             unknown_key_ends: false,
             wrong_key_removes: false,
             unknown_service: UnknownService::Silence,

@@ -1,4 +1,4 @@
-//! What defects are made of: kinds of messages, and changes to one.
+//! What mutations are made of: kinds of messages, and changes to one.
 
 use protocol::wire::{Headers, Request, Response, Wire};
 use serde_json::{Value, json};
@@ -53,6 +53,40 @@ pub(super) fn without(mut message: Value, member: &str) -> Value {
         members.shift_remove(member);
     }
     message
+}
+
+pub(super) fn with(mut message: Value, member: &str, value: Value) -> Value {
+    message[member] = value;
+    message
+}
+
+/// Changes the data of a notification.
+pub(super) fn data(mut message: Value, change: impl Fn(&mut Value)) -> Value {
+    if is_told(&message)
+        && let Some(data) = message.get_mut("data")
+    {
+        change(data);
+    }
+    message
+}
+
+/// Puts a text for another one in what goes out.
+pub(super) fn replaced(wire: Wire, from: &str, to: &str) -> Wire {
+    match wire {
+        Wire::Response(exchange, mut response) => {
+            response.body = String::from_utf8_lossy(&response.body).replace(from, to).into_bytes();
+            Wire::Response(exchange, response)
+        }
+        Wire::Text(socket, text) => Wire::Text(socket, text.replace(from, to)),
+        other => other,
+    }
+}
+
+/// The only message of an array, without the array.
+pub(super) fn alone(text: &str) -> Option<String> {
+    let messages: Vec<Value> = serde_json::from_str(text).ok()?;
+    let [message] = messages.as_slice() else { return None };
+    Some(message.to_string())
 }
 
 pub(super) fn refusal(message: &Value) -> Value {

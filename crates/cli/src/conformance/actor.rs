@@ -1,0 +1,277 @@
+//! Who plays the agent on a target: nobody, a script that nobody asks, the control API of a simulator, a program, or a person.
+//!
+//! What an actor says of himself only goes to stderr. Whether a step was done is told by the wire.
+
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use ::conformance::actor::Request;
+use ::conformance::run::Agent;
+use anyhow::anyhow;
+use protocol::wire::{self, Exchange, Headers, Wire};
+use serde_json::Value;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use transport::client::Connections;
+use transport::driver::Carrier;
+use transport::endpoint::Endpoint;
+use transport::fields::Fields;
+use transport::route::Route;
+use transport::tls::Trust;
+
+use crate::exit::Failure;
+
+/// How long a step may take that a program does.
+const PROGRAM: Duration = Duration::from_secs(30);
+/// How long one may take that a person does.
+const PERSON: Duration = Duration::from_secs(120);
+/// How long a simulator may take.
+const SIMULATOR: Duration = Duration::from_secs(8);
+/// How often a program is looked after.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Who plays the agent, as the command line says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    None,
+    Simulated,
+    Control(Endpoint),
+    Program(PathBuf),
+    Person,
+}
+
+impl Who {
+    /// Reads the value of `--agent`.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        match (text, text.split_once('=')) {
+            ("none", _) => Ok(Self::None),
+            ("simulated", _) => Ok(Self::Simulated),
+            ("manual", _) => Ok(Self::Person),
+            (_, Some(("control", url))) => match url.parse::<Endpoint>() {
+                Ok(endpoint) if endpoint.path == "/" => Ok(Self::Control(endpoint)),
+                Ok(_) | Err(_) => {
+                    Err("`control` takes what `serve --control` prints, such as `control=http://127.0.0.1:8081`"
+                        .to_owned())
+                }
+            },
+            (_, Some(("command", program))) if !program.is_empty() => Ok(Self::Program(PathBuf::from(program))),
+            _ => Err("an agent is `none`, `simulated`, `control=URL`, `command=PROGRAM` or `manual`".to_owned()),
+        }
+    }
+
+    /// How it is written on the command line.
+    pub(super) fn written(&self) -> String {
+        match self {
+            Self::None => "none".to_owned(),
+            Self::Simulated => "simulated".to_owned(),
+            Self::Control(endpoint) => format!("control={}", endpoint.origin()),
+            Self::Program(program) => format!("command={}", program.display()),
+            Self::Person => "manual".to_owned(),
+        }
+    }
+
+    /// Whether only one case may run at a time.
+    pub(super) const fn is_person(&self) -> bool {
+        matches!(self, Self::Person)
+    }
+
+    /// What a run has to know of it.
+    pub(super) const fn agent(&self) -> Agent {
+        match self {
+            Self::None => Agent::None,
+            Self::Simulated => Agent::Scripted,
+            Self::Control(_) => Agent::Asked { within: SIMULATOR },
+            Self::Program(_) => Agent::Asked { within: PROGRAM },
+            Self::Person => Agent::Asked { within: PERSON },
+        }
+    }
+}
+
+/// Who does what is asked.
+#[derive(Clone, Debug)]
+pub(super) enum Actor {
+    /// Nobody can be asked.
+    Nobody,
+    /// A simulator.
+    Control(Route),
+    /// A program, started for each step.
+    Program(Rc<Path>),
+    /// A person at the terminal, who is asked one thing after the other and presses Enter behind each.
+    Person(Rc<Mutex<mpsc::UnboundedReceiver<()>>>),
+}
+
+impl Actor {
+    pub(super) fn new(choice: &Who) -> Result<Self, Failure> {
+        Ok(match choice {
+            Who::None | Who::Simulated => Self::Nobody,
+            Who::Control(endpoint) => Self::control(endpoint)?,
+            Who::Program(program) => {
+                let has_folder = program.components().count() > 1;
+                if has_folder && !program.is_file() {
+                    let error = anyhow!("there is no program `{}`", program.display());
+                    return Err(Failure::usage(error).hint("`--agent command=PROGRAM` names a file that can be run"));
+                }
+                Self::Program(program.as_path().into())
+            }
+            Who::Person => Self::Person(Rc::new(Mutex::new(presses()))),
+        })
+    }
+
+    /// The control API of a simulator.
+    pub(super) fn control(endpoint: &Endpoint) -> Result<Self, Failure> {
+        Route::new(endpoint.clone(), &Trust::System).map(Self::Control).map_err(Failure::usage)
+    }
+
+    /// Does what comes in, one after the other, until nothing more can come.
+    pub(super) async fn act(self, mut requests: mpsc::UnboundedReceiver<Request>) {
+        while let Some(request) = requests.recv().await {
+            if let Err(says) = self.perform(&request).await {
+                note(&format!("agent: {} in the chat of {}: {says}", request.step.word(), request.chat));
+            }
+        }
+    }
+
+    async fn perform(&self, request: &Request) -> Result<(), String> {
+        match self {
+            Self::Nobody => Ok(()),
+            Self::Control(route) => {
+                let order = request.to_order();
+                let answered = tokio::time::timeout(request.within, post(route, &order)).await;
+                answered.map_err(|_| format!("{} does not answer", route.endpoint().origin()))?
+            }
+            Self::Program(program) => {
+                let (program, input, within) = (program.to_path_buf(), request.to_value().to_string(), request.within);
+                // In a thread of its own, so that the end of the run need not wait for it.
+                let (ended, end) = oneshot::channel();
+                std::thread::spawn(move || ended.send(start(&program, &input, within)));
+                end.await.map_err(|error| error.to_string())?
+            }
+            Self::Person(presses) => {
+                let mut presses = presses.lock().await;
+                // What was pressed before is for nothing that is asked from here on.
+                while presses.try_recv().is_ok() {}
+                note(&format!("agent, please: {}\n  (press Enter when it is done)", request.wording()));
+                // A person may do it without saying so, and there may be no terminal.
+                let _ = tokio::time::timeout(request.within, presses.recv()).await;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Tells each line of stdin, read in a thread of its own since nothing else can wait for a terminal.
+fn presses() -> mpsc::UnboundedReceiver<()> {
+    let (pressed, presses) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            if line.is_err() || pressed.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    presses
+}
+
+fn note(text: &str) {
+    // With stderr gone there is nobody left to tell.
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Asks a simulator.
+async fn post(route: &Route, order: &Value) -> Result<(), String> {
+    let mut connections = Connections::new(route.clone(), Fields::default());
+    let headers = Headers::new().with("Content-Type", "application/json");
+    let body = order.to_string().into_bytes();
+    let request = wire::Request { method: "POST".to_owned(), target: "/agent".to_owned(), headers, body };
+    connections.send(Wire::Request(Exchange(0), request));
+    match connections.receive().await {
+        Wire::Response(_, response) if response.status == 200 => Ok(()),
+        Wire::Response(_, response) => {
+            let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+            let says = body.get("error").and_then(Value::as_str).unwrap_or("it is no control API");
+            Err(format!("HTTP status {}: {says}", response.status))
+        }
+        Wire::Broken(_, failure) => Err(format!("{}: {failure}", route.endpoint().origin())),
+        _ => Err("the control API answers what it was not asked".to_owned()),
+    }
+}
+
+/// Starts a program, gives it the step as JSON on its stdin, and waits for its end. One that takes too long is ended.
+fn start(program: &Path, input: &str, within: Duration) -> Result<(), String> {
+    let named = |error: std::io::Error| format!("`{}`: {error}", program.display());
+    let mut command = Command::new(program);
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = command.spawn().map_err(named)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that does not read has its reasons.
+        let _ = writeln!(stdin, "{input}");
+    }
+    let until = Instant::now() + within;
+    loop {
+        match child.try_wait().map_err(named)? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => return Err(format!("`{}` ended with {status}", program.display())),
+            None if Instant::now() < until => std::thread::sleep(LOOK),
+            None => {
+                // It may have ended meanwhile.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("`{}` took longer than {} s", program.display(), within.as_secs()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("none")]
+    #[case("simulated")]
+    #[case("manual")]
+    #[case("command=./agent.sh")]
+    #[case("control=http://127.0.0.1:8081")]
+    fn an_agent_is_written_as_it_was_read(#[case] text: &str) {
+        assert_eq!(Who::parse(text).unwrap().written(), text);
+    }
+
+    #[rstest]
+    #[case("nobody")]
+    #[case("command=")]
+    #[case("control=127.0.0.1:8081")]
+    #[case("control=http://127.0.0.1:8081/agent")]
+    fn what_is_no_agent_is_refused(#[case] text: &str) {
+        assert!(Who::parse(text).is_err());
+    }
+
+    #[test]
+    fn a_program_gets_the_step_and_its_end_is_told() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let heard = folder.path().join("heard");
+        let script = folder.path().join("agent.sh");
+        std::fs::write(&script, format!("#!/bin/sh\ncat > {}\nexit 3\n", heard.display())).unwrap();
+        #[cfg(unix)]
+        std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let says = start(&script, "{}", Duration::from_secs(20)).unwrap_err();
+        assert!(says.ends_with("ended with exit status: 3"), "{says}");
+        assert_eq!(std::fs::read_to_string(heard).unwrap(), "{}\n");
+    }
+
+    #[test]
+    fn a_program_that_takes_too_long_is_ended() {
+        let says = start(Path::new("cat-without-end"), "", Duration::ZERO).unwrap_err();
+        assert!(says.starts_with("`cat-without-end`"), "{says}");
+        let folder = tempfile::TempDir::new().unwrap();
+        let script = folder.path().join("agent.sh");
+        std::fs::write(&script, "#!/bin/sh\nexec sleep 60\n").unwrap();
+        #[cfg(unix)]
+        std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let says = start(&script, "", Duration::ZERO).unwrap_err();
+        assert!(says.ends_with("took longer than 0 s"), "{says}");
+    }
+}

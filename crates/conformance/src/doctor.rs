@@ -1,0 +1,278 @@
+//! The doctor: finds out what a target is before it is judged, and names what is wrong with its set-up.
+//!
+//! It is a machine on the client's side whose probes are straight-line async functions that it polls itself, like a running
+//! case. What it comes to is a [`Diagnosis`]: facts about the target, and [`finding`]s from a closed list. Names, connections
+//! and TLS are tried by whoever drives it; what that found joins the diagnosis.
+//!
+//! It opens no chat unless it is told to, and says so before it does. What it opens it ends.
+
+mod answer;
+mod chat;
+pub mod finding;
+mod line;
+mod probe;
+mod render;
+mod socket;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use protocol::machine::{Input, Machine, Output};
+use protocol::time::Time;
+
+use self::finding::{Finding, Level};
+use self::line::{Shared, Wires};
+pub use self::render::{json, line, text};
+
+/// How long an examination may take.
+const LIMIT: Duration = Duration::from_secs(12);
+
+/// What the doctor needs to know of the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// The path of the CometD servlet.
+    pub base: String,
+    /// The host as the URL names it.
+    pub host: String,
+    /// Scheme, host and port.
+    pub origin: String,
+    /// Whether it is reached by `https`.
+    pub secure: bool,
+    /// The chat service; without one nothing is asked about chats.
+    pub service: Option<String>,
+    /// Whether to wait and see how connects are held, and to try what a run does not need.
+    pub thorough: bool,
+    /// Whether to open a chat, which is ended at once.
+    pub opens_chat: bool,
+    /// The wall time at the start, in milliseconds since the epoch.
+    pub start_utc: i64,
+}
+
+/// Something about the target that is neither right nor wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// What it is about.
+    pub topic: &'static str,
+    /// How it is.
+    pub says: String,
+}
+
+/// Whether a transport is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Door {
+    /// It was not tried.
+    #[default]
+    Untried,
+    /// Messages pass.
+    Open,
+    /// The server offers it, and it does not work.
+    Blocked,
+    /// The server does not offer it.
+    Closed,
+}
+
+/// What the doctor found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// How the target is, in the order in which it was found out.
+    pub facts: Vec<Fact>,
+    /// What is wrong, likewise.
+    pub findings: Vec<Finding>,
+    /// WebSocket.
+    pub web_socket: Door,
+    /// Long-polling.
+    pub long_polling: Door,
+    /// Callback-polling.
+    pub callback_polling: Door,
+}
+
+impl Diagnosis {
+    /// The gravest finding, of equals the first.
+    #[must_use]
+    pub fn gravest(&self) -> Option<&Finding> {
+        self.findings.iter().min_by_key(|finding| finding.kind.level)
+    }
+
+    /// Why nothing can be judged, if nothing can.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Finding> {
+        self.gravest().filter(|finding| finding.kind.level == Level::Refusal)
+    }
+
+    /// The exit code.
+    #[must_use]
+    pub fn exit(&self) -> u8 {
+        self.gravest().map_or(0, |finding| finding.kind.level.exit())
+    }
+
+    /// Adds a fact.
+    pub fn fact(&mut self, topic: &'static str, says: impl Into<String>) {
+        self.facts.push(Fact { topic, says: says.into() });
+    }
+
+    /// Adds a finding, each kind once.
+    pub fn find(&mut self, finding: Finding) {
+        if !self.findings.iter().any(|known| known.kind == finding.kind) {
+            self.findings.push(finding);
+        }
+    }
+}
+
+/// Why the machine wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// The examination begins.
+    Begin,
+    /// What a probe waits for is overdue.
+    Probe,
+    /// The examination has taken as long as it may.
+    Limit,
+}
+
+/// What the doctor tells whoever drives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// From here on a chat is opened on the service.
+    OpensChat,
+    /// The examination has come to its end, and nothing more will be sent.
+    Finished(Diagnosis),
+}
+
+/// What the probes share with the machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Bed {
+    wires: Shared,
+    setup: Arc<Setup>,
+    diagnosis: Arc<Mutex<Diagnosis>>,
+    says: Arc<Mutex<VecDeque<Event>>>,
+}
+
+impl Bed {
+    fn note<R>(&self, enter: impl FnOnce(&mut Diagnosis) -> R) -> R {
+        enter(&mut self.diagnosis.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn fact(&self, topic: &'static str, says: impl Into<String>) {
+        self.note(|diagnosis| diagnosis.fact(topic, says));
+    }
+
+    fn find(&self, finding: Finding) {
+        self.note(|diagnosis| diagnosis.find(finding));
+    }
+
+    fn say(&self, event: Event) {
+        self.says.lock().unwrap_or_else(PoisonError::into_inner).push_back(event);
+    }
+}
+
+enum Stage {
+    Waiting,
+    Examining(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Done,
+}
+
+/// The doctor. See the module's text.
+pub struct Doctor {
+    bed: Bed,
+    stage: Stage,
+    limit: Time,
+}
+
+/// Shows what it is doing.
+impl fmt::Debug for Doctor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match self.stage {
+            Stage::Waiting => "waiting",
+            Stage::Examining(_) => "examining",
+            Stage::Done => "done",
+        };
+        f.debug_struct("Doctor").field("stage", &stage).finish_non_exhaustive()
+    }
+}
+
+impl Doctor {
+    /// Makes a doctor that begins with its first input. What was found out before goes first. The same seed gives the same
+    /// names.
+    #[must_use]
+    pub fn new(setup: Setup, known: Diagnosis, seed: u64) -> Self {
+        let bed = Bed {
+            wires: Shared::new(Wires::new(seed)),
+            setup: Arc::new(setup),
+            diagnosis: Arc::new(Mutex::new(known)),
+            says: Arc::default(),
+        };
+        Self { bed, stage: Stage::Waiting, limit: Time::ZERO }
+    }
+
+    /// Whether the examination has come to its end.
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
+        matches!(self.stage, Stage::Done)
+    }
+
+    fn advance(&mut self) {
+        self.bed.wires.with(|wires| wires.wake = None);
+        let Stage::Examining(running) = &mut self.stage else { return };
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(&mut context)));
+        match polled {
+            Ok(Poll::Pending) if self.bed.wires.now() < self.limit => return,
+            Ok(Poll::Pending) => {
+                let seen = format!("after {} s the examination was not over", LIMIT.as_secs());
+                self.bed.find(Finding::new(&finding::SLOW, seen));
+            }
+            Ok(Poll::Ready(())) => {}
+            Err(panic) => {
+                self.stage = Stage::Done;
+                std::panic::resume_unwind(panic);
+            }
+        }
+        self.stage = Stage::Done;
+        self.bed.wires.with(Wires::drop_all);
+        let diagnosis = self.bed.note(std::mem::take);
+        self.bed.say(Event::Finished(diagnosis));
+    }
+}
+
+impl Machine for Doctor {
+    type Timer = Timer;
+    type Event = Event;
+
+    fn handle_input(&mut self, now: Time, input: Input) {
+        self.bed.wires.with(|wires| wires.now = wires.now.max(now));
+        if matches!(self.stage, Stage::Waiting) {
+            self.limit = now + LIMIT;
+            self.stage = Stage::Examining(Box::pin(probe::examine(self.bed.clone())));
+            self.advance();
+        }
+        if let Input::Wire(wire) = input {
+            self.bed.wires.with(|wires| wires.receive(wire));
+        }
+        self.advance();
+    }
+
+    fn poll_output(&mut self) -> Option<Output<Event>> {
+        if let Some(wire) = self.bed.wires.with(|wires| wires.outputs.pop_front()) {
+            return Some(Output::Wire(wire));
+        }
+        let event = self.bed.says.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        event.map(Output::Event)
+    }
+
+    fn deadline(&self) -> Option<(Time, Timer)> {
+        match self.stage {
+            Stage::Done => None,
+            Stage::Waiting => Some((Time::ZERO, Timer::Begin)),
+            Stage::Examining(_) => {
+                let wake = self.bed.wires.with(|wires| wires.wake).map(|at| (at, Timer::Probe));
+                wake.into_iter().chain([(self.limit, Timer::Limit)]).min()
+            }
+        }
+    }
+}

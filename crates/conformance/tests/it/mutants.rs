@@ -1,0 +1,132 @@
+//! The suite against every mutation of the simulator. It runs once, on every processor, and all tests of it look at that.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use conformance::cases::{Planned, plan};
+use conformance::conclude::{CaseResult, conclude};
+use conformance::requirements::{Binds, Catalogue, Requirement};
+use conformance::run::Outcome;
+use conformance::verdict::Kind;
+use protocol::wire::Transport;
+use simulator::mutation::{Mutation, mutations};
+
+use crate::drive::{SEED, drive, healthy, mutant, redacted, settings};
+
+/// What one entry came to with a mutation.
+pub(crate) struct Tried {
+    /// As it stands in a report.
+    pub(crate) result: CaseResult,
+    /// The requirements by which the case itself notices the mutation, in the order in which it does.
+    pub(crate) by_case: Vec<String>,
+    /// Those that rules find broken.
+    pub(crate) by_rules: BTreeSet<String>,
+}
+
+/// The whole suite against one mutation, in the order of the plan.
+pub(crate) struct Tries {
+    /// The mutation.
+    pub(crate) mutation: &'static Mutation,
+    /// Every entry.
+    pub(crate) tried: Vec<Tried>,
+}
+
+impl Tries {
+    /// Whether a requirement was seen to be broken, by a case or a rule that judges it.
+    pub(crate) fn catch(&self, requirement: &Requirement) -> bool {
+        let by_rule = |id: &String| {
+            // Of several requirements that a rule judges a result names one.
+            let found = Catalogue::get().requirement(id);
+            found.is_some_and(|found| found.id == requirement.id || shares_a_rule(found, requirement))
+        };
+        self.tried
+            .iter()
+            .any(|tried| tried.by_case.iter().any(|id| *id == requirement.id) || tried.by_rules.iter().any(by_rule))
+    }
+}
+
+fn shares_a_rule(one: &Requirement, other: &Requirement) -> bool {
+    one.rules.iter().any(|rule| other.rules.contains(rule))
+}
+
+/// Every entry that the mutations are tried with.
+pub(crate) fn entries() -> &'static [Planned] {
+    static ENTRIES: LazyLock<Vec<Planned>> = LazyLock::new(|| plan(&settings(), &Transport::ALL));
+    &ENTRIES
+}
+
+/// What every mutation came to.
+pub(crate) fn tries() -> &'static [Tries] {
+    static TRIES: LazyLock<Vec<Tries>> = LazyLock::new(try_all);
+    &TRIES
+}
+
+fn try_all() -> Vec<Tries> {
+    let sound: Vec<(Outcome, CaseResult)> = entries()
+        .iter()
+        .map(|entry| {
+            let (outcome, seen) = drive(entry.case, entry.transport, &settings(), healthy(SEED), SEED);
+            let result = conclude(&outcome, &redacted(&seen, SEED));
+            (outcome, result)
+        })
+        .collect();
+    let all: Vec<&'static Mutation> = mutations().collect();
+    let next = AtomicUsize::new(0);
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let mut tries = BTreeMap::new();
+    thread::scope(|scope| {
+        let work = || {
+            let mut mine = Vec::new();
+            loop {
+                let place = next.fetch_add(1, Ordering::Relaxed);
+                let Some(mutation) = all.get(place) else { return mine };
+                mine.push((place, try_one(mutation, &sound)));
+            }
+        };
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().for_each(|worker| tries.extend(worker.join().expect("no case panics")));
+    });
+    tries.into_values().collect()
+}
+
+fn try_one(mutation: &'static Mutation, sound: &[(Outcome, CaseResult)]) -> Tries {
+    let tried = entries().iter().zip(sound).map(|(entry, (before, sound))| {
+        let (outcome, seen) = drive(entry.case, entry.transport, &settings(), mutant(mutation, SEED), SEED);
+        assert!(outcome.kind() != Kind::Error, "{}: {outcome:#?}", mutation.name);
+        let result = conclude(&outcome, &redacted(&seen, SEED));
+        let by_case = noticed(before, &outcome);
+        let by_rules = result.clauses.iter().filter(|(id, kind)| {
+            let worse = sound.clauses.get(*id).is_none_or(|known| *kind < known);
+            let by_case =
+                outcome.judged.iter().any(|judged| judged.requirement().id == **id && judged.kind() == **kind);
+            let broken = Catalogue::get().requirement(id).map(Requirement::kind_if_broken);
+            worse && !by_case && broken == Some(**kind)
+        });
+        let by_rules = by_rules.map(|(id, _)| id.clone()).collect();
+        Tried { result, by_case, by_rules }
+    });
+    Tries { mutation, tried: tried.collect() }
+}
+
+/// The requirements by which a case notices a mutation: those that are broken, then those of which something else is
+/// observed.
+pub(crate) fn noticed(sound: &Outcome, mutated: &Outcome) -> Vec<String> {
+    let known = |id: &str| sound.judged.iter().any(|judged| judged.requirement().id == id && judged.seen().is_some());
+    let broken = mutated.judged.iter().filter(|judged| matches!(judged.kind(), Kind::Fail | Kind::Deviation));
+    let broken = broken.map(|judged| judged.requirement().id.as_str()).filter(|id| !known(id));
+    let observations = |outcome: &Outcome| -> BTreeMap<&'static str, Option<String>> {
+        let observed = outcome.judged.iter().filter(|judged| judged.kind() == Kind::Observed);
+        observed.map(|judged| (judged.requirement().id.as_str(), judged.seen().map(str::to_owned))).collect()
+    };
+    let (before, after) = (observations(sound), observations(mutated));
+    let other = after.into_iter().filter(|(id, seen)| before.get(id).is_some_and(|known| known != seen));
+    broken.chain(other.map(|(id, _)| id)).map(str::to_owned).collect()
+}
+
+/// The requirements that a server can be seen to break.
+pub(crate) fn testable() -> impl Iterator<Item = &'static Requirement> {
+    let all = Catalogue::get().requirements().iter();
+    all.filter(|requirement| requirement.binds != Binds::Client && requirement.untestable.is_none())
+}

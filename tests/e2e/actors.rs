@@ -1,0 +1,98 @@
+//! `tapestry conformance --agent`: whoever plays the agent, what counts is what arrives; and what becomes of the chats.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::harness::{Listening, ask, run, shown, tapestry, within_seconds};
+
+const SUITE: [&str; 3] = ["conformance", "--service", "customer-support"];
+
+fn on<'a>(url: &'a str, agent: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&SUITE[..], &["--target", url, "--agent", agent], more].concat()
+}
+
+#[test]
+fn a_simulator_is_asked_by_its_control() {
+    let (serving, control) = Listening::serve_controlled(&[]);
+    let agent = format!("control=http://{control}");
+    let output = run(&on(&serving.url, &agent, &["--case", "chat.agent.*", "--case", "reconnect.session.missed*"]));
+    let text = shown(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("20 cases: 20 pass, "), "{text}");
+    assert!(text.contains("\nchats opened 20, ended 20, left open 0\n"), "{text}");
+}
+
+#[test]
+fn a_program_is_started_for_each_step() {
+    let (serving, control) = Listening::serve_controlled(&[]);
+    let folder = TempDir::new().expect("a folder can be made");
+    let program = folder.path().join("agent.sh");
+    let (host, port) = control.split_once(':').expect("a host and a port");
+    let script = format!(
+        r#"#!/bin/bash
+body=$(cat)
+exec 3<>/dev/tcp/{host}/{port}
+printf 'POST /agent HTTP/1.1\r\nHost: t\r\nContent-Length: %s\r\nConnection: close\r\n\r\n%s' "${{#body}}" "$body" >&3
+cat <&3 >/dev/null
+"#
+    );
+    std::fs::write(&program, script).expect("a file can be written");
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("it can be run");
+    let agent = format!("command={}", program.display());
+    let output = run(&on(&serving.url, &agent, &["--case", "chat.agent.hands-over"]));
+    let text = shown(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("2 cases: 2 pass, "), "{text}");
+}
+
+#[test]
+fn an_agent_who_does_not_come_twice_is_not_waited_for_again() {
+    let serving = Listening::start(&["serve", "--listen", "127.0.0.1:0", "--agent", "manual"]);
+    // Nobody listens there.
+    let agent = "control=http://127.0.0.1:1";
+    let arguments = ["--case", "chat.agent.*", "--transport", "websocket", "--jobs", "2"];
+    let output = tapestry(&on(&serving.url, agent, &arguments)).output().expect("the program starts");
+    let text = shown(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("9 cases: 0 pass, ") && text.contains(" 9 blocked, "), "{text}");
+    assert_eq!(text.matches("agent: join in the chat of ").count(), 2, "{text}");
+}
+
+#[test]
+fn a_script_that_nobody_can_ask_leaves_its_requirements_unjudged() {
+    let serving = Listening::serve();
+    let output = run(&on(&serving.url, "simulated", &["--case", "chat.agent.*"]));
+    let text = shown(&output);
+    assert!(text.contains("18 cases: 6 pass, 0 fail, 0 deviation, 0 observed, 12 not applicable"), "{text}");
+    assert!(text.contains("not judged: 6 requirements, the agent follows a script and cannot be asked"), "{text}");
+}
+
+#[test]
+fn an_interrupt_ends_the_chats_that_are_open() {
+    let (serving, control) = Listening::serve_controlled(&[]);
+    // Nobody joins, so that the case waits.
+    let arguments = on(&serving.url, "simulated", &["--case", "chat.agent.answers@websocket"]);
+    let mut suite = tapestry(&arguments);
+    let suite = suite.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let chats = || ask(&control, "GET", "/chats", "", b"");
+    assert!(within_seconds(20, || chats().contains("chatId")), "no chat was opened");
+    Command::new("kill").args(["-INT", &suite.id().to_string()]).status().expect("kill starts");
+    let output = suite.wait_with_output().expect("it ends");
+    let text = shown(&output);
+    assert_eq!(output.status.code(), Some(130), "{text}");
+    assert!(text.contains("\nchats opened 1, ended 1, left open 0\n"), "{text}");
+    assert!(!chats().contains("chatId"), "the chat runs on");
+}
+
+#[test]
+fn an_agent_that_is_none_is_told_with_those_there_are() {
+    let output = run(&on("http://127.0.0.1:1/", "nobody", &[]));
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("`control=URL`, `command=PROGRAM` or `manual`"), "{text}");
+    let output = run(&on("http://127.0.0.1:1/", "command=./no-such-agent", &[]));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("error: there is no program `./no-such-agent`\n\nhint: "));
+}
