@@ -5,6 +5,7 @@ mod actors;
 mod authority;
 mod chat;
 mod choice;
+mod client_under_test;
 mod conformance;
 mod control;
 mod cors;

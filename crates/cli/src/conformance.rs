@@ -1,7 +1,8 @@
-//! `tapestry conformance`: the suite against a server, or against the embedded simulator.
+//! `tapestry conformance`: the suite against a server, against the embedded simulator, or against a client.
 
 mod absence;
 mod actor;
+mod client;
 mod live_run;
 mod plan;
 mod preflight;
@@ -28,6 +29,7 @@ use transport::endpoint::Endpoint;
 use transport::fields::Fields;
 
 use self::actor::{Actor, Who};
+use self::client::ClientArgs;
 use self::live_run::Peer;
 use self::progress::Progress;
 use self::select::{Choice, Planned};
@@ -46,7 +48,8 @@ const JOBS_ON_LOOPBACK: usize = 8;
 /// How long a server may take to accept the first connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Check a server against the requirements of Bayeux and Chat V2. Without a target it checks the embedded simulator.
+/// Check a server against the requirements of Bayeux and Chat V2, or a client with `--client`. Without a target it checks the
+/// embedded simulator.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// URL of the server's CometD servlet, or the name of a target in `tapestry.toml`.
@@ -54,6 +57,8 @@ pub(crate) struct Args {
     target: Option<Name>,
     #[command(flatten)]
     config: ConfigArgs,
+    #[command(flatten)]
+    client: ClientArgs,
     #[command(flatten)]
     trust: TrustArgs,
     /// Header field for every request, its value from the environment. May be repeated.
@@ -73,15 +78,16 @@ pub(crate) struct Args {
     #[arg(long)]
     list: bool,
     /// Tell how long the chosen cases take, how many chats they open and which need an agent, and end.
-    #[arg(long, conflicts_with = "list")]
+    #[arg(long, conflicts_with_all = ["list", "client"])]
     plan: bool,
     /// Run against simulators in virtual time: no socket, no waiting.
-    #[arg(long = "virtual", conflicts_with = "target")]
+    #[arg(long = "virtual", conflicts_with_all = ["target", "client"])]
     in_virtual_time: bool,
     /// Run everything so many times, and report what does not come to the same verdict each time.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000),
+          conflicts_with = "client")]
     repeat: u16,
-    /// How many cases run at once: 8 on this machine, 1 elsewhere.
+    /// How many cases run at once: 8 on this machine, 1 elsewhere; of `--command`, 4.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
     /// Known departures of the target, a TOML file.
@@ -101,6 +107,9 @@ pub(crate) fn is_agent(word: &str) -> bool {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    if args.client.client {
+        return client::run(args);
+    }
     let given = Overrides { trust: &args.trust, headers: &args.headers, service: args.service.as_deref() };
     let target = args.target.as_ref().map(|name| args.config.resolve(name, &given)).transpose()?;
     let target = target.as_ref();

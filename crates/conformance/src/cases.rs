@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use protocol::wire::Transport;
 
+use crate::clients::{self, Guest};
 use crate::peer::Peer;
 use crate::requirements::{Catalogue, Requirement};
 use crate::run::{Agent, Settings};
@@ -39,6 +40,15 @@ use crate::verdict::Verdict;
 
 /// What runs when a case runs.
 pub(crate) type Running = Pin<Box<dyn Future<Output = Verdict> + Send>>;
+
+/// What runs, by who is under test.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Script {
+    /// A server; the case is its client.
+    OfServer(fn(Peer) -> Running),
+    /// A client; the case is its server.
+    OfClient(fn(Guest) -> Running),
+}
 
 /// What must be there for a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +74,7 @@ pub struct Case {
     pub needs: Needs,
     /// How long it may take, the good-bye apart.
     pub at_most: Duration,
-    pub(crate) run: fn(Peer) -> Running,
+    pub(crate) run: Script,
 }
 
 /// Two cases are the same if their ids are.
@@ -99,11 +109,17 @@ impl Case {
         self.id.rsplit_once('.').map_or(self.id, |(group, _)| group)
     }
 
+    /// Whether a client is under test, and not a server.
+    #[must_use]
+    pub const fn is_of_client(&self) -> bool {
+        matches!(self.run, Script::OfClient(_))
+    }
+
     /// What kind it is, for whoever chooses: the first part of its id, `agent` if it needs one, `slow` if it waits for time-outs.
     #[must_use]
     pub fn tags(&self) -> Vec<&'static str> {
         let area = self.id.split_once('.').map_or(self.id, |(area, _)| area);
-        let agent = (self.needs == Needs::Agent).then_some("agent");
+        let agent = matches!(self.needs, Needs::Agent | Needs::Asked).then_some("agent");
         let slow = (self.at_most >= SLOW).then_some("slow");
         [area].into_iter().chain(agent).chain(slow).collect()
     }
@@ -132,16 +148,17 @@ impl Case {
 /// What may take as long as this is slow.
 const SLOW: Duration = Duration::from_secs(60);
 
-/// Every case, in the order in which they run and are reported.
+/// Every case for a server, in the order in which they run and are reported. Those for clients are
+/// [`clients::scenarios`].
 #[must_use]
 pub fn cases() -> &'static [Case] {
     CASES
 }
 
-/// The case with this id.
+/// The case with this id, for a server or for a client.
 #[must_use]
 pub fn case(id: &str) -> Option<&'static Case> {
-    CASES.iter().find(|case| case.id == id)
+    CASES.iter().chain(clients::scenarios()).find(|case| case.id == id)
 }
 
 /// One entry of a run: a case on a transport.
@@ -176,7 +193,7 @@ macro_rules! case {
             transports: $transports,
             needs: Needs::$needs,
             at_most: Duration::from_secs($seconds),
-            run: |peer| Box::pin($run(peer)),
+            run: Script::OfServer(|peer| Box::pin($run(peer))),
         }
     };
 }

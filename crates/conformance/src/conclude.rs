@@ -150,7 +150,7 @@ pub fn conclude(outcome: &Outcome, redacted: &[Entry]) -> CaseResult {
         note(&judged.requirement().id, judged.kind());
     }
     let mut grounds = grounds_of_case(outcome);
-    for ground in grounds_of_rules(redacted, &counted) {
+    for ground in grounds_of_rules(outcome.case, redacted, &counted) {
         if let Some(id) = &ground.reason.requirement {
             note(id, ground.kind);
         }
@@ -214,22 +214,24 @@ fn grounds_of_case(outcome: &Outcome) -> Vec<Ground> {
     judged.chain([Ground { kind, at: latest(&frames), reason, frames }]).collect()
 }
 
-/// What the rules find in what the server sent. The suite breaks rules itself, on purpose.
-fn grounds_of_rules(redacted: &[Entry], counted: &[(usize, &Entry)]) -> Vec<Ground> {
+/// What the rules find in what the peer under test sent. The suite breaks rules itself, on purpose.
+fn grounds_of_rules(case: &Case, redacted: &[Entry], counted: &[(usize, &Entry)]) -> Vec<Ground> {
+    let (judged, suite) =
+        if case.is_of_client() { (Side::Client, Binds::Server) } else { (Side::Server, Binds::Client) };
     let mut by_rule: BTreeMap<&'static str, Vec<rules::Finding>> = BTreeMap::new();
     for finding in rules::judge(redacted) {
-        if redacted.get(finding.entry).is_some_and(|entry| entry.from == Side::Server) {
+        if redacted.get(finding.entry).is_some_and(|entry| entry.from == judged) {
             by_rule.entry(finding.rule).or_default().push(finding);
         }
     }
     let grounds = by_rule.into_iter().filter_map(|(rule, findings)| {
         let mut known = Catalogue::get().of_rule(rule).peekable();
         let unknown = known.peek().is_none();
-        let requirement = known.find(|requirement| requirement.binds != Binds::Client);
+        let requirement = known.find(|requirement| requirement.binds != suite);
         let (kind, id) = match requirement {
             Some(requirement) => (requirement.kind_if_broken(), Some(requirement.id.clone())),
             None if unknown => (Kind::Error, None),
-            // It binds clients, and only the suite is one here.
+            // It binds the other side, and that is the suite.
             None => return None,
         };
         let first = findings.first()?;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::cases::{self, Case, Needs};
+use crate::clients::scenarios;
 use crate::requirements::{Binds, Catalogue, Requirement};
 use crate::rules::{self, Rule};
 use crate::verdict::Kind;
@@ -17,7 +18,9 @@ pub fn explain(id: &str) -> Option<String> {
 /// Every id that [`explain`] knows.
 pub fn ids() -> impl Iterator<Item = &'static str> {
     let requirements = Catalogue::get().requirements().iter().map(|requirement| requirement.id.as_str());
-    requirements.chain(cases::cases().iter().map(|case| case.id)).chain(rules::rules().iter().map(|rule| rule.id))
+    requirements
+        .chain(cases::cases().iter().chain(scenarios()).map(|case| case.id))
+        .chain(rules::rules().iter().map(|rule| rule.id))
 }
 
 /// Whom a requirement binds, in words.
@@ -47,8 +50,11 @@ fn requirement(requirement: &Requirement) -> String {
     if let Some(why) = &requirement.untestable {
         line("untestable", why);
     }
-    if !requirement.cases.is_empty() {
-        let _ = writeln!(text, "\n  tapestry conformance --requirement {}", requirement.id);
+    let judging: Vec<&Case> = requirement.cases.iter().filter_map(|id| cases::case(id)).collect();
+    let of_client = judging.iter().any(|case| case.is_of_client()).then_some(" --client");
+    let of_server = judging.iter().any(|case| !case.is_of_client()).then_some("");
+    for side in of_server.into_iter().chain(of_client) {
+        let _ = writeln!(text, "\n  tapestry conformance{side} --requirement {}", requirement.id);
     }
     text
 }
@@ -70,6 +76,7 @@ fn case(case: &Case) -> String {
     }
     let transports: Vec<&str> = case.transports.iter().map(|transport| transport.name()).collect();
     let needs = match case.needs {
+        _ if case.is_of_client() => "a client under test",
         Needs::Bayeux => "a Bayeux server",
         Needs::Service => "a chat service",
         Needs::Agent => "a chat service with an agent",
@@ -78,7 +85,8 @@ fn case(case: &Case) -> String {
     let _ = writeln!(text, "\n  {:<10} {}", "over", transports.join(", "));
     let _ = writeln!(text, "  {:<10} {needs}", "needs");
     let _ = writeln!(text, "  {:<10} {} s at most", "takes", case.at_most.as_secs());
-    let _ = writeln!(text, "\n  tapestry conformance --case {}", case.id);
+    let client = if case.is_of_client() { " --client" } else { "" };
+    let _ = writeln!(text, "\n  tapestry conformance{client} --case {}", case.id);
     text
 }
 

@@ -3,7 +3,7 @@
 //! Reading order: [`requirements`] is the catalogue and says how bad a broken requirement is, [`regressions`] the list of
 //! known CometD bugs and what shows them; [`verdict`] says what a run
 //! can come to; [`cases`] is the table of cases and [`run`] the machine that runs one, with [`actor`] for what it asks of
-//! agents; [`rules`] judge what any peer did,
+//! agents; [`clients`] does the same for clients under test; [`rules`] judge what any peer did,
 //! with [`schema`] for the shapes of messages; [`conclude`] puts a run, its redacted entries and the rules together;
 //! [`doctor`] finds out what a target is before anything is judged; [`check`] judges a tape by the rules alone;
 //! [`expectations`] says what is known to depart; [`explain`] puts an id in words; [`report`] adds up and renders.
@@ -19,6 +19,7 @@ mod peer;
 pub mod actor;
 pub mod cases;
 pub mod run;
+pub mod clients;
 pub mod doctor;
 pub mod schema;
 pub mod rules;

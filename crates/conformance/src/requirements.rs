@@ -23,6 +23,7 @@ const FILES: &[(&str, &str)] = &[
     ("operations.toml", include_str!("../requirements/operations.toml")),
     ("files.toml", include_str!("../requirements/files.toml")),
     ("reconnect.toml", include_str!("../requirements/reconnect.toml")),
+    ("clients.toml", include_str!("../requirements/clients.toml")),
 ];
 
 /// Why the requirements matter, by the beginnings of their ids.

@@ -23,7 +23,7 @@ use protocol::time::Time;
 use protocol::wire::Transport;
 
 use crate::actor::Request;
-use crate::cases::{Case, Running};
+use crate::cases::{Case, Running, Script};
 use crate::peer::{Net, OpenChat, PATIENCE, Peer, Sent, Shared, ask, says_ended};
 use crate::verdict::{Ending, Judged, Kind, Stop, Verdict};
 
@@ -235,7 +235,10 @@ impl Run {
         self.limit = now + self.case.at_most;
         let (case, peer) = (self.case, self.peer.clone());
         self.stage = Stage::Judging(Box::pin(async move {
-            let pass = (case.run)(peer.clone()).await?;
+            let Script::OfServer(run) = case.run else {
+                return Err(Stop::Error("the case is about clients".to_owned()));
+            };
+            let pass = run(peer.clone()).await?;
             if case.is_bayeux() {
                 peer.doubt().await?;
             }

@@ -231,6 +231,10 @@ pub enum Ending {
     Broken,
     /// A disconnect was not answered.
     Unanswered,
+    /// The client under test disconnected.
+    Left,
+    /// The client under test did not disconnect.
+    Stayed,
 }
 
 impl Ending {
@@ -243,6 +247,8 @@ impl Ending {
             Self::ClosedByPeer => "closed-by-peer",
             Self::Broken => "broken",
             Self::Unanswered => "unanswered",
+            Self::Left => "left",
+            Self::Stayed => "stayed",
         }
     }
 
@@ -255,6 +261,8 @@ impl Ending {
             Self::ClosedByPeer => "the peer closed a socket by itself",
             Self::Broken => "a connection broke",
             Self::Unanswered => "the disconnect was not answered",
+            Self::Left => "the client disconnected",
+            Self::Stayed => "the client did not disconnect",
         }
     }
 }

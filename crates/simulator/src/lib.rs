@@ -8,7 +8,8 @@
 //! [`history`] is what may happen to a chat, faults included, as data and text. [`run`] makes it happen, [`judge`] says
 //! whether the client got through it unharmed, and [`minimise`] makes a history that it did not get through short.
 //!
-//! [`hostile`] plays any bytes as a server or a client that stops at nothing.
+//! [`hostile`] plays any bytes as a server or a client that stops at nothing. [`sample`] is a model of the published sample
+//! client, traps included.
 //!
 //! Nothing here reads a clock or a random source: the same seed gives the same bytes.
 
@@ -27,3 +28,4 @@ pub mod judge;
 pub mod run;
 pub mod minimise;
 pub mod hostile;
+pub mod sample;

@@ -7,16 +7,17 @@ use std::time::Duration;
 use ::conformance::cases::Needs;
 use ::conformance::run::Settings;
 
-use super::select::Planned;
+use super::select::{Entry, Planned};
 use super::virtual_run;
 
 /// Each entry with its tags and what it judges, in the order in which they run.
-pub(super) fn list(plan: &[Planned]) -> String {
-    let width = plan.iter().map(|planned| planned.name().len()).max().unwrap_or_default();
-    let line = |planned: &Planned| {
-        let case = planned.entry.case;
+pub(super) fn list<E: Entry>(plan: &[E]) -> String {
+    let name = |entry: &E| entry.names().into_iter().next().unwrap_or_default();
+    let width = plan.iter().map(|entry| name(entry).len()).max().unwrap_or_default();
+    let line = |entry: &E| {
+        let case = entry.case();
         let ids: Vec<&str> = case.requirements().iter().map(|requirement| requirement.id.as_str()).collect();
-        format!("{:width$}  {:<16} {}\n", planned.name(), case.tags().join(" "), ids.join(" "))
+        format!("{:width$}  {:<16} {}\n", name(entry), case.tags().join(" "), ids.join(" "))
     };
     plan.iter().map(line).collect()
 }
@@ -32,13 +33,13 @@ pub(super) fn tell(plan: &[Planned], settings: &Settings, jobs: usize) -> String
             text.push_str(&format!("{name:width$}  not applicable: {why}\n"));
             continue;
         }
-        let agent = if planned.entry.case.needs == Needs::Agent { "  agent" } else { "" };
+        let agent = if needs_agent(planned) { "  agent" } else { "" };
         let seconds = rehearsal.took.as_secs_f64();
         text.push_str(&format!("{name:width$} {seconds:>7.1} s {:>2} chats{agent}\n", rehearsal.chats));
     }
     let runs: Vec<_> =
         plan.iter().zip(&rehearsed).filter(|(planned, _)| planned.entry.not_applicable.is_none()).collect();
-    let agents = runs.iter().filter(|(planned, _)| planned.entry.case.needs == Needs::Agent).count();
+    let agents = runs.iter().filter(|(planned, _)| needs_agent(planned)).count();
     let chats: usize = runs.iter().map(|(_, rehearsal)| rehearsal.chats).sum();
     let took = with_jobs(runs.iter().map(|(_, rehearsal)| rehearsal.took), jobs);
     text.push_str(&format!(
@@ -51,6 +52,10 @@ pub(super) fn tell(plan: &[Planned], settings: &Settings, jobs: usize) -> String
         took.as_secs().max(1),
     ));
     text
+}
+
+fn needs_agent(planned: &Planned) -> bool {
+    matches!(planned.entry.case.needs, Needs::Agent | Needs::Asked)
 }
 
 /// How long some runs take if so many go at once and each begins as soon as another ends.

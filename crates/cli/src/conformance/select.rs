@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ::conformance::cases;
+use ::conformance::cases::{self, Case};
 use ::conformance::requirements::{Catalogue, Level};
 use ::conformance::run::Settings;
 use anyhow::anyhow;
@@ -23,7 +23,7 @@ pub(super) struct Choice {
     /// Only cases that judge a requirement of this level. May be repeated.
     #[arg(long = "level", value_enum, value_name = "LEVEL")]
     levels: Vec<LevelName>,
-    /// Only cases of this kind: `bayeux`, `chat`, `reconnect`, `agent`, `slow`. May be repeated.
+    /// Only cases of this kind: `bayeux`, `chat`, `reconnect`, `client`, `agent`, `slow`. May be repeated.
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
     /// Only over this transport. May be repeated.
@@ -54,6 +54,7 @@ impl LevelName {
 enum TransportName {
     Websocket,
     LongPolling,
+    CallbackPolling,
 }
 
 impl TransportName {
@@ -61,6 +62,7 @@ impl TransportName {
         match self {
             Self::Websocket => Transport::WebSocket,
             Self::LongPolling => Transport::LongPolling,
+            Self::CallbackPolling => Transport::CallbackPolling,
         }
     }
 }
@@ -82,18 +84,49 @@ impl Planned {
     }
 }
 
+/// An entry that may be chosen: its case, its transport if it is settled, and its names, of which the last is its id.
+pub(super) trait Entry: Copy {
+    fn case(&self) -> &'static Case;
+    fn is_over(&self, transport: Transport) -> bool;
+    fn names(&self) -> Vec<String>;
+}
+
+impl Entry for Planned {
+    fn case(&self) -> &'static Case {
+        self.entry.case
+    }
+
+    fn is_over(&self, transport: Transport) -> bool {
+        self.entry.transport == transport
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![self.name(), self.entry.case.id.to_owned()]
+    }
+}
+
 impl Choice {
     /// The entries that are chosen, for a target that is said to have certain transports; none said means all.
     pub(super) fn plan(&self, settings: &Settings, declared: &[Transport]) -> Result<Plan, Failure> {
         let all = cases::plan(settings, &Transport::ALL);
         let all: Plan = (0..).zip(all).map(|(number, entry)| Planned { number, entry }).collect();
-        self.check(&all)?;
-        let plan: Plan = all.into_iter().filter(|planned| self.chooses(planned, declared)).collect();
-        if plan.is_empty() {
+        self.of(&all, declared)
+    }
+
+    /// The same of entries of any kind.
+    pub(super) fn of<E: Entry>(&self, all: &[E], declared: &[Transport]) -> Result<Vec<E>, Failure> {
+        self.check(all)?;
+        let chosen: Vec<E> = all.iter().copied().filter(|entry| self.chooses(entry, declared)).collect();
+        if chosen.is_empty() {
             let error = anyhow!("no case is all that at once");
             return Err(Failure::usage(error).hint("leave one of the choices out; `--list` shows what there is"));
         }
-        Ok(plan)
+        Ok(chosen)
+    }
+
+    /// The transports that somebody asked for by their names.
+    pub(super) fn transports(&self) -> Vec<Transport> {
+        self.transports.iter().map(|name| name.transport()).collect()
     }
 
     /// Whether somebody asked for WebSocket by its name.
@@ -102,29 +135,30 @@ impl Choice {
     }
 
     /// Refuses a choice that chooses nothing by itself.
-    fn check(&self, all: &[Planned]) -> Result<(), Failure> {
+    fn check<E: Entry>(&self, all: &[E]) -> Result<(), Failure> {
         for pattern in &self.cases {
-            if !all.iter().any(|planned| matches_name(pattern, planned)) {
+            if !all.iter().any(|entry| matches_name(pattern, entry)) {
                 let error = anyhow!("no case matches `{pattern}`");
-                return Err(Failure::usage(error).hint(nearest_case(pattern, all)));
+                let nearest = longest_common(pattern, all.iter().map(|entry| entry.case().id));
+                let hint = format!("patterns match `ID@TRANSPORT` or `ID`, such as `{nearest}` or `chat.*@websocket`");
+                return Err(Failure::usage(error).hint(hint));
             }
         }
         for pattern in &self.requirements {
             let known = Catalogue::get().requirements();
-            let meant: Vec<_> = known.iter().filter(|requirement| matches(pattern, &requirement.id)).collect();
-            if meant.is_empty() {
+            let mut meant = known.iter().filter(|requirement| matches(pattern, &requirement.id)).peekable();
+            if meant.peek().is_none() {
                 let id = longest_common(pattern, known.iter().map(|requirement| requirement.id.as_str()));
                 let hint = format!("an id is such as `{id}`; `tapestry requirements` lists them all");
                 return Err(Failure::usage(anyhow!("there is no requirement `{pattern}`")).hint(hint));
             }
-            if meant.iter().all(|requirement| requirement.cases.is_empty()) {
+            if !all.iter().any(|entry| judges(entry.case(), pattern)) {
                 let error = anyhow!("no case is about `{pattern}`");
-                let hint =
-                    format!("rules judge it in every conversation, or nothing can: `tapestry explain {pattern}`");
+                let hint = format!("`tapestry explain {pattern}` says what judges it, if anything does");
                 return Err(Failure::usage(error).hint(hint));
             }
         }
-        let tags: BTreeSet<&str> = all.iter().flat_map(|planned| planned.entry.case.tags()).collect();
+        let tags: BTreeSet<&str> = all.iter().flat_map(|entry| entry.case().tags()).collect();
         if let Some(tag) = self.tags.iter().find(|tag| !tags.contains(tag.as_str())) {
             let known: Vec<&str> = tags.into_iter().collect();
             let hint = format!("the tags are {}", known.join(", "));
@@ -133,19 +167,23 @@ impl Choice {
         Ok(())
     }
 
-    fn chooses(&self, planned: &Planned, declared: &[Transport]) -> bool {
-        let case = planned.entry.case;
-        let judges = |pattern: &String| case.requirements().iter().any(|requirement| matches(pattern, &requirement.id));
+    fn chooses(&self, entry: &impl Entry, declared: &[Transport]) -> bool {
+        let case = entry.case();
         let has_level =
             |name: &LevelName| case.requirements().iter().any(|requirement| requirement.level == name.level());
         let declared = if self.transports.is_empty() { declared } else { &[] };
-        any(&self.cases, |pattern| matches_name(pattern, planned))
-            && any(&self.requirements, judges)
+        any(&self.cases, |pattern| matches_name(pattern, entry))
+            && any(&self.requirements, |pattern| judges(case, pattern))
             && any(&self.levels, has_level)
             && any(&self.tags, |tag| case.tags().contains(&tag.as_str()))
-            && any(&self.transports, |name| name.transport() == planned.entry.transport)
-            && any(declared, |transport| *transport == planned.entry.transport)
+            && any(&self.transports, |name| entry.is_over(name.transport()))
+            && any(declared, |transport| entry.is_over(*transport))
     }
+}
+
+/// Whether a case judges a requirement whose id matches.
+fn judges(case: &Case, pattern: &str) -> bool {
+    case.requirements().iter().any(|requirement| matches(pattern, &requirement.id))
 }
 
 /// Whether anything given matches; nothing given means no choice.
@@ -153,8 +191,8 @@ fn any<T>(given: &[T], matches: impl Fn(&T) -> bool) -> bool {
     given.is_empty() || given.iter().any(matches)
 }
 
-fn matches_name(pattern: &str, planned: &Planned) -> bool {
-    matches(pattern, &planned.name()) || matches(pattern, planned.entry.case.id)
+fn matches_name(pattern: &str, entry: &impl Entry) -> bool {
+    entry.names().iter().any(|name| matches(pattern, name))
 }
 
 /// Whether a text matches a pattern in which `*` stands for anything.
@@ -166,11 +204,6 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
             starts.into_iter().any(|at| matches(behind, &rest[at..]))
         }),
     }
-}
-
-fn nearest_case(pattern: &str, all: &[Planned]) -> String {
-    let nearest = longest_common(pattern, all.iter().map(|planned| planned.entry.case.id));
-    format!("patterns match `ID@TRANSPORT` or `ID`, such as `{nearest}` or `chat.*@websocket`")
 }
 
 /// Of some names the one that shares the longest beginning with what was asked for.

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use protocol::wire::Side;
 
 use super::Report;
+use crate::clients::UNSEEN;
 use crate::conclude::CaseResult;
 use crate::requirements::{Catalogue, Requirement, VERSION};
 use crate::verdict::{Ending, Kind};
@@ -23,6 +24,9 @@ pub fn render(report: &Report) -> String {
     text.push('\n');
     text.push_str(&groups(report));
     text.push_str(&unjudged(report));
+    if report.results.iter().any(|result| result.case.is_of_client()) {
+        let _ = writeln!(text, "{UNSEEN}");
+    }
     for unsteady in &report.unsteady {
         let _ = writeln!(text, "not the same each time: {}  {}", unsteady.name, unsteady.counts());
     }

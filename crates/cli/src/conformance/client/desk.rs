@@ -1,0 +1,150 @@
+//! Keeps account of visits: what the client's user is asked for, what each came to, and its tape.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use ::conformance::clients::Step;
+use ::conformance::clients::visit::Event;
+use ::conformance::conclude::{CaseResult, conclude};
+use ::conformance::run::Outcome;
+use anyhow::Context;
+use protocol::time::Time;
+use protocol::wire::Entry;
+use recording::capture::{Capture, Config, Source};
+use recording::tape::Finish;
+use recording::token::Key;
+use transport::clock::{self, Clock};
+use transport::tap::Tap;
+
+use super::Planned;
+use crate::conformance::progress::Progress;
+use crate::exit::Failure;
+use crate::live;
+
+/// What is known of each scenario of a run.
+pub(super) struct Desk {
+    plan: Vec<Planned>,
+    progress: Progress,
+    seed: u64,
+    service: String,
+    start: String,
+    /// One key and one id for each tape, drawn ahead.
+    keys: Vec<([u8; 32], [u8; 16])>,
+    begun: Vec<bool>,
+    done: BTreeMap<usize, (CaseResult, Vec<u8>)>,
+    asks: Vec<(usize, Step)>,
+    last_heard: Time,
+}
+
+impl Desk {
+    pub(super) fn new(
+        plan: &[Planned],
+        progress: Progress,
+        seed: u64,
+        service: &str,
+        clock: &Clock,
+    ) -> Result<Self, Failure> {
+        let draw = || -> std::io::Result<([u8; 32], [u8; 16])> { Ok((clock::random()?, clock::random()?)) };
+        let keys = plan.iter().map(|_| draw()).collect::<Result<_, _>>();
+        Ok(Self {
+            plan: plan.to_vec(),
+            progress,
+            seed,
+            service: service.to_owned(),
+            start: live::rfc3339(clock.start_utc()),
+            keys: keys.context("failed to draw keys").map_err(Failure::internal)?,
+            begun: vec![false; plan.len()],
+            done: BTreeMap::new(),
+            asks: Vec::new(),
+            last_heard: Time::ZERO,
+        })
+    }
+
+    /// Whether a client has come to a scenario.
+    pub(super) fn has_begun(&self, place: usize) -> bool {
+        self.begun.get(place).copied().unwrap_or_default()
+    }
+
+    /// Whether a scenario is over.
+    pub(super) fn is_done(&self, place: usize) -> bool {
+        self.done.contains_key(&place)
+    }
+
+    /// Whether all of them are.
+    pub(super) fn is_complete(&self) -> bool {
+        self.done.len() == self.plan.len()
+    }
+
+    /// Whether any client came at all.
+    pub(super) fn came(&self) -> bool {
+        self.begun.contains(&true)
+    }
+
+    /// When something was heard of a client last.
+    pub(super) const fn last_heard(&self) -> Time {
+        self.last_heard
+    }
+
+    /// What the users of clients are to do.
+    pub(super) fn take_asks(&mut self) -> Vec<(usize, Step)> {
+        std::mem::take(&mut self.asks)
+    }
+
+    /// The results in the order of the plan, each with its tape if anything crossed the wire.
+    pub(super) fn finish(self) -> (Vec<CaseResult>, Vec<Option<Vec<u8>>>) {
+        self.progress.end();
+        let done = self.done.into_values();
+        done.map(|(result, tape)| (result, Some(tape).filter(|tape| !tape.is_empty()))).unzip()
+    }
+
+    /// Redacts what crossed the wire, and judges it.
+    fn conclude(&mut self, place: usize, outcome: &Outcome, entries: &[Entry]) {
+        let (Some(planned), Some((key, id))) = (self.plan.get(place), self.keys.get(place)) else { return };
+        let env =
+            [("transport".to_owned(), outcome.transport.to_string()), ("service".to_owned(), self.service.clone())];
+        let (mut capture, mut tape) = Capture::new(Config {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            git: env!("TAPESTRY_COMMIT").to_owned(),
+            start: self.start.clone(),
+            id: format!("{:032x}", u128::from_ne_bytes(*id)),
+            key: Key::from_bytes(*key),
+            source: Source::Live,
+            scenario: Some(planned.case.id.to_owned()),
+            seed: Some(self.seed.wrapping_add(planned.number)),
+            env: env.into(),
+        });
+        let mut redacted = Vec::new();
+        for entry in entries {
+            let hidden = capture.redact(entry);
+            tape.extend(capture.redacted(None, &hidden));
+            redacted.push(hidden.into_inner());
+        }
+        let end = entries.last().map_or(Time::ZERO, |entry| entry.at);
+        tape.extend(capture.finish(end, Finish::Complete));
+        if entries.is_empty() {
+            tape.clear();
+        }
+        let result = conclude(outcome, &redacted);
+        self.progress.tell(&result);
+        self.done.insert(place, (result, tape));
+    }
+}
+
+impl Tap<(usize, Event)> for Desk {
+    fn entry(&mut self, entry: &Entry) {
+        self.last_heard = self.last_heard.max(entry.at);
+    }
+
+    fn event(&mut self, _: Time, (place, event): (usize, Event)) -> ControlFlow<()> {
+        match event {
+            Event::Begun => {
+                if let Some(begun) = self.begun.get_mut(place) {
+                    *begun = true;
+                }
+            }
+            Event::Asks(step) => self.asks.push((place, step)),
+            Event::Finished(finished) => self.conclude(place, &finished.0, &finished.1),
+        }
+        ControlFlow::Break(())
+    }
+}

@@ -1,0 +1,128 @@
+//! Drives scenarios against client machines in virtual time.
+
+use std::time::Duration;
+
+use conformance::cases::Case;
+use conformance::clients::visit::{Event, Visit};
+use conformance::clients::{Settings, Step};
+use conformance::conclude::{CaseResult, conclude};
+use conformance::run::Outcome;
+use protocol::bayeux::client as bayeux;
+use protocol::chat::client::{Client, Config};
+use protocol::chat::operation::RequestChat;
+use protocol::machine::{Input, Machine, Output};
+use protocol::time::Time;
+use protocol::wire::{Entry, Transport};
+use recording::redaction::Redactor;
+use recording::token::Key;
+use simulator::link::Network;
+use simulator::pair::Pair;
+
+pub(crate) const SERVICE: &str = "customer-support";
+
+pub(crate) const SEED: u64 = 11;
+
+/// A client machine with a user.
+pub(crate) trait Driven: Machine {
+    /// The user starts a chat.
+    fn begin(&mut self, now: Time);
+
+    /// The user does something.
+    fn obey(&mut self, now: Time, step: Step);
+}
+
+impl Driven for Client {
+    fn begin(&mut self, now: Time) {
+        self.start(now, request()).expect("a fresh client can start");
+    }
+
+    fn obey(&mut self, now: Time, step: Step) {
+        // A client without a chat can do neither; then the scenario says so.
+        match step {
+            Step::Say(text) => drop(self.send(now, text)),
+            Step::End => drop(self.end(now)),
+        }
+    }
+}
+
+pub(crate) fn request() -> RequestChat {
+    RequestChat { nickname: Some("Ann".to_owned()), ..RequestChat::default() }
+}
+
+/// The settings of a client over one transport.
+pub(crate) fn config(transport: Transport) -> Config {
+    Config::new(bayeux::Config::new("/genesys/cometd", &[transport]), SERVICE)
+}
+
+/// A client that does nothing, or no more than its wire values say.
+pub(crate) struct Fixed {
+    pub(crate) says: fn(&Input) -> Vec<protocol::wire::Wire>,
+    pub(crate) outputs: Vec<protocol::wire::Wire>,
+}
+
+impl Machine for Fixed {
+    type Timer = ();
+    type Event = ();
+
+    fn handle_input(&mut self, _: Time, input: Input) {
+        self.outputs.extend((self.says)(&input));
+    }
+
+    fn poll_output(&mut self) -> Option<Output<()>> {
+        (!self.outputs.is_empty()).then(|| Output::Wire(self.outputs.remove(0)))
+    }
+
+    fn deadline(&self) -> Option<(Time, ())> {
+        None
+    }
+}
+
+impl Driven for Fixed {
+    fn begin(&mut self, _: Time) {}
+
+    fn obey(&mut self, _: Time, _: Step) {}
+}
+
+/// Runs a scenario against a client to its end; gives what it came to and what was on the wire.
+pub(crate) fn drive<C: Driven>(
+    case: &'static Case,
+    transport: Transport,
+    client: C,
+    seed: u64,
+) -> (Outcome, Vec<Entry>) {
+    let settings = Settings { transport: Some(transport), ..Settings::new(SERVICE) };
+    let mut pair = Pair::new(client, Visit::new(case, &settings, seed), Network::default(), seed).without_entries();
+    pair.client.begin(Time::ZERO);
+    let limit = Time::ZERO + case.at_most + Duration::from_secs(120);
+    loop {
+        let told = pair.drive_until(limit, |pair| !pair.server_events.is_empty());
+        match (told, pair.server_events.pop_front()) {
+            (Ok(_), Some((_, Event::Begun))) => {}
+            (Ok(_), Some((_, Event::Asks(step)))) => {
+                let now = pair.now();
+                pair.client.obey(now, step);
+            }
+            (Ok(_), Some((_, Event::Finished(finished)))) => return *finished,
+            // Whoever drives a visit gives up a client that does not come.
+            (Ok(_), None) => {
+                let now = pair.now();
+                pair.server.give_up(now, "no client came; point one at the URL of the scenario");
+            }
+            (Err(livelock), _) => panic!("{}: {livelock}", case.id),
+        }
+    }
+}
+
+/// Redacts entries as a tape does.
+pub(crate) fn redacted(entries: &[Entry], seed: u64) -> Vec<Entry> {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    let mut redactor = Redactor::new(Key::from_bytes(key));
+    entries.iter().map(|entry| redactor.entry(entry).into_inner()).collect()
+}
+
+/// Runs a scenario and judges it.
+pub(crate) fn judge<C: Driven>(case: &'static Case, transport: Transport, client: C, seed: u64) -> CaseResult {
+    let (outcome, entries) = drive(case, transport, client, seed);
+    conclude(&outcome, &redacted(&entries, seed))
+}

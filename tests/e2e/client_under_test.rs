@@ -1,0 +1,70 @@
+//! `tapestry conformance --client`: our own client, started by `--command`, and what is said if nobody comes.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use crate::harness::{run, shown, tapestry};
+
+/// The command that chats as a client under test.
+fn chat() -> String {
+    let program = env!("CARGO_BIN_EXE_tapestry");
+    format!(
+        "exec '{program}' chat --url \"$TAPESTRY_URL\" --service \"$TAPESTRY_SERVICE\" \
+         --transport \"$TAPESTRY_TRANSPORT\" --nickname Ann"
+    )
+}
+
+#[test]
+fn judges_our_own_client() {
+    let folder = TempDir::new().unwrap();
+    let report = folder.path().join("report");
+    let (command, report) = (chat(), report.to_str().unwrap());
+    let arguments = ["conformance", "--client", "--listen", "127.0.0.1:0", "--command", &command, "--report", report];
+    let scenarios = [
+        "--case",
+        "client.handshake.well-formed",
+        "--case",
+        "client.recovery.handshakes-again-after-402",
+        "--case",
+        "client.request.failure-with-errors",
+        "--case",
+        "client.end.without-events",
+    ];
+    let over = ["--transport", "websocket", "--transport", "long-polling", "--jobs", "8"];
+    let output = tapestry(&[&arguments[..], &scenarios, &over].concat()).output().unwrap();
+    let text = shown(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("8 cases: 8 pass, 0 fail"), "{text}");
+    assert!(text.contains("not seen from the wire"), "{text}");
+    let tape = format!("{report}/tapes/client.end.without-events.long-polling.tape.jsonl");
+    let checked = run(&["check", &tape]);
+    assert_eq!(checked.status.code(), Some(0), "{}", shown(&checked));
+    let result = fs::read_to_string(format!("{report}/result.json")).unwrap();
+    assert!(result.contains("\"client.end.without-events\""), "{result}");
+}
+
+#[test]
+fn a_client_that_does_not_come_is_no_pass() {
+    let arguments = ["conformance", "--client", "--listen", "127.0.0.1:0", "--case", "client.handshake.*"];
+    let output = run(&[&arguments[..], &["--command", "exit 7"]].concat());
+    let text = shown(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("the command ended before it came"), "{text}");
+    assert!(text.contains("hint: no client came"), "{text}");
+    let output = run(&[&arguments[..], &["--wait", "1"]].concat());
+    let text = shown(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("point a client at the URL above"), "{text}");
+    assert!(text.contains("/client.handshake.stops-when-told/genesys/cometd"), "{text}");
+}
+
+#[test]
+fn what_is_for_servers_is_refused() {
+    let output = run(&["conformance", "--client", "--target", "http://127.0.0.1:1/cometd"]);
+    assert_eq!(output.status.code(), Some(2), "{}", shown(&output));
+    let output = run(&["conformance", "--client", "--case", "client.handshakes.*"]);
+    let text = shown(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("error: no case matches `client.handshakes.*`"), "{text}");
+}
