@@ -25,7 +25,6 @@ use ::conformance::verdict::Kind;
 use anyhow::{Context, anyhow};
 use protocol::wire::Transport;
 use transport::clock::Clock;
-use transport::endpoint::Endpoint;
 use transport::fields::Fields;
 
 use self::actor::{Actor, Who};

@@ -35,7 +35,10 @@ pub const fn bound(binds: Binds) -> &'static str {
 
 fn requirement(requirement: &Requirement) -> String {
     let mut text = format!("{}   requirement\n\n  {}\n\n", requirement.id, requirement.text);
-    let mut line = |label: &str, says: &str| drop(writeln!(text, "  {label:<10} {says}"));
+    // Writing to a text cannot fail.
+    let mut line = |label: &str, says: &str| {
+        let _ = writeln!(text, "  {label:<10} {says}");
+    };
     line("source", &requirement.source);
     line("level", requirement.level.name());
     line("evidence", &format!("{}: {}", requirement.evidence.name(), requirement.evidence.describe()));

@@ -46,7 +46,7 @@ mod tests {
 
     fn spared(web_socket: Door, declared: bool) -> Vec<(Transport, Option<&'static str>)> {
         let settings = Settings { base: "/".to_owned(), service: None, agent: Agent::None };
-        let choice = Choice { cases: vec!["bayeux.meta.id-echoed".to_owned()], ..Choice::default() };
+        let choice = Choice::of_cases(&["bayeux.meta.id-echoed"]);
         let mut plan = choice.plan(&settings, &[]).unwrap();
         let diagnosis = Diagnosis { web_socket, ..Diagnosis::default() };
         spare(&mut plan, &diagnosis, declared);

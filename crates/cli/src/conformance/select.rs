@@ -16,7 +16,7 @@ use crate::exit::Failure;
 pub(super) struct Choice {
     /// Only cases whose `ID@TRANSPORT` matches; `*` stands for anything. May be repeated.
     #[arg(long = "case", value_name = "GLOB")]
-    pub(super) cases: Vec<String>,
+    cases: Vec<String>,
     /// Only cases that judge this requirement, such as `BX-CN-04` or `CV-*`. May be repeated.
     #[arg(long = "requirement", value_name = "ID")]
     requirements: Vec<String>,
@@ -111,6 +111,12 @@ impl Choice {
         let all = cases::plan(settings, &Transport::ALL);
         let all: Plan = (0..).zip(all).map(|(number, entry)| Planned { number, entry }).collect();
         self.of(&all, declared)
+    }
+
+    /// The choice of cases by patterns alone.
+    #[cfg(test)]
+    pub(super) fn of_cases(patterns: &[&str]) -> Self {
+        Self { cases: patterns.iter().map(|pattern| (*pattern).to_owned()).collect(), ..Self::default() }
     }
 
     /// The same of entries of any kind.

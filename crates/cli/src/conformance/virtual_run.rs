@@ -96,7 +96,8 @@ fn drive(planned: &Planned, settings: &Settings, seed: u64) -> (Pair<Run, Gms>, 
                 let request =
                     Request { method: "POST".to_owned(), target: "/agent".to_owned(), headers: Headers::new(), body };
                 // Whether it was done is told by the wire.
-                let _ = control::answer(&mut pair.server, pair.now(), &request);
+                let now = pair.now();
+                let _ = control::answer(&mut pair.server, now, &request);
             }
             Some((_, Event::Finished(outcome))) => return (pair, Some(outcome)),
             Some((_, Event::Asked(_))) | None => return (pair, None),

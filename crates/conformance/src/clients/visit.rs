@@ -25,7 +25,7 @@ use super::guest::{Guest, Shared};
 use super::house::{House, Treatment};
 use super::{Settings, Step};
 use crate::cases::{Case, Running, Script};
-use crate::run::Outcome;
+use crate::run::{Chats, Outcome};
 use crate::verdict::{Ending, Stop, Verdict};
 
 /// How long a client has to leave when its chat is over.
@@ -221,7 +221,8 @@ impl Visit {
         if stop.is_none() && judged.is_empty() {
             stop = Some(Stop::Error("the case ended without having judged anything".to_owned()));
         }
-        let outcome = Outcome { case, transport, judged, stop, ending, took };
+        // The chats are the client's, and end with the scenario.
+        let outcome = Outcome { case, transport, judged, stop, ending, chats: Chats::default(), took };
         self.events.push_back(Event::Finished(Box::new((outcome, entries))));
         self.shared.with(turn_away);
     }
