@@ -85,7 +85,7 @@ fn a_mutation_is_named_by_the_requirement_that_it_breaks() {
     let output = run(&[&target[..], &["--case", "chat.message.echoed-once"]].concat());
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("FAIL  chat.message.echoed-once@websocket   CV-SM-01, must, specified"), "{text}");
+    assert!(text.contains("FAIL  chat.message.echoed-once@websocket   CV-SM-01 must, specified"), "{text}");
 }
 
 #[rstest]

@@ -114,11 +114,42 @@ fn try_server(tapestry: &Path, server: &Server, transport: Transport) -> Result<
         suite.arg("--expect").arg(root().join("tests/interop/expectations").join(server.known));
         if server.chats {
             suite.args(["--service", SERVICE, "--agent", "simulated"]);
+            suite.args(KNOWN_TO_THE_SMALL_SERVICE.iter().flat_map(|pattern| ["--case", *pattern]));
         }
         finish(&mut suite, SUITE)
     })?;
     listening.end()
 }
+
+/// The cases for what the small Chat V2 service behind the Java servers knows: chats, messages, notifications, keys and ends.
+const KNOWN_TO_THE_SMALL_SERVICE: &[&str] = &[
+    "bayeux.*",
+    "reconnect.*",
+    "chat.request.starts",
+    "chat.request.own-join-comes-first",
+    "chat.request.without-name-refused",
+    "chat.request.unknown-service",
+    "chat.request.unknown-operation",
+    "chat.message.echoed-once",
+    "chat.message.label-echoed",
+    "chat.message.order-kept",
+    "chat.notifications.repeat-the-transcript",
+    "chat.notifications.from-position",
+    "chat.notifications.at-position",
+    "chat.notifications.negative-position",
+    "chat.notifications.position-as-text",
+    "chat.key.wrong-refused",
+    "chat.key.missing-refused",
+    "chat.key.two-chats-do-not-mix",
+    "chat.end.disconnect-ends-chat",
+    "chat.end.session-stays",
+    "chat.end.message-refused",
+    "chat.end.notifications-refused",
+    "chat.agent.joins-and-greets",
+    "chat.agent.answers",
+    "chat.agent.closes",
+    "chat.file.limits-told",
+];
 
 /// What is printed, and what it comes to.
 #[derive(Default)]

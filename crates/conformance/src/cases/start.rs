@@ -28,6 +28,7 @@ async fn must_begin(peer: &Peer, data: Value, clause: &'static str) -> Result<(C
             (chat, started.answer, verdict)
         }
         Asked::Refused(answer) => {
+            peer.chat().await?;
             answer.must(clause, false, "statusCode 0 and a `secureKey`")?;
             return Err(Stop::Error("a chat was refused and begins".to_owned()));
         }
@@ -87,7 +88,8 @@ pub(super) async fn unknown_members(peer: Peer) -> Verdict {
             peer.observe("CV-RQ-02", "an unknown member is tolerated", started.answer.frame())
         }
         Asked::Refused(answer) => {
-            session.sane("BX-SB-03").await?;
+            // Only who grants others refuses this one.
+            peer.chat().await?;
             peer.observe("CV-RQ-02", format!("refused: {}", answer.outline()), answer.frame())
         }
     }
@@ -118,7 +120,11 @@ pub(super) async fn bad_address(peer: Peer) -> Verdict {
     session.sane("BX-SB-03").await?;
     match asked {
         Asked::Started(_, started) => peer.observe("CV-RC-11", "the chat begins", started.answer.frame()),
-        Asked::Refused(answer) => peer.observe("CV-RC-11", answer.outline(), answer.frame()),
+        Asked::Refused(answer) => {
+            // Only who grants others refuses this one.
+            peer.chat().await?;
+            peer.observe("CV-RC-11", answer.outline(), answer.frame())
+        }
     }
 }
 

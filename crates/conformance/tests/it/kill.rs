@@ -1,9 +1,10 @@
 //! Every mutation is caught by what judges the requirement that it breaks, every requirement of servers has a mutation, and
 //! every case catches one.
 //!
-//! What counts for a case is what it judges itself: what only a rule notices is no merit of the case.
+//! What counts for a case is what it judges itself: what only a rule notices is no merit of the case. Here each mutation is
+//! tried with the cases that judge what it breaks, and with others until it is caught; `tests/selftest` tries all of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use conformance::conclude::conclude;
 use conformance::requirements::{Binds, Catalogue};
@@ -12,7 +13,7 @@ use protocol::wire::{Close, Wire};
 use simulator::mutation::{Mutation, mutations};
 
 use crate::drive::{SEED, drive, healthy, mutant, redacted, settings};
-use crate::mutants::{Tries, entries, noticed, testable, tries};
+use crate::mutants::{entries, noticed, testable, tries};
 
 /// Requirements that no mutation breaks, and why.
 const WITHOUT_MUTATION: &[(&str, &str)] = &[
@@ -108,48 +109,6 @@ fn every_case_catches_a_mutation() {
         .filter(|name| !caught.contains(name))
         .collect();
     assert!(idle.is_empty(), "no mutation fails {idle:#?}");
-}
-
-#[test]
-fn the_kill_matrix_is_as_it_was_reviewed() {
-    let matrix: String = tries().iter().map(row).collect();
-    insta::assert_snapshot!("kill_matrix", matrix);
-}
-
-/// A mutation, and by which requirements it was noticed where.
-fn row(tries: &Tries) -> String {
-    let mut noticed: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    let mut by_rules: BTreeMap<&str, usize> = BTreeMap::new();
-    for tried in &tries.tried {
-        if let Some(first) = tried.by_case.first() {
-            noticed.entry(first).or_default().push(tried.result.name());
-        }
-        tried.by_rules.iter().for_each(|id| *by_rules.entry(id).or_default() += 1);
-    }
-    let mut row = format!("{}: {}\n", tries.mutation.name, tries.mutation.requirements.join(", "));
-    for (id, count) in by_rules {
-        row.push_str(&format!("    {id:<11} by a rule in {count} entries\n"));
-    }
-    for (id, names) in noticed {
-        names.iter().for_each(|name| row.push_str(&format!("    {id:<11} {name}\n")));
-    }
-    row
-}
-
-#[test]
-fn the_numbers_are_as_they_were_reviewed() {
-    let caught = |tries: &&Tries| {
-        let mut requirements = tries.mutation.requirements.iter().filter_map(|id| Catalogue::get().requirement(id));
-        requirements.all(|requirement| tries.catch(requirement))
-    };
-    let (all, requirements) = (tries().len(), testable().count());
-    let numbers = format!(
-        "{} of {all} mutations are caught by every requirement that they break\n\
-         {} of {requirements} requirements of servers are broken by a mutation; for each of the others there is a reason\n",
-        tries().iter().filter(caught).count(),
-        requirements - WITHOUT_MUTATION.len(),
-    );
-    insta::assert_snapshot!("numbers", numbers);
 }
 
 #[test]

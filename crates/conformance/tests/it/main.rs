@@ -1,6 +1,5 @@
 //! The suite against the simulator, in virtual time.
 
-mod diagnosis;
 mod doctor;
 mod drive;
 mod files;

@@ -1,4 +1,4 @@
-//! The suite against every mutation of the simulator. It runs once, on every processor, and all tests of it look at that.
+//! The suite against the mutations of the simulator. It runs once, on every processor, and all tests of it look at that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -57,14 +57,23 @@ pub(crate) fn entries() -> &'static [Planned] {
     &ENTRIES
 }
 
-/// What every mutation came to.
+/// What every mutation came to with the entries that judge what it breaks, and with others until it was caught.
 pub(crate) fn tries() -> &'static [Tries] {
-    static TRIES: LazyLock<Vec<Tries>> = LazyLock::new(try_all);
+    static TRIES: LazyLock<Vec<Tries>> = LazyLock::new(|| try_all(try_some));
     &TRIES
 }
 
-fn try_all() -> Vec<Tries> {
-    let sound: Vec<(Outcome, CaseResult)> = entries()
+/// What every mutation came to with every entry.
+pub(crate) fn all_tries() -> &'static [Tries] {
+    static TRIES: LazyLock<Vec<Tries>> = LazyLock::new(|| try_all(try_each));
+    &TRIES
+}
+
+/// What an entry came to without a mutation.
+type Sound = (Outcome, CaseResult);
+
+fn try_all(try_one: fn(&'static Mutation, &[Sound]) -> Tries) -> Vec<Tries> {
+    let sound: Vec<Sound> = entries()
         .iter()
         .map(|entry| {
             let (outcome, seen) = drive(entry.case, entry.transport, &settings(), healthy(SEED), SEED);
@@ -91,23 +100,41 @@ fn try_all() -> Vec<Tries> {
     tries.into_values().collect()
 }
 
-fn try_one(mutation: &'static Mutation, sound: &[(Outcome, CaseResult)]) -> Tries {
-    let tried = entries().iter().zip(sound).map(|(entry, (before, sound))| {
-        let (outcome, seen) = drive(entry.case, entry.transport, &settings(), mutant(mutation, SEED), SEED);
-        assert!(outcome.kind() != Kind::Error, "{}: {outcome:#?}", mutation.name);
-        let result = conclude(&outcome, &redacted(&seen, SEED));
-        let by_case = noticed(before, &outcome);
-        let by_rules = result.clauses.iter().filter(|(id, kind)| {
-            let worse = sound.clauses.get(*id).is_none_or(|known| *kind < known);
-            let by_case =
-                outcome.judged.iter().any(|judged| judged.requirement().id == **id && judged.kind() == **kind);
-            let broken = Catalogue::get().requirement(id).map(Requirement::kind_if_broken);
-            worse && !by_case && broken == Some(**kind)
-        });
-        let by_rules = by_rules.map(|(id, _)| id.clone()).collect();
-        Tried { result, by_case, by_rules }
-    });
+fn try_each(mutation: &'static Mutation, sound: &[Sound]) -> Tries {
+    let tried = entries().iter().zip(sound).map(|(entry, sound)| try_one(mutation, entry, sound));
     Tries { mutation, tried: tried.collect() }
+}
+
+fn try_some(mutation: &'static Mutation, sound: &[Sound]) -> Tries {
+    let broken: Vec<&Requirement> =
+        mutation.requirements.iter().filter_map(|id| Catalogue::get().requirement(id)).collect();
+    let judges =
+        |entry: &Planned| broken.iter().any(|requirement| requirement.cases.iter().any(|id| id == entry.case.id));
+    let (own, others): (Vec<_>, Vec<_>) = entries().iter().zip(sound).partition(|(entry, _)| judges(entry));
+    let tried = own.into_iter().map(|(entry, sound)| try_one(mutation, entry, sound)).collect();
+    let mut tries = Tries { mutation, tried };
+    for (entry, sound) in others {
+        if broken.iter().all(|requirement| tries.catch(requirement)) {
+            break;
+        }
+        tries.tried.push(try_one(mutation, entry, sound));
+    }
+    tries
+}
+
+fn try_one(mutation: &Mutation, entry: &Planned, (before, sound): &Sound) -> Tried {
+    let (outcome, seen) = drive(entry.case, entry.transport, &settings(), mutant(mutation, SEED), SEED);
+    assert!(outcome.kind() != Kind::Error, "{}: {outcome:#?}", mutation.name);
+    let result = conclude(&outcome, &redacted(&seen, SEED));
+    let by_case = noticed(before, &outcome);
+    let by_rules = result.clauses.iter().filter(|(id, kind)| {
+        let worse = sound.clauses.get(*id).is_none_or(|known| *kind < known);
+        let by_case = outcome.judged.iter().any(|judged| judged.requirement().id == **id && judged.kind() == **kind);
+        let broken = Catalogue::get().requirement(id).map(Requirement::kind_if_broken);
+        worse && !by_case && broken == Some(**kind)
+    });
+    let by_rules = by_rules.map(|(id, _)| id.clone()).collect();
+    Tried { result, by_case, by_rules }
 }
 
 /// The requirements by which a case notices a mutation: those that are broken, then those of which something else is

@@ -42,14 +42,14 @@ pub(super) const AGENTS: &[Mutation] = &[
             })]
         }),
     Mutation::named("agent-half-heard")
-        .about("Of what an agent says in a row only every other word gets through.")
+        .about("Of what an agent says every third message gets lost.")
         .breaks(&["CV-AG-07"])
         .told(|memory, message| {
             if !has_event(&message, |event| by_agent(event, "Message")) {
                 return vec![message];
             }
             memory.count += 1;
-            if memory.count % 2 == 0 {
+            if memory.count.is_multiple_of(3) {
                 keep_events(message, |event| !by_agent(event, "Message"))
             } else {
                 vec![message]

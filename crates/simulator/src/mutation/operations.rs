@@ -233,9 +233,14 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .asked(|_, message| if operation(&message) == "updateData" { refused(message) } else { Some(message) }),
     Mutation::named("data-told-as-event")
         .about("`updateData` makes a Notice in the transcript, far above any other index.")
-        .breaks(&["CV-UD-02", "CV-EN-58"])
+        .breaks(&["CV-UD-02", "CV-EN-58", "CV-TR-58"])
+        .asked(|memory, message| {
+            memory.flag |= operation(&message) == "updateData";
+            Some(message)
+        })
         .told(|memory, mut message| {
-            if is_told(&message) && memory.operation == "updateData" {
+            let is_answer = is_told(&message) && message["data"]["messages"].as_array().is_none_or(Vec::is_empty);
+            if is_answer && std::mem::take(&mut memory.flag) {
                 message["data"]["messages"] = json!([{
                     "index": 99, "type": "Notice", "utcTime": 1_700_000_000_000_i64,
                     "from": {"nickname": "Wren", "participantId": 1, "type": "Client"},

@@ -22,6 +22,9 @@ impl Book<'_> {
         let text = |name: &str| member(&seen.message, name);
         let operation = text("operation").unwrap_or_default();
         if operation == "requestChat" {
+            // Nobody says what a key does here; some servers go by it.
+            let key = text("secureKey").map(Secret::new);
+            self.sessions.entry(seen.session).or_default().keys.extend(key);
             return self.on_request_chat(seen, findings);
         }
         let Some(key) = text("secureKey").map(Secret::new) else { return };
