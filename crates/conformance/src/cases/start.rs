@@ -28,13 +28,17 @@ async fn must_begin(peer: &Peer, data: Value, clause: &'static str) -> Result<(C
             (chat, started.answer, verdict)
         }
         Asked::Refused(answer) => {
-            peer.chat().await?;
             answer.must(clause, false, "statusCode 0 and a `secureKey`")?;
             return Err(Stop::Error("a chat was refused and begins".to_owned()));
         }
     };
     chat.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
     Ok((chat, answer, verdict))
+}
+
+/// A sanity exchange: whoever grants no chat at all shows nothing by refusing one.
+async fn grants_chats(peer: &Peer) -> Result<(), Stop> {
+    peer.chat().await.map(drop)
 }
 
 /// First and last name do for a nickname.
@@ -79,6 +83,7 @@ pub(super) async fn legacy_members(peer: Peer) -> Verdict {
 
 /// Nobody says what becomes of members that nobody knows.
 pub(super) async fn unknown_members(peer: Peer) -> Verdict {
+    grants_chats(&peer).await?;
     let session = connected(&peer).await?;
     let mut data = named(RequestChat::default());
     data["tapestry"] = json!({"a": [1, null]});
@@ -88,8 +93,7 @@ pub(super) async fn unknown_members(peer: Peer) -> Verdict {
             peer.observe("CV-RQ-02", "an unknown member is tolerated", started.answer.frame())
         }
         Asked::Refused(answer) => {
-            // Only who grants others refuses this one.
-            peer.chat().await?;
+            session.sane("BX-SB-03").await?;
             peer.observe("CV-RQ-02", format!("refused: {}", answer.outline()), answer.frame())
         }
     }
@@ -97,6 +101,7 @@ pub(super) async fn unknown_members(peer: Peer) -> Verdict {
 
 /// Nobody says what becomes of words that come with the request.
 pub(super) async fn first_words(peer: Peer) -> Verdict {
+    grants_chats(&peer).await?;
     let word = peer.word("tapestry");
     let request = RequestChat { text: Some(word.clone()), ..RequestChat::default() };
     let (chat, answer, _) = must_begin(&peer, named(request), "CV-RC-09").await?;
@@ -113,6 +118,7 @@ pub(super) async fn first_words(peer: Peer) -> Verdict {
 
 /// Nobody says what an address gets that is none.
 pub(super) async fn bad_address(peer: Peer) -> Verdict {
+    grants_chats(&peer).await?;
     let session = connected(&peer).await?;
     session.sane("BX-SB-03").await?;
     let request = RequestChat { email_address: Some("wren at nowhere".to_owned()), ..RequestChat::default() };
@@ -120,11 +126,7 @@ pub(super) async fn bad_address(peer: Peer) -> Verdict {
     session.sane("BX-SB-03").await?;
     match asked {
         Asked::Started(_, started) => peer.observe("CV-RC-11", "the chat begins", started.answer.frame()),
-        Asked::Refused(answer) => {
-            // Only who grants others refuses this one.
-            peer.chat().await?;
-            peer.observe("CV-RC-11", answer.outline(), answer.frame())
-        }
+        Asked::Refused(answer) => peer.observe("CV-RC-11", answer.outline(), answer.frame()),
     }
 }
 

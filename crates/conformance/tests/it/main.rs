@@ -5,6 +5,7 @@ mod drive;
 mod files;
 mod golden;
 mod kill;
+#[allow(dead_code, reason = "shared with the tests of the whole matrix")]
 mod mutants;
 mod null;
 mod profiles;

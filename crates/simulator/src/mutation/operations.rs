@@ -541,14 +541,14 @@ pub(super) const OPERATIONS: &[Mutation] = &[
     Mutation::named("key-renewed")
         .about("`requestNotifications` gives the chat a new `secureKey`.")
         .breaks(&["CV-SK-04"])
-        .asked(|_, mut message| {
+        .asked(|memory, mut message| {
+            memory.flag |= operation(&message) == "requestNotifications";
             if let Some(key) = message["data"]["secureKey"].as_str().and_then(|key| key.strip_suffix("-renewed")) {
                 message["data"]["secureKey"] = key.into();
             }
             Some(message)
         })
         .told(|memory, mut message| {
-            memory.flag |= is_told(&message) && memory.operation == "requestNotifications";
             if let Some(key) = message["data"]["secureKey"].as_str().filter(|_| memory.flag) {
                 message["data"]["secureKey"] = format!("{key}-renewed").into();
             }
