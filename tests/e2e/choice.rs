@@ -10,7 +10,7 @@ use crate::harness::{run, shown};
 fn stdout(arguments: &[&str]) -> String {
     let output = run(arguments);
     assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("stdout is text")
 }
 
 #[test]
@@ -29,12 +29,14 @@ fn tells_beforehand_how_long_it_takes_and_what_it_opens() {
 
 /// Id, transport and verdict of every entry of a report.
 fn verdicts(arguments: &[&str]) -> Vec<(String, String, String)> {
-    let folder = TempDir::new().unwrap();
+    let folder = TempDir::new().expect("a folder can be made");
     let report = folder.path().join("report");
-    stdout(&[arguments, &["--report", report.to_str().unwrap()]].concat());
-    let result: Value = serde_json::from_str(&fs::read_to_string(report.join("result.json")).unwrap()).unwrap();
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let cases = result["cases"].as_array().unwrap().iter();
+    stdout(&[arguments, &["--report", report.to_str().expect("a path of text")]].concat());
+    let result: Value =
+        serde_json::from_str(&fs::read_to_string(report.join("result.json")).expect("what the program wrote"))
+            .expect("what the program wrote");
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let cases = result["cases"].as_array().expect("a list").iter();
     cases.map(|case| (text(&case["id"]), text(&case["transport"]), text(&case["verdict"]))).collect()
 }
 
@@ -49,11 +51,12 @@ fn virtual_time_gives_the_verdicts_of_the_real_one() {
 #[test]
 fn the_same_seed_gives_the_same_tapes_in_virtual_time() {
     let tape = || {
-        let folder = TempDir::new().unwrap();
+        let folder = TempDir::new().expect("a folder can be made");
         let report = folder.path().join("report");
         let arguments = ["conformance", "--virtual", "--seed", "7", "--case", "chat.end.*", "--report"];
-        stdout(&[&arguments[..], &[report.to_str().unwrap()]].concat());
-        fs::read(report.join("tapes/chat.end.disconnect-ends-chat.websocket.tape.jsonl")).unwrap()
+        stdout(&[&arguments[..], &[report.to_str().expect("a path of text")]].concat());
+        fs::read(report.join("tapes/chat.end.disconnect-ends-chat.websocket.tape.jsonl"))
+            .expect("what the program wrote")
     };
     let (one, other) = (tape(), tape());
     assert!(one == other && !one.is_empty());
@@ -87,20 +90,27 @@ fn an_id_of_nothing_is_a_usage_error_with_the_nearest_one() {
 
 #[test]
 fn the_matrix_shows_what_each_requirement_came_to() {
-    let folder = TempDir::new().unwrap();
+    let folder = TempDir::new().expect("a folder can be made");
     let report = folder.path().join("report");
-    stdout(&["conformance", "--virtual", "--case", "reconnect.*", "--report", report.to_str().unwrap()]);
+    stdout(&[
+        "conformance",
+        "--virtual",
+        "--case",
+        "reconnect.*",
+        "--report",
+        report.to_str().expect("a path of text"),
+    ]);
     let result = report.join("result.json");
-    let text = stdout(&["requirements", "RC-01", "--result", result.to_str().unwrap()]);
+    let text = stdout(&["requirements", "RC-01", "--result", result.to_str().expect("a path of text")]);
     assert!(text.contains("pass           reconnect."), "{text}");
     let json: Value = serde_json::from_str(&stdout(&[
         "requirements",
         "RC-*",
         "--result",
-        result.to_str().unwrap(),
+        result.to_str().expect("a path of text"),
         "--format",
         "json",
     ]))
-    .unwrap();
+    .expect("what the program wrote");
     assert_eq!(json["requirements"][0]["verdict"], "pass");
 }

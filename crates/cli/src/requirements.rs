@@ -1,7 +1,7 @@
 //! `tapestry requirements`: the catalogue, and what a run said of it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ::conformance::explain::bound;
 use ::conformance::requirements::{Catalogue, Requirement, VERSION};
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         .iter()
         .filter(|requirement| args.ids.is_empty() || args.ids.iter().any(|id| select::matches(id, &requirement.id)))
         .collect();
-    let verdicts = args.result.as_ref().map(verdicts).transpose()?;
+    let verdicts = args.result.as_deref().map(verdicts).transpose()?;
     match args.format {
         Format::Text => output::print(&text(&chosen, verdicts.as_ref()))?,
         Format::Json => output::print_json(&json(&chosen, verdicts.as_ref()))?,
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 /// What a result says of each requirement.
-fn verdicts(file: &PathBuf) -> Result<Verdicts, Failure> {
+fn verdicts(file: &Path) -> Result<Verdicts, Failure> {
     let wrong = |says: &str| {
         let hint = "`tapestry conformance --report DIR` writes `DIR/result.json`";
         Failure::usage(anyhow!("`{}` is no result of this suite: {says}", file.display())).hint(hint)

@@ -77,6 +77,7 @@ pub(crate) struct Started {
 
 /// What became of the wish for a chat.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart as soon as it is made")]
 pub(crate) enum Asked {
     /// It began.
     Started(Chat, Started),

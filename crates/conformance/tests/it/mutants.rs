@@ -41,9 +41,7 @@ impl Tries {
             let found = Catalogue::get().requirement(id);
             found.is_some_and(|found| found.id == requirement.id || shares_a_rule(found, requirement))
         };
-        self.tried
-            .iter()
-            .any(|tried| tried.by_case.iter().any(|id| *id == requirement.id) || tried.by_rules.iter().any(by_rule))
+        self.tried.iter().any(|tried| tried.by_case.contains(&requirement.id) || tried.by_rules.iter().any(by_rule))
     }
 }
 
