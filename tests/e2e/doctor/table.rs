@@ -122,6 +122,8 @@ const ROWS: &[(&str, Plant)] = &[
     ("server that hangs up after a request", || at(web(|_| None))),
     ("port of an SSH server", || {
         at(raw(|mut stream| {
+            // A banner that overtakes the request would look like one who hangs up, and by chance.
+            let _ = stream.read(&mut [0]);
             let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.6\r\n");
             let _ = stream.read_to_end(&mut Vec::new());
         }))
