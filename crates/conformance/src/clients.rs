@@ -1,6 +1,6 @@
 //! Clients under test: the suite plays GMS, tells the client what to do by what it sends, and judges by the wire alone.
 //!
-//! A scenario is a case like the others: an async function that holds a [`Guest`], requirements in the catalogue, verdicts
+//! A scenario is a case like the others: an async function that holds a `Guest`, requirements in the catalogue, verdicts
 //! with witnesses. [`visit`] is the machine that runs one, on the server's side; [`door`] puts many of them behind one
 //! listener. The right server below them is that of `protocol`.
 //!
