@@ -26,8 +26,6 @@ mod sharing;
 mod start;
 mod subscribe;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use protocol::wire::Transport;
@@ -36,10 +34,11 @@ use crate::clients::{self, Guest};
 use crate::peer::Peer;
 use crate::requirements::{Catalogue, Requirement};
 use crate::run::{Agent, Settings};
+use crate::stage::Polled;
 use crate::verdict::Verdict;
 
 /// What runs when a case runs.
-pub(crate) type Running = Pin<Box<dyn Future<Output = Verdict> + Send>>;
+pub(crate) type Running = Polled<Verdict>;
 
 /// What runs, by who is under test.
 #[derive(Clone, Copy, Debug)]

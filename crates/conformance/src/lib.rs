@@ -16,6 +16,7 @@ pub mod requirements;
 pub mod regressions;
 pub mod verdict;
 mod peer;
+mod stage;
 pub mod actor;
 pub mod cases;
 pub mod run;

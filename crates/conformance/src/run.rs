@@ -9,10 +9,8 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use protocol::bayeux::channel;
@@ -23,8 +21,9 @@ use protocol::time::Time;
 use protocol::wire::Transport;
 
 use crate::actor::Request;
-use crate::cases::{Case, Running, Script};
+use crate::cases::{Case, Script};
 use crate::peer::{Net, OpenChat, PATIENCE, Peer, Sent, Shared, ask, says_ended};
+use crate::stage::{self, Stage};
 use crate::verdict::{Ending, Judged, Kind, Stop, Verdict};
 
 /// Who plays the agent in a chat.
@@ -156,20 +155,13 @@ impl Outcome {
     }
 }
 
-enum Stage {
-    Waiting,
-    Judging(Running),
-    Leaving(Pin<Box<dyn Future<Output = bool> + Send>>, Verdict),
-    Done,
-}
-
 /// A running case. See the module's text.
 pub struct Run {
     case: &'static Case,
     transport: Transport,
     shared: Shared,
     peer: Peer,
-    stage: Stage,
+    stage: Stage<bool>,
     began: Time,
     limit: Time,
     events: VecDeque<Event>,
@@ -178,13 +170,7 @@ pub struct Run {
 /// Shows which case it is and what it is doing.
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = match self.stage {
-            Stage::Waiting => "waiting",
-            Stage::Judging(_) => "judging",
-            Stage::Leaving(..) => "leaving",
-            Stage::Done => "done",
-        };
-        f.debug_struct("Run").field("case", &self.case.id).field("stage", &stage).finish_non_exhaustive()
+        f.debug_struct("Run").field("case", &self.case.id).field("stage", &self.stage.word()).finish_non_exhaustive()
     }
 }
 
@@ -259,33 +245,28 @@ impl Run {
     fn turn(&mut self, now: Time) -> bool {
         self.shared.with(|net| net.wake = None);
         let late = now >= self.limit;
-        let mut context = Context::from_waker(Waker::noop());
         match &mut self.stage {
             Stage::Waiting | Stage::Done => false,
             Stage::Judging(running) => {
-                let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(&mut context)));
-                let verdict = match polled {
-                    Ok(Poll::Ready(verdict)) => verdict,
-                    Ok(Poll::Pending) if late => Err(Stop::Inconclusive {
+                let verdict = match stage::poll(running) {
+                    Poll::Ready(verdict) => verdict.unwrap_or_else(|| Err(stage::panicked())),
+                    Poll::Pending if late => Err(Stop::Inconclusive {
                         says: format!("the case took longer than {} s", self.case.at_most.as_secs()),
                         frames: Vec::new(),
                     }),
-                    Ok(Poll::Pending) => {
+                    Poll::Pending => {
                         self.take_requests();
                         return false;
                     }
-                    Err(_) => Err(Stop::Error("the case panicked".to_owned())),
                 };
                 self.leave(now, verdict);
                 true
             }
             Stage::Leaving(running, _) => {
-                let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(&mut context)));
-                match polled {
-                    Ok(Poll::Ready(answered)) => self.finish(now, answered),
-                    Ok(Poll::Pending) if late => self.finish(now, false),
-                    Ok(Poll::Pending) => return false,
-                    Err(_) => self.finish(now, false),
+                match stage::poll(running) {
+                    Poll::Ready(answered) => self.finish(now, answered.unwrap_or(false)),
+                    Poll::Pending if late => self.finish(now, false),
+                    Poll::Pending => return false,
                 }
                 false
             }
@@ -315,15 +296,7 @@ impl Run {
             };
             (std::mem::take(&mut net.ledger), ending, chats)
         });
-        let (mut judged, mut stop) = (judged, verdict.err());
-        if let Some(Stop::Broken(broken)) = &stop
-            && !judged.contains(broken)
-        {
-            judged.push(broken.clone());
-        }
-        if stop.is_none() && judged.is_empty() {
-            stop = Some(Stop::Error("the case ended without having judged anything".to_owned()));
-        }
+        let (judged, stop) = stage::settle(judged, verdict);
         let took = now - self.began;
         self.events.push_back(Event::Finished(Outcome {
             case: self.case,

@@ -8,9 +8,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use protocol::bayeux::channel;
@@ -24,8 +22,9 @@ use serde_json::json;
 use super::guest::{Guest, Shared};
 use super::house::{House, Treatment};
 use super::{Settings, Step};
-use crate::cases::{Case, Running, Script};
+use crate::cases::{Case, Script};
 use crate::run::{Chats, Outcome};
+use crate::stage::{self, Stage};
 use crate::verdict::{Ending, Stop, Verdict};
 
 /// How long a client has to leave when its chat is over.
@@ -56,20 +55,13 @@ pub enum Event {
     Finished(Box<(Outcome, Vec<Entry>)>),
 }
 
-enum Stage {
-    Waiting,
-    Judging(Running),
-    Leaving(Pin<Box<dyn Future<Output = ()> + Send>>, Verdict),
-    Done,
-}
-
 /// A running client-side case. See the module's text.
 pub struct Visit {
     case: &'static Case,
     shared: Shared,
     guest: Guest,
     patience: Duration,
-    stage: Stage,
+    stage: Stage<()>,
     began: Time,
     limit: Time,
     events: VecDeque<Event>,
@@ -78,13 +70,7 @@ pub struct Visit {
 /// Shows which case it is and what it is doing.
 impl fmt::Debug for Visit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = match self.stage {
-            Stage::Waiting => "waiting",
-            Stage::Judging(_) => "judging",
-            Stage::Leaving(..) => "leaving",
-            Stage::Done => "done",
-        };
-        f.debug_struct("Visit").field("case", &self.case.id).field("stage", &stage).finish_non_exhaustive()
+        f.debug_struct("Visit").field("case", &self.case.id).field("stage", &self.stage.word()).finish_non_exhaustive()
     }
 }
 
@@ -166,24 +152,21 @@ impl Visit {
     fn turn(&mut self, now: Time) -> bool {
         self.shared.with(|house| house.wake = None);
         let late = now >= self.limit;
-        let mut context = Context::from_waker(Waker::noop());
         match &mut self.stage {
             Stage::Waiting | Stage::Done => false,
             Stage::Judging(running) => {
-                let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(&mut context)));
-                let verdict = match polled {
-                    Ok(Poll::Ready(verdict)) => verdict,
-                    Ok(Poll::Pending) if late => Err(self.guest.inconclusive("the scenario took too long")),
-                    Ok(Poll::Pending) => return false,
-                    Err(_) => Err(Stop::Error("the case panicked".to_owned())),
+                let verdict = match stage::poll(running) {
+                    Poll::Ready(verdict) => verdict.unwrap_or_else(|| Err(stage::panicked())),
+                    Poll::Pending if late => Err(self.guest.inconclusive("the scenario took too long")),
+                    Poll::Pending => return false,
                 };
                 self.limit = now + LEAVE + LEAVE;
                 self.stage = Stage::Leaving(Box::pin(see_off(self.guest.clone())), verdict);
                 true
             }
             Stage::Leaving(running, _) => {
-                let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(&mut context)));
-                if late || !matches!(polled, Ok(Poll::Pending)) {
+                let polled = stage::poll(running);
+                if late || polled.is_ready() {
                     self.finish();
                 }
                 false
@@ -212,15 +195,7 @@ impl Visit {
             let took = house.now - self.began;
             (std::mem::take(&mut house.ledger), ending, house.entries.clone(), transport, took)
         });
-        let (mut judged, mut stop) = (judged, verdict.err());
-        if let Some(Stop::Broken(broken)) = &stop
-            && !judged.contains(broken)
-        {
-            judged.push(broken.clone());
-        }
-        if stop.is_none() && judged.is_empty() {
-            stop = Some(Stop::Error("the case ended without having judged anything".to_owned()));
-        }
+        let (judged, stop) = stage::settle(judged, verdict);
         // The chats are the client's, and end with the scenario.
         let outcome = Outcome { case, transport, judged, stop, ending, chats: Chats::default(), took };
         self.events.push_back(Event::Finished(Box::new((outcome, entries))));
