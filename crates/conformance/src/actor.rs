@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use protocol::chat::notification::ParticipantType;
+use protocol::wire::{self, Headers};
 use serde_json::{Map, Value};
 
 use crate::peer::Seen;
@@ -127,8 +128,7 @@ impl Request {
     }
 
     /// What the control API of the simulator takes: the step and the chat.
-    #[must_use]
-    pub fn to_order(&self) -> Value {
+    fn to_order(&self) -> Value {
         let mut order = Map::new();
         order.insert("step".to_owned(), self.step.word().into());
         order.insert("chat".to_owned(), self.chat.as_str().into());
@@ -136,6 +136,14 @@ impl Request {
             order.insert(name.to_owned(), value.into());
         }
         Value::Object(order)
+    }
+
+    /// The request that brings it to the control API.
+    #[must_use]
+    pub fn to_control(&self) -> wire::Request {
+        let headers = Headers::new().with("Content-Type", "application/json");
+        let body = self.to_order().to_string().into_bytes();
+        wire::Request { method: "POST".to_owned(), target: "/agent".to_owned(), headers, body }
     }
 
     /// The same with all that a program or a person may want to know.

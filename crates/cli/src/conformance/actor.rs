@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use ::conformance::actor::Request;
 use ::conformance::run::Agent;
 use anyhow::anyhow;
-use protocol::wire::{self, Exchange, Headers, Wire};
+use protocol::wire::{self, Exchange, Wire};
 use serde_json::Value;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use transport::client::Connections;
@@ -137,8 +137,7 @@ impl Actor {
         match self {
             Self::Nobody => Ok(()),
             Self::Control(route) => {
-                let order = request.to_order();
-                let answered = tokio::time::timeout(request.within, post(route, &order)).await;
+                let answered = tokio::time::timeout(request.within, post(route, request.to_control())).await;
                 answered.map_err(|_| format!("{} does not answer", route.endpoint().origin()))?
             }
             Self::Program(program) => {
@@ -180,11 +179,8 @@ fn note(text: &str) {
 }
 
 /// Asks a simulator.
-async fn post(route: &Route, order: &Value) -> Result<(), String> {
+async fn post(route: &Route, request: wire::Request) -> Result<(), String> {
     let mut connections = Connections::new(route.clone(), Fields::default());
-    let headers = Headers::new().with("Content-Type", "application/json");
-    let body = order.to_string().into_bytes();
-    let request = wire::Request { method: "POST".to_owned(), target: "/agent".to_owned(), headers, body };
     connections.send(Wire::Request(Exchange(0), request));
     match connections.receive().await {
         Wire::Response(_, response) if response.status == 200 => Ok(()),

@@ -10,7 +10,6 @@ use ::conformance::cases;
 use ::conformance::conclude::CaseResult;
 use ::conformance::run::{Event, Outcome, Run, Settings};
 use protocol::time::Time;
-use protocol::wire::{Headers, Request};
 use recording::capture::Source;
 use recording::token::Key;
 use simulator::control;
@@ -92,12 +91,9 @@ fn drive(planned: &Planned, settings: &Settings, seed: u64) -> (Pair<Run, Gms>, 
         let told = pair.drive_until(limit, |pair| pair.client.is_finished() || !pair.client_events.is_empty());
         match pair.client_events.pop_front() {
             Some((_, Event::Asked(asked))) if told == Ok(true) => {
-                let body = asked.to_order().to_string().into_bytes();
-                let request =
-                    Request { method: "POST".to_owned(), target: "/agent".to_owned(), headers: Headers::new(), body };
                 // Whether it was done is told by the wire.
                 let now = pair.now();
-                let _ = control::answer(&mut pair.server, now, &request);
+                let _ = control::answer(&mut pair.server, now, &asked.to_control());
             }
             Some((_, Event::Finished(outcome))) => return (pair, Some(outcome)),
             Some((_, Event::Asked(_))) | None => return (pair, None),

@@ -12,7 +12,7 @@ use conformance::run::{Agent, Event, Outcome, Run, Settings};
 use protocol::bayeux::dialect::Dialect;
 use protocol::machine::Machine;
 use protocol::time::Time;
-use protocol::wire::{self, Entry, Headers, Transport};
+use protocol::wire::{Entry, Transport};
 use recording::redaction::Redactor;
 use recording::token::Key;
 use simulator::control;
@@ -112,9 +112,7 @@ pub(crate) fn drive_over<A: Finishing, B: Machine + 'static>(
 /// Lets the agent of a simulator do what it is asked; other servers have none.
 fn act<B: 'static>(server: &mut B, now: Time, request: &Request) {
     let server: &mut dyn Any = server;
-    let body = request.to_order().to_string().into_bytes();
-    let headers = Headers::new();
-    let asked = wire::Request { method: "POST".to_owned(), target: "/agent".to_owned(), headers, body };
+    let asked = request.to_control();
     if let Some(gms) = server.downcast_mut::<Gms>() {
         let _ = control::answer(gms, now, &asked);
     } else if let Some(mutant) = server.downcast_mut::<Mutant>() {
