@@ -9,7 +9,6 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use clap::ValueEnum;
 use protocol::bayeux::client as bayeux;
 use protocol::chat::auth;
 use protocol::chat::client::{Client, Config};
@@ -31,7 +30,7 @@ use self::screen::{Screen, note};
 use self::talk::Talk;
 use crate::connection::{self, TrustArgs};
 use crate::exit::{Exit, Failure};
-use crate::input::{self, Header, Login};
+use crate::input::{self, Header, Login, TransportName};
 use crate::live::{self, Stop};
 
 /// How long a server may take to accept the first connection.
@@ -65,7 +64,7 @@ pub(crate) struct Args {
         value_delimiter = ',',
         default_values = ["websocket", "long-polling"]
     )]
-    transports: Vec<TransportKind>,
+    transports: Vec<TransportName>,
     #[command(flatten)]
     trust: TrustArgs,
     /// Header field for every request, its value from the environment. May be repeated.
@@ -77,23 +76,6 @@ pub(crate) struct Args {
     /// Send `userId`, `alias` and `chatId` with every request, as GMS before about 8.5.112 needs it.
     #[arg(long)]
     legacy_ids: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum TransportKind {
-    Websocket,
-    LongPolling,
-    CallbackPolling,
-}
-
-impl TransportKind {
-    const fn transport(self) -> Transport {
-        match self {
-            Self::Websocket => Transport::WebSocket,
-            Self::LongPolling => Transport::LongPolling,
-            Self::CallbackPolling => Transport::CallbackPolling,
-        }
-    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {

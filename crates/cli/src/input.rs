@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
-use clap::{Arg, Command};
+use clap::{Arg, Command, ValueEnum};
 use protocol::secret::Secret;
+use protocol::wire::Transport;
 use transport::endpoint::{Endpoint, InvalidEndpoint};
 
 use crate::exit::Failure;
@@ -191,6 +192,24 @@ pub(crate) fn service(text: &str) -> Result<String, String> {
         Ok(name.to_owned())
     } else {
         Err("a service is named by letters, digits and `-_!~()$@`, such as `customer-support`".to_owned())
+    }
+}
+
+/// A transport as the command line names it.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TransportName {
+    Websocket,
+    LongPolling,
+    CallbackPolling,
+}
+
+impl TransportName {
+    pub(crate) const fn transport(self) -> Transport {
+        match self {
+            Self::Websocket => Transport::WebSocket,
+            Self::LongPolling => Transport::LongPolling,
+            Self::CallbackPolling => Transport::CallbackPolling,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use protocol::wire::Transport;
 
 use crate::exit::Failure;
+use crate::input::TransportName;
 
 /// What the user chose. Of one kind any may match; of the kinds that are given all must.
 #[derive(Default, clap::Args)]
@@ -46,23 +47,6 @@ impl LevelName {
             Self::Should => Level::Should,
             Self::May => Level::May,
             Self::Fact => Level::Fact,
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum TransportName {
-    Websocket,
-    LongPolling,
-    CallbackPolling,
-}
-
-impl TransportName {
-    const fn transport(self) -> Transport {
-        match self {
-            Self::Websocket => Transport::WebSocket,
-            Self::LongPolling => Transport::LongPolling,
-            Self::CallbackPolling => Transport::CallbackPolling,
         }
     }
 }
