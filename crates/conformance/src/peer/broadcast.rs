@@ -92,7 +92,7 @@ impl Session {
         };
         let number = self.browser.number;
         let arrivals = self.peer().with(|net| {
-            let own = net.inbox[mark..].iter().filter(|arrival| arrival.browser == number);
+            let own = net.arrivals(number, mark);
             own.filter(|arrival| is_event(&arrival.message)).cloned().collect::<Vec<_>>()
         });
         arrivals.into_iter().map(|arrival| self.browser.received(arrival)).collect()
@@ -121,7 +121,7 @@ impl Session {
     ) -> Result<Received, Stop> {
         let number = self.browser.number;
         let heard = |net: &Net| {
-            let own = net.inbox[sent.mark..].iter().filter(|arrival| arrival.browser == number);
+            let own = net.arrivals(number, sent.mark);
             own.clone()
                 .find(|arrival| {
                     arrival.message.member("successful").is_none()

@@ -190,7 +190,7 @@ impl Session {
         let until = self.peer().now() + DOUBT;
         let number = self.browser.number;
         let found = self.peer().wait(until, |net| {
-            let own = net.inbox[sent.mark..].iter().filter(|arrival| arrival.browser == number);
+            let own = net.arrivals(number, sent.mark);
             let answers = own.filter_map(|arrival| Some((arrival.clone(), notification(&arrival.message)?)));
             // The join may still be under way when the next thing is asked, and answers nothing but `requestChat`.
             let is_own = |event: &Event| {
@@ -287,15 +287,14 @@ impl Session {
     }
 
     fn browser_was_told(&self, net: &Net, mark: usize, mut holds: impl FnMut(&Notification) -> bool) -> bool {
-        let own = net.inbox[mark..].iter().filter(|arrival| arrival.browser == self.browser.number);
-        own.filter_map(|arrival| notification(&arrival.message)).any(|answer| holds(&answer))
+        net.arrivals(self.browser.number, mark)
+            .filter_map(|arrival| notification(&arrival.message))
+            .any(|answer| holds(&answer))
     }
 
     /// Every notification that has come since a mark.
     pub(crate) fn answers_since(&self, mark: usize) -> Vec<Answer> {
-        let arrivals: Vec<Arrival> = self.peer().with(|net| {
-            net.inbox[mark..].iter().filter(|arrival| arrival.browser == self.browser.number).cloned().collect()
-        });
+        let arrivals: Vec<Arrival> = self.peer().with(|net| net.arrivals(self.browser.number, mark).cloned().collect());
         let answer = |arrival: Arrival| {
             let notification = notification(&arrival.message)?;
             Some(Answer { received: self.browser.received(arrival), notification })
@@ -459,8 +458,9 @@ impl Chat {
         let patience = self.session.peer().agent().patience();
         let until = self.session.peer().now() + patience;
         let mut find = |net: &Net| {
-            let own = net.inbox[mark..].iter().filter(|arrival| arrival.browser == self.session.browser.number);
-            own.flat_map(|arrival| self.seen_in(arrival)).find(|seen| holds(seen))
+            net.arrivals(self.session.browser.number, mark)
+                .flat_map(|arrival| self.seen_in(arrival))
+                .find(|seen| holds(seen))
         };
         if let Some(seen) = self.session.peer().wait(until, &mut find).await {
             seen.answer.need("CV-TR-03", true, "each event is delivered when it happens")?;
@@ -486,9 +486,8 @@ impl Chat {
 
     /// Every event of this chat since a mark, in the order in which they came.
     pub(crate) fn events_since(&self, mark: usize) -> Vec<Seen> {
-        let arrivals: Vec<Arrival> = self.session.peer().with(|net| {
-            net.inbox[mark..].iter().filter(|arrival| arrival.browser == self.session.browser.number).cloned().collect()
-        });
+        let arrivals: Vec<Arrival> =
+            self.session.peer().with(|net| net.arrivals(self.session.browser.number, mark).cloned().collect());
         arrivals.iter().flat_map(|arrival| self.seen_in(arrival)).collect()
     }
 

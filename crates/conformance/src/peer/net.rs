@@ -501,13 +501,16 @@ impl Net {
         true
     }
 
+    /// What has come for a browser since a mark.
+    pub(crate) fn arrivals(&self, browser: usize, mark: usize) -> impl Iterator<Item = &Arrival> + Clone {
+        self.inbox[mark..].iter().filter(move |arrival| arrival.browser == browser)
+    }
+
     /// The reply to a message: by its id, else, on the same carrier, one with an id that nothing was sent under.
     pub(crate) fn reply(&self, sent: &Sent) -> Option<&Arrival> {
         let candidates = || {
-            self.inbox[sent.mark..].iter().filter(|arrival| {
-                arrival.browser == sent.browser
-                    && arrival.message.member("successful").is_some()
-                    && arrival.message.channel() == Some(&sent.channel)
+            self.arrivals(sent.browser, sent.mark).filter(|arrival| {
+                arrival.message.member("successful").is_some() && arrival.message.channel() == Some(&sent.channel)
             })
         };
         let by_id = candidates().find(|arrival| sent.id.is_some() && arrival.message.id() == sent.id.as_ref());
@@ -564,7 +567,7 @@ impl Net {
                 return false;
             }
             let interval = Duration::from_millis(advice.interval.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0));
-            let brought = self.inbox[sent.mark..].iter().filter(|arrival| arrival.browser == poll.browser).count() > 1;
+            let brought = self.arrivals(poll.browser, sent.mark).count() > 1;
             let hasty = !brought && reply.at - sent.at < PATIENCE_WITH_POLLS;
             let wait = if hasty { interval.max(PATIENCE_WITH_POLLS) } else { interval };
             poll.again_at = Some(reply.at + wait);
