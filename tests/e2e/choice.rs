@@ -70,6 +70,14 @@ fn repetition_on_a_sound_server_changes_nothing() {
 }
 
 #[test]
+fn repetition_runs_each_case_so_many_times() {
+    let output = run(&["conformance", "--repeat", "3", "--case", "chat.request.starts@websocket"]);
+    let text = shown(&output);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(told.matches("chat.request.starts@websocket").count(), 3, "{text}");
+}
+
+#[test]
 fn virtual_time_is_for_the_simulator_alone() {
     let output = run(&["conformance", "--virtual", "--target", "http://127.0.0.1:1/genesys/cometd"]);
     assert_eq!(output.status.code(), Some(2), "{}", shown(&output));
