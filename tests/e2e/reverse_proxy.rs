@@ -10,7 +10,7 @@ use transport::client::Connections;
 use transport::driver::Carrier;
 use transport::endpoint::Endpoint;
 use transport::fields::Fields;
-use transport::listener::bind;
+use transport::listener::{Listener, bind};
 use transport::route::Route;
 use transport::server::Server;
 use transport::tls::{Identity, Trust};
@@ -38,24 +38,33 @@ impl ReverseProxy {
         let path = servlet.path.clone();
         let route = Route::new(servlet, &Trust::System).expect("without TLS nothing is to be trusted");
         let (see, seen) = mpsc::channel();
-        let (say, port) = mpsc::channel();
-        let (stop, stopped) = oneshot::channel();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async move {
-                let listener = bind("127.0.0.1:0").await.expect("a free port");
-                say.send(listener.local_addr().port()).expect("the test waits");
-                let server = Server::start_secure(listener, 1 << 20, identity);
-                let client = Connections::new(route, Fields::default());
-                tokio::select! {
-                    () = pass(server, client, see) => {}
-                    _ = stopped => {}
-                }
-            });
+        let (port, stop) = in_background(move |listener| {
+            let server = Server::start_secure(listener, 1 << 20, identity);
+            pass(server, Connections::new(route, Fields::default()), see)
         });
-        let port = port.recv().expect("it listens");
         Self { url: format!("https://127.0.0.1:{port}{PREFIX}{path}"), seen, _stop: stop }
     }
+}
+
+/// Runs something on a free port of this machine, in a thread of its own, until what is given back beside the port is
+/// dropped.
+pub(crate) fn in_background<F: Future<Output = ()>>(
+    run: impl FnOnce(Listener) -> F + Send + 'static,
+) -> (u16, oneshot::Sender<()>) {
+    let (say, port) = mpsc::channel();
+    let (stop, stopped) = oneshot::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async move {
+            let listener = bind("127.0.0.1:0").await.expect("a free port");
+            say.send(listener.local_addr().port()).expect("the test waits");
+            tokio::select! {
+                () = run(listener) => {}
+                _ = stopped => {}
+            }
+        });
+    });
+    (port.recv().expect("it listens"), stop)
 }
 
 async fn pass(mut server: Server, mut client: Connections, see: mpsc::Sender<Headers>) {

@@ -9,10 +9,11 @@ use transport::client::Connections;
 use transport::driver::Carrier;
 use transport::endpoint::Endpoint;
 use transport::fields::Fields;
-use transport::listener::bind;
 use transport::route::Route;
 use transport::server::Server;
 use transport::tls::Trust;
+
+use crate::reverse_proxy::in_background;
 
 /// Fields of an upgrade that each connection has of its own.
 const OWN: [&str; 2] = ["sec-websocket-key", "sec-websocket-version"];
@@ -57,23 +58,11 @@ impl Proxy {
     pub(super) fn start(servlets: &[&str], fault: impl Fault + 'static) -> Self {
         let nodes: Vec<Endpoint> = servlets.iter().map(|url| url.parse().expect("a URL")).collect();
         let path = nodes[0].path.clone();
-        let (say, port) = std::sync::mpsc::channel();
-        let (stop, stopped) = oneshot::channel();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async move {
-                let listener = bind("127.0.0.1:0").await.expect("a free port");
-                say.send(listener.local_addr().port()).expect("the test waits");
-                let server = Server::start(listener, 1 << 20);
-                let way = |node| Route::new(node, &Trust::System).expect("without TLS nothing is to be trusted");
-                let nodes = nodes.into_iter().map(|node| Connections::new(way(node), Fields::default())).collect();
-                tokio::select! {
-                    () = pass(server, nodes, fault) => {}
-                    _ = stopped => {}
-                }
-            });
+        let (port, stop) = in_background(move |listener| {
+            let way = |node| Route::new(node, &Trust::System).expect("without TLS nothing is to be trusted");
+            let nodes = nodes.into_iter().map(|node| Connections::new(way(node), Fields::default())).collect();
+            pass(Server::start(listener, 1 << 20), nodes, fault)
         });
-        let port = port.recv().expect("it listens");
         Self { url: format!("http://127.0.0.1:{port}{path}"), _stop: stop }
     }
 }
