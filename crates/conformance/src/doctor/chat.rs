@@ -22,6 +22,9 @@ use super::{Bed, Event};
 /// How long the answer to a request may take.
 const PATIENCE: Duration = Duration::from_millis(2_500);
 
+/// How long to wait before the next connect where connects are not held.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// What a request on the service channel came to.
 #[derive(Debug)]
 enum Told {
@@ -132,7 +135,8 @@ fn words(told: &Told) -> String {
     }
 }
 
-/// Publishes a request and gives what comes of it: in the response, or with a connect.
+/// Publishes a request and gives what comes of it: in the response, or with a connect. A server that does not hold
+/// connects is asked again until the time is over.
 async fn tell(bed: &Bed, session: &Session, service: &str, data: Value) -> Told {
     let number = bed.wires.word();
     let publish = session.draft(service, &number).with("data", data).finish();
@@ -149,15 +153,25 @@ async fn tell(bed: &Bed, session: &Session, service: &str, data: Value) -> Told 
     {
         return Told::Refused(reply.error().unwrap_or_default().to_owned());
     }
-    let connect = connect(&session.client_id, "long-polling", PATIENCE, &bed.wires.word());
-    let outcome = bed.wires.ask(session.request(bed, connect), PATIENCE + LATER).await;
-    match answer::messages(&outcome, "a connect of the chat", &bed.setup.host) {
-        Ok(messages) => match event(&messages, service) {
-            Some(answer) => Told::Answer(Box::new(answer)),
-            None if answer::reply(&messages, channel::CONNECT).is_some() => Told::Nothing,
-            None => Told::Failed(Finding::new(&finding::SLOW, "a connect of the chat got no reply")),
-        },
-        Err(finding) => Told::Failed(finding),
+    let until = bed.wires.now() + PATIENCE;
+    loop {
+        let hold = until - bed.wires.now();
+        let connect = connect(&session.client_id, "long-polling", hold, &bed.wires.word());
+        let outcome = bed.wires.ask(session.request(bed, connect), hold + LATER).await;
+        let messages = match answer::messages(&outcome, "a connect of the chat", &bed.setup.host) {
+            Ok(messages) => messages,
+            Err(finding) => return Told::Failed(finding),
+        };
+        if let Some(answer) = event(&messages, service) {
+            return Told::Answer(Box::new(answer));
+        }
+        let Some(reply) = answer::reply(&messages, channel::CONNECT) else {
+            return Told::Failed(Finding::new(&finding::SLOW, "a connect of the chat got no reply"));
+        };
+        if reply.successful() != Some(true) || bed.wires.now() + PAUSE >= until {
+            return Told::Nothing;
+        }
+        bed.wires.pause(PAUSE).await;
     }
 }
 

@@ -178,6 +178,12 @@ impl Shared {
         .await
     }
 
+    /// Lets time pass.
+    pub(super) async fn pause(&self, duration: Duration) {
+        let until = self.now() + duration;
+        self.wait(until, |_| None::<()>).await;
+    }
+
     /// Sends a request.
     pub(super) fn begin(&self, request: Request) -> Asked {
         self.with(|wires| {
