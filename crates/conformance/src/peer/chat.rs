@@ -497,12 +497,13 @@ impl Chat {
     }
 
     /// The events that came behind the message that ended the chat and should not have: all but a last ParticipantLeft
-    /// that was not seen before.
+    /// that was not seen before, and but what a response brought that was under way at the same time (BX-DL-09).
     pub(crate) fn events_after_end(&self, ended: &Answer) -> Vec<Seen> {
         let behind = ended.received.mark_behind();
         let before = self.events().len() - self.events_since(behind).len();
         let known: Vec<Option<u64>> = self.events().iter().take(before).map(|seen| seen.event.index).collect();
         let mut late = self.events_since(behind);
+        late.retain(|seen| !overtook(ended, seen));
         if late.first().is_some_and(|seen| seen.is("ParticipantLeft") && !known.contains(&seen.event.index)) {
             late.remove(0);
         }
@@ -550,3 +551,12 @@ const DOUBT: Duration = Duration::from_secs(2);
 
 /// How long nothing may come after the end of something.
 pub(crate) const AFTERGLOW: Duration = Duration::from_millis(500);
+
+/// Whether the end of a chat may have overtaken an event: the event came in another response, asked for before the end
+/// came, and has an earlier place in the transcript.
+fn overtook(ended: &Answer, seen: &Seen) -> bool {
+    let (end, late) = (ended.received(), seen.answer.received());
+    let beside = late.carrier() != end.carrier() && late.carried_for() > late.at() - end.at();
+    let places = seen.event.index.and_then(|index| i64::try_from(index).ok()).zip(ended.notification.next_position);
+    beside && places.is_some_and(|(index, next)| index < next)
+}

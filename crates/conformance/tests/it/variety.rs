@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use conformance::cases::plan;
-use conformance::conclude::conclude;
+use conformance::cases::{Case, case, plan};
+use conformance::conclude::{CaseResult, conclude};
 use conformance::expectations::{Expectations, SIMULATOR};
 use conformance::run::Run;
 use conformance::verdict::Kind;
@@ -30,6 +30,38 @@ fn tolerates(name: &str, server: impl Fn(u64) -> Mutant) {
         let result = conclude(&outcome, &redacted(&entries, seed));
         let fine = matches!(result.verdict, Kind::Pass | Kind::Observed | Kind::NotApplicable);
         assert!(fine || known.met_by(&result).is_some(), "{name}, seed {seed}: {result:#?}");
+    }
+}
+
+/// A case over long-polling on a network where requests overtake each other, and their responses too, as they do on a
+/// loaded machine.
+fn overtaken(case: &'static Case, seed: u64) -> CaseResult {
+    let network = Network { jitter: Duration::from_millis(150), ..Network::default() };
+    let run = Run::new(case, Transport::LongPolling, &settings(), seed);
+    let (outcome, entries) = drive_over(network, case, run, Gms::new(gms::Settings::new(SERVICE), seed), seed);
+    conclude(&outcome, &redacted(&entries, seed))
+}
+
+#[test]
+fn what_overtakes_each_other() {
+    let known = Expectations::parse(SIMULATOR).expect("expectations");
+    let over_http = plan(&settings(), &[Transport::LongPolling]);
+    for (planned, seed) in over_http.into_iter().flat_map(|planned| [planned; 2]).zip(0..) {
+        let result = overtaken(planned.case, seed);
+        let fine = matches!(result.verdict, Kind::Pass | Kind::Observed | Kind::NotApplicable);
+        assert!(fine || known.met_by(&result).is_some(), "seed {seed}: {result:#?}");
+    }
+}
+
+/// Two connects of one session, and events beside the end of their chat.
+#[rstest]
+#[case::connects("bayeux.connect.second-supersedes")]
+#[case::the_end("chat.end.disconnect-ends-chat")]
+fn what_is_overtaken_often(#[case] id: &str) {
+    let case = case(id).expect("a case");
+    for seed in 0..200 {
+        let result = overtaken(case, seed);
+        assert!(matches!(result.verdict, Kind::Pass | Kind::Observed), "seed {seed}: {result:#?}");
     }
 }
 
