@@ -90,8 +90,19 @@ pub(crate) fn drive<C: Driven>(
     client: C,
     seed: u64,
 ) -> (Outcome, Vec<Entry>) {
+    drive_over(Network::default(), case, transport, client, seed)
+}
+
+/// The same over a certain network.
+pub(crate) fn drive_over<C: Driven>(
+    network: Network,
+    case: &'static Case,
+    transport: Transport,
+    client: C,
+    seed: u64,
+) -> (Outcome, Vec<Entry>) {
     let settings = Settings { transport: Some(transport), ..Settings::new(SERVICE) };
-    let mut pair = Pair::new(client, Visit::new(case, &settings, seed), Network::default(), seed).without_entries();
+    let mut pair = Pair::new(client, Visit::new(case, &settings, seed), network, seed).without_entries();
     pair.client.begin(Time::ZERO);
     let limit = Time::ZERO + case.at_most + Duration::from_secs(120);
     loop {
