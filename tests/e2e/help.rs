@@ -17,6 +17,7 @@ fn of_each_command(
         "replay",
         "check",
         "compare",
+        "tape",
         "conformance",
         "doctor",
         "requirements",

@@ -15,5 +15,6 @@ mod help;
 mod record;
 mod reverse_proxy;
 mod serve;
+mod tape;
 mod tapes;
 mod tls;

@@ -16,6 +16,7 @@ mod record;
 mod replay;
 mod requirements;
 mod serve;
+mod tape;
 mod tapes;
 mod target;
 
@@ -46,6 +47,7 @@ enum Command {
     Replay(replay::Args),
     Check(check::Args),
     Compare(compare::Args),
+    Tape(tape::Args),
     Conformance(conformance::Args),
     Requirements(requirements::Args),
     Explain(explain::Args),
@@ -61,6 +63,7 @@ impl Command {
             Self::Replay(args) => replay::run(&args),
             Self::Check(args) => check::run(&args),
             Self::Compare(args) => compare::run(&args),
+            Self::Tape(args) => tape::run(&args),
             Self::Conformance(args) => conformance::run(&args),
             Self::Requirements(args) => requirements::run(&args),
             Self::Explain(args) => explain::run(&args),

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`token`] says how a secret becomes a pseudonym and [`redaction`] where secrets stand on the wire;
 //! [`capture`] turns redacted traffic into the bytes of a file, [`tape`] reads them back; [`compare`] puts a tape into a
-//! canonical form and tells how two tapes differ.
+//! canonical form and tells how two tapes differ; [`show`] and [`stats`] are for people who read one; [`pack`] makes it small.
 //!
 //! Nothing here opens a file or reads a clock: bytes and moments are arguments.
 
@@ -12,5 +12,8 @@ mod json;
 pub mod token;
 pub mod redaction;
 pub mod tape;
+pub mod pack;
 pub mod capture;
 pub mod compare;
+pub mod show;
+pub mod stats;

@@ -3,6 +3,8 @@
 mod compare;
 mod files;
 mod fixtures;
+mod pack;
 mod redaction;
+mod show;
 mod sample;
 mod tape;
