@@ -18,6 +18,7 @@ fn of_each_command(
         "check",
         "compare",
         "tape",
+        "audit",
         "conformance",
         "doctor",
         "requirements",

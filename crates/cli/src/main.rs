@@ -1,5 +1,6 @@
 //! The `tapestry` command: arguments in, one exit code out. Each subcommand is a file of its own.
 
+mod audit;
 mod chat;
 mod check;
 mod compare;
@@ -48,6 +49,7 @@ enum Command {
     Check(check::Args),
     Compare(compare::Args),
     Tape(tape::Args),
+    Audit(audit::Args),
     Conformance(conformance::Args),
     Requirements(requirements::Args),
     Explain(explain::Args),
@@ -64,6 +66,7 @@ impl Command {
             Self::Check(args) => check::run(&args),
             Self::Compare(args) => compare::run(&args),
             Self::Tape(args) => tape::run(&args),
+            Self::Audit(args) => audit::run(&args),
             Self::Conformance(args) => conformance::run(&args),
             Self::Requirements(args) => requirements::run(&args),
             Self::Explain(args) => explain::run(&args),

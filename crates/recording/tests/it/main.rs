@@ -1,5 +1,6 @@
 //! Properties of whole tapes: round trips, torn ends, that no secret gets through, and what a comparison sees.
 
+mod audit;
 mod compare;
 mod files;
 mod fixtures;
