@@ -28,7 +28,20 @@ pub fn show(tape: &Tape, width: usize) -> String {
         // Writing to a text cannot fail.
         let _ = writeln!(shown.text, "the tape is interrupted, {} of its end cut off", counted(tape.torn(), "byte"));
     }
-    shown.text
+    printable(&shown.text)
+}
+
+/// A text without characters that a terminal would obey: a tape that keeps texts may hold any.
+pub(crate) fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => printable.push(c),
+            c if c.is_control() => printable.extend(c.escape_unicode()),
+            c => printable.push(c),
+        }
+    }
+    printable
 }
 
 fn header(tape: &Tape) -> String {
@@ -61,7 +74,8 @@ impl Shown {
         match &record.kind {
             Kind::Msg { message, .. } => return self.message(record.line, message.get()),
             Kind::Body { mime, content, .. } => {
-                let text = String::from_utf8_lossy(content);
+                // A form has lines of its own.
+                let text = String::from_utf8_lossy(content).replace("\r\n", " ").replace('\n', " ");
                 let mime = if mime.is_empty() { "no media type" } else { mime };
                 let _ = writeln!(self.text, "{:>LEAD$} {}   {mime}: {text}", record.line, arrow(self.from));
                 return;

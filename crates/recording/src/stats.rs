@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::compare::{self, Held};
 use crate::json::members;
-use crate::show::counted;
+use crate::show::{counted, printable};
 use crate::tape::{Carried, ConnLabel, Kind, Link, Record, Tape};
 
 /// From how many microseconds on a connect counts as held.
@@ -188,7 +188,7 @@ impl Stats {
             rows.push(vec![channel.to_owned(), both.sent.to_string(), both.received.to_string()]);
         }
         table(&mut text, &rows);
-        text
+        printable(&text)
     }
 
     /// The same for a program; times in microseconds.
@@ -350,7 +350,7 @@ pub fn head(tape: &Tape) -> String {
         row("replaced", &listed(&mut counts.iter().map(|(word, count)| (word.as_str(), *count))));
         row("unknown", &paths.join(", "));
     }
-    text
+    printable(&text)
 }
 
 fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {

@@ -1,13 +1,16 @@
 //! What people see of a tape: each message, the head, the numbers.
 
 use pretty_assertions::assert_eq;
-use protocol::wire::Transport;
+use protocol::time::Time;
+use protocol::wire::{Close, Entry, Exchange, Headers, Response, Side, Socket, Transport, Wire};
+use recording::capture::Capture;
+use recording::redaction::Keep;
 use recording::show::show;
 use recording::stats::{Stats, head};
 use recording::tape::Tape;
 use serde_json::{Value, json};
 
-use crate::sample::{Run, chat, odd, pieces, tape};
+use crate::sample::{Run, chat, config, odd, pieces, tape};
 
 const LP: Run = Run::new(Transport::LongPolling);
 const WS: Run = Run::new(Transport::WebSocket);
@@ -26,6 +29,25 @@ fn every_kind_of_record_is_shown() {
 fn a_message_that_reading_would_change_is_shown_as_it_stands() {
     let shown = show(&tape(LP, &odd(0)), 40);
     assert!(shown.contains(r#"{"channel":"/a","data":{"a":1,"a":2.50,"b":70707"#), "{shown}");
+}
+
+/// A tape that keeps everything may hold what a terminal would obey.
+#[test]
+fn nothing_that_is_shown_moves_a_terminal() {
+    let (mut capture, mut bytes) = Capture::keeping(config(LP), Keep::Everything);
+    let response = Response { status: 500, headers: Headers::new(), body: b"\x1b[2J\xc2\x9b2J bell \x07".to_vec() };
+    let wires = [
+        Wire::Response(Exchange(1), response),
+        Wire::Close(Socket(1), Close { code: 1000, reason: "\u{1b}[2J".to_owned() }),
+        Wire::Text(Socket(1), "[{\"channel\":\"/\u{9b}2J\"}]".to_owned()),
+    ];
+    for wire in wires {
+        bytes.extend(capture.entry(None, &Entry { at: Time::ZERO, from: Side::Server, wire }));
+    }
+    let tape = Tape::read(&bytes).unwrap();
+    for text in [show(&tape, 100), head(&tape), Stats::of(&tape).text()] {
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+    }
 }
 
 #[test]
