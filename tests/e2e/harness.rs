@@ -72,9 +72,17 @@ impl Listening {
         (serving, control.to_owned())
     }
 
+    /// Starts it with an environment variable.
+    pub(crate) fn start_with(arguments: &[&str], variable: &str, value: &str) -> Self {
+        Self::take(tapestry(arguments).env(variable, value)).0
+    }
+
     fn start_and_read(arguments: &[&str]) -> (Self, BufReader<ChildStdout>) {
-        let mut child =
-            tapestry(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+        Self::take(&mut tapestry(arguments))
+    }
+
+    fn take(command: &mut Command) -> (Self, BufReader<ChildStdout>) {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().expect("its stdout is piped"));
         stdout.read_line(&mut line).expect("it prints a line");

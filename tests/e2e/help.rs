@@ -17,6 +17,8 @@ fn of_each_command(
         "replay",
         "check",
         "compare",
+        "tape",
+        "audit",
         "conformance",
         "doctor",
         "requirements",

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::harness::{Listening, run, shown, within_seconds};
+use crate::harness::{Listening, run, shown, tapestry, within_seconds};
 
 const HANDSHAKE: &[u8] =
     br#"[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"],"id":"1"}]"#;
@@ -45,6 +45,63 @@ fn what_was_recorded_survives_a_kill() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.code() == Some(3) && text.contains("the tape is interrupted"), "{:?} {text}", output.status);
     assert!(text.contains("2 messages of 1 session"), "{text}");
+}
+
+/// Records a request for a chat with some options, and gives what the tape and the audit say.
+fn taped(options: &[&str], key: &str) -> (String, String) {
+    const REQUEST: &[u8] = br#"[{"id":"2","channel":"/service/chatV2/tea-shop","clientId":"c-12345",
+        "data":{"operation":"requestChat","nickname":"Ann Smith","subject":"Ann Smith likes tea"}}]"#;
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
+    let path = folder.path().join("a.tape.jsonl");
+    let tape = path.to_str().unwrap();
+    let arguments = ["record", "--listen", "127.0.0.1:0", "--upstream", &serving.url, "-o", tape];
+    let recorder = Listening::start_with(&[&arguments, options].concat(), "TAPE_KEY", key);
+    assert_eq!(recorder.post("/", REQUEST).0, 200);
+    assert_eq!(recorder.signal("-TERM").code(), Some(0));
+    (fs::read_to_string(&path).unwrap(), shown(&run(&["audit", tape])).replace(tape, "TAPE"))
+}
+
+#[test]
+fn texts_are_kept_where_that_is_asked_for() {
+    let (tape, audit) = taped(&["--keep-text", "--service", "tea-shop"], "");
+    assert!(tape.contains(r#""subject":"nick_"#) && tape.contains(r#" likes tea""#), "{tape}");
+    assert!(tape.contains(r#""keep":"texts""#) && !tape.contains("Ann"), "{tape}");
+    assert!(audit.starts_with("exit 0\n") && audit.contains("kept on purpose"), "{audit}");
+}
+
+#[test]
+fn nothing_is_replaced_where_that_is_asked_for_and_the_audit_refuses_it() {
+    let (tape, audit) = taped(&["--no-redact"], "");
+    assert!(
+        tape.contains("c-12345") && tape.contains("Ann Smith likes tea") && tape.contains(r#""mode":"none""#),
+        "{tape}"
+    );
+    assert!(audit.starts_with("exit 1\n") && audit.contains("--no-redact"), "{audit}");
+}
+
+#[test]
+fn a_key_of_the_project_makes_the_tokens_of_two_tapes_comparable() {
+    let digits = "0a".repeat(32);
+    let token = |(tape, _): (String, String)| {
+        let (_, behind) = tape.split_once(r#""nickname":""#).expect("a nickname");
+        behind.split('"').next().unwrap_or_default().to_owned()
+    };
+    let option = ["--key", "${TAPE_KEY}"];
+    assert_eq!(token(taped(&option, &digits)), token(taped(&option, &digits)));
+    assert_ne!(token(taped(&[], "")), token(taped(&[], "")));
+}
+
+#[test]
+fn a_key_that_is_none_is_refused_and_not_repeated() {
+    let arguments = ["record", "--upstream", "http://127.0.0.1:1/x", "-o", "x", "--key"];
+    let output = run(&[&arguments[..], &["hunter2"]].concat());
+    assert!(output.status.code() == Some(2) && !shown(&output).contains("hunter2"), "{}", shown(&output));
+    let output = tapestry(&[&arguments[..], &["${TAPE_KEY}"]].concat()).env("TAPE_KEY", "hunter2").output().unwrap();
+    let text = shown(&output);
+    assert!(
+        text.starts_with("exit 2\n") && !text.contains("hunter2") && text.contains("openssl rand -hex 32"),
+        "{text}"
+    );
 }
 
 #[test]

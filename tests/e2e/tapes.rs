@@ -31,10 +31,10 @@ fn recordings_pass_the_rules_and_replay_twice_to_the_same_bytes(
 }
 
 #[test]
-fn the_readme_shows_what_replay_and_check_say() {
+fn the_readme_shows_what_replay_check_and_audit_say() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let tape = "recordings/cometd-8.0.11-websocket.tape.jsonl";
-    for command in ["replay", "check"] {
+    for command in ["replay", "check", "audit"] {
         let output = tapestry(&[command, tape]).current_dir(root()).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(readme.contains(&format!("\n{text}")), "the README does not show\n{text}");

@@ -1,5 +1,5 @@
 //! `cargo xtask conformance`: the suite against the simulator over both transports, the snapshots, and every tape in
-//! `recordings/`, which must pass the rules and replay twice to the same bytes.
+//! `recordings/`, which must pass the rules, hold no secret and replay twice to the same bytes.
 
 use std::path::Path;
 
@@ -16,9 +16,10 @@ pub(crate) fn run(shell: &Shell) -> Outcome {
     let tapes = recordings(shell)?;
     for tape in &tapes {
         cmd!(shell, "{tapestry} check {tape}").run()?;
+        cmd!(shell, "{tapestry} audit {tape}").run()?;
         replay_twice(shell, &tapestry, tape)?;
     }
-    println!("recordings: {} tapes pass the rules and replay without divergence", tapes.len());
+    println!("recordings: {} tapes pass the rules, replay without divergence and hold no secret", tapes.len());
     let _update = shell.push_env("INSTA_UPDATE", "no");
     // Of the whole workspace, so that nothing is compiled anew with other features.
     cmd!(shell, "cargo test --locked --workspace --test it -- suite:: golden:: profiles:: kill::").run()?;

@@ -23,7 +23,9 @@ usage: cargo xtask TASK
   interop [--record] clients and servers that nobody here wrote, with `tapestry serve` and `tapestry record`;
                      with --record the tapes of the official client replace those in recordings/
   selftest --mutants     the suite against every mutation of the simulator: the kill matrix, and what is blamed first
-  selftest --null-peers  the suite against peers that do nothing, and against one that says yes to everything";
+  selftest --null-peers  the suite against peers that do nothing, and against one that says yes to everything
+  selftest --canaries    a hundred thousand sessions full of secrets: none of them on a tape; takes long
+  selftest --kills       the recorder killed at a thousand moments: every tape can be read";
 
 /// What a task has to say in the end: the exit code.
 type Outcome = Result<u8>;
@@ -39,6 +41,8 @@ fn main() -> ExitCode {
         ["interop", "--record"] => run(|shell| interop::run(shell, true)),
         ["selftest", "--mutants"] => run(selftest::mutants),
         ["selftest", "--null-peers"] => run(selftest::null_peers),
+        ["selftest", "--canaries"] => run(selftest::canaries),
+        ["selftest", "--kills"] => run(selftest::kills),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(0)

@@ -25,6 +25,22 @@ pub(crate) fn null_peers(shell: &Shell) -> Outcome {
     Ok(0)
 }
 
+/// No canary of a hundred thousand sessions reaches a tape.
+pub(crate) fn canaries(shell: &Shell) -> Outcome {
+    let _sessions = shell.push_env("TAPESTRY_SESSIONS", "100000");
+    tests(shell, "canary", &[])?;
+    println!("100000 sessions: no canary on a tape");
+    Ok(0)
+}
+
+/// A recorder that is killed at a thousand moments leaves a thousand tapes that can be read.
+pub(crate) fn kills(shell: &Shell) -> Outcome {
+    let _kills = shell.push_env("TAPESTRY_KILLS", "1000");
+    tests(shell, "e2e", &["kill::"])?;
+    println!("1000 kills: every tape reads to its last whole unit");
+    Ok(0)
+}
+
 fn tests(shell: &Shell, target: &str, filters: &[&str]) -> Result<()> {
     // A snapshot that differs must fail, not leave a pending file behind.
     let _update = shell.push_env("INSTA_UPDATE", "no");

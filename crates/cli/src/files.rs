@@ -1,7 +1,7 @@
 //! Files in and out, with errors that name them.
 
 use std::fs::{self, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
@@ -30,6 +30,24 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 /// Reads a text file.
 pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
     String::from_utf8(read(path)?).with_context(|| format!("`{}`", path.display())).map_err(Failure::usage)
+}
+
+/// Writes a new file that only its owner can read.
+pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => Failure::usage(anyhow!("`{}` exists already", path.display()))
+            .hint("give another file name with `--output`, or move the old file away: tapes are never overwritten"),
+        _ => Failure::usage(anyhow::Error::new(error).context(format!("failed to create `{}`", path.display()))),
+    })?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| {
+        // Half a file would only stand in the way of the next attempt.
+        let _ = fs::remove_file(path);
+        Failure::usage(anyhow::Error::new(error).context(format!("failed to write `{}`", path.display())))
+    })
 }
 
 /// Writes a file that only its owner can read.

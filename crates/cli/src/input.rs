@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, Command, ValueEnum};
 use protocol::secret::Secret;
 use protocol::wire::Transport;
+use recording::token::Key;
 use transport::endpoint::{Endpoint, InvalidEndpoint};
 
 use crate::exit::Failure;
@@ -154,6 +155,53 @@ impl TypedValueParser for LoginParser {
     }
 }
 
+/// A key behind tokens, in an environment variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyVariable {
+    variable: String,
+}
+
+impl KeyVariable {
+    /// Its value, 64 hexadecimal digits.
+    pub(crate) fn value(&self) -> Result<Key, Failure> {
+        let Self { variable } = self;
+        std::env::var(variable).ok().as_deref().and_then(hexadecimal).map(Key::from_bytes).ok_or_else(|| {
+            let error = anyhow!("environment variable `{variable}` does not hold 64 hexadecimal digits");
+            Failure::usage(error)
+                .hint(format!("make a key with `openssl rand -hex 32`, keep it secret, and export it as `{variable}`"))
+        })
+    }
+}
+
+fn hexadecimal(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
+        let digits = &text[at..at + 2];
+        *byte = u8::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))?;
+    }
+    Some(bytes)
+}
+
+/// Reads `${VARIABLE}`. A value in its place is not repeated in the error.
+#[derive(Clone)]
+pub(crate) struct KeyParser;
+
+impl TypedValueParser for KeyParser {
+    type Value = KeyVariable;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<KeyVariable, clap::Error> {
+        let named = variable(&value.to_string_lossy()).map(|variable| KeyVariable { variable: variable.to_owned() });
+        named.ok_or_else(|| {
+            let error = "it must be the name of an environment variable, since others can see a command line";
+            let hint = "an example is `--key '${TAPE_KEY}'`, in single quotes, with 64 hexadecimal digits in TAPE_KEY";
+            refused(command, arg, error, hint)
+        })
+    }
+}
+
 /// The name in `${NAME}`.
 fn variable(text: &str) -> Option<&str> {
     let variable = text.strip_prefix("${")?.strip_suffix('}')?;
@@ -225,6 +273,15 @@ mod tests {
         assert_eq!(expected.written().as_deref(), Some("Authorization=${TOKEN_1}"));
         for wrong in ["Authorization=hunter2", "Authorization: ${T}", "A=$T", "A=${}", "A=x${T}", "=${T}", "${T}"] {
             assert_eq!(header(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_64_hexadecimal_digits() {
+        let digits = "0a".repeat(32);
+        assert_eq!(hexadecimal(&digits), Some([10; 32]));
+        for wrong in ["", "0a", &"0a".repeat(33), &"+a".repeat(32), &"0g".repeat(32), &"\u{e9}".repeat(32)] {
+            assert_eq!(hexadecimal(wrong), None, "{wrong}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The `tapestry` command: arguments in, one exit code out. Each subcommand is a file of its own.
 
+mod audit;
 mod chat;
 mod check;
 mod compare;
@@ -16,6 +17,7 @@ mod record;
 mod replay;
 mod requirements;
 mod serve;
+mod tape;
 mod tapes;
 mod target;
 
@@ -46,6 +48,8 @@ enum Command {
     Replay(replay::Args),
     Check(check::Args),
     Compare(compare::Args),
+    Tape(tape::Args),
+    Audit(audit::Args),
     Conformance(conformance::Args),
     Requirements(requirements::Args),
     Explain(explain::Args),
@@ -61,6 +65,8 @@ impl Command {
             Self::Replay(args) => replay::run(&args),
             Self::Check(args) => check::run(&args),
             Self::Compare(args) => compare::run(&args),
+            Self::Tape(args) => tape::run(&args),
+            Self::Audit(args) => audit::run(&args),
             Self::Conformance(args) => conformance::run(&args),
             Self::Requirements(args) => requirements::run(&args),
             Self::Explain(args) => explain::run(&args),

@@ -1,10 +1,10 @@
 //! `tapestry record`: the capturing proxy in front of any Bayeux server.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
 use recorder::{Config, Error, Recorder, Summary};
+use recording::redaction::Keep;
 use transport::clock::Clock;
 use transport::endpoint::Endpoint;
 use transport::listener;
@@ -12,6 +12,7 @@ use transport::proxy::Limits;
 
 use crate::connection::TrustArgs;
 use crate::exit::{Exit, Failure};
+use crate::input::{KeyParser, KeyVariable};
 use crate::live::Stop;
 use crate::{input, live};
 
@@ -32,6 +33,19 @@ pub(crate) struct Args {
     /// Tape to write, NAME.tape.jsonl by custom; must not exist yet.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// Name of the chat service, which is then on the tape: the audit takes it for no secret.
+    #[arg(long, value_name = "NAME", value_parser = input::service)]
+    service: Option<String>,
+    /// Keep what people and servers wrote. Names, keys and addresses are replaced all the same. The tape says so.
+    #[arg(long)]
+    keep_text: bool,
+    /// Replace nothing: secrets, names and texts stand on the tape as they are. The tape says so, and the audit refuses it.
+    #[arg(long, conflicts_with = "keep_text")]
+    no_redact: bool,
+    /// Make the tokens with a key of the project, 64 hexadecimal digits in an environment variable: equal values then have
+    /// equal tokens on all its tapes. Without it each tape has a key of its own, which nobody keeps.
+    #[arg(long, value_name = "${VARIABLE}", value_parser = KeyParser)]
+    key: Option<KeyVariable>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -45,8 +59,14 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             git: env!("TAPESTRY_COMMIT").to_owned(),
             clock,
-            start: live::rfc3339(clock.start_utc()),
-            env: BTreeMap::new(),
+            rfc3339: live::rfc3339,
+            key: args.key.as_ref().map(KeyVariable::value).transpose()?,
+            keep: match (args.keep_text, args.no_redact) {
+                (_, true) => Keep::Everything,
+                (true, false) => Keep::Texts,
+                (false, false) => Keep::Nothing,
+            },
+            env: args.service.iter().map(|service| ("service".to_owned(), service.clone())).collect(),
             limits: Limits::default(),
         };
         let recorder = Recorder::create(config).map_err(cannot_record)?;

@@ -1,9 +1,12 @@
 //! Tapes from files, and how the commands that judge them may print.
 
+use std::io::Write;
 use std::path::Path;
 
-use anyhow::Error;
+use anyhow::{Error, anyhow};
 use clap::ValueEnum;
+use recording::pack::{self, UnpackError};
+use recording::redaction::Keep;
 use recording::tape::{ReadError, Tape};
 
 use crate::exit::Failure;
@@ -21,11 +24,54 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Reads a tape from a file, or from stdin for `-`. A torn end is cut off.
+/// Reads a tape from a file, packed or not, or from stdin for `-`. A torn end is cut off.
 pub(crate) fn read(path: &Path) -> Result<Tape, Failure> {
-    let bytes = files::read(path)?;
-    Tape::read(&bytes).map_err(|error: ReadError| {
-        let hint = error.hint();
+    parse(path, &bytes(path)?)
+}
+
+/// The bytes of a file, unpacked if it is packed. What is lost of a packed one is told on stderr.
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    unpacked(path, files::read(path)?)
+}
+
+/// The same for bytes that were read from that file.
+pub(crate) fn unpacked(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    if !pack::is_packed(&bytes) {
+        return Ok(bytes);
+    }
+    let unpacked = pack::unpack(&bytes).map_err(|error| {
+        let hint = match error {
+            UnpackError::Frame { .. } => "take the file from its origin again",
+            UnpackError::TooLong => "unpack it with zstd and split it",
+        };
         Failure::usage(Error::new(error).context(format!("`{}`", path.display()))).hint(hint)
-    })
+    })?;
+    if unpacked.is_cut {
+        // With stderr gone nobody reads it; the status of the tape says the same.
+        let _ = writeln!(anstream::stderr(), "warning: `{}` is cut off in its last frame", path.display());
+    }
+    if pack::is_packed(&unpacked.bytes) {
+        return Err(Failure::usage(anyhow!("`{}` is packed twice", path.display()))
+            .hint("unpack it once with `tapestry tape unpack`"));
+    }
+    Ok(unpacked.bytes)
+}
+
+/// Reads the bytes of a tape.
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Tape, Failure> {
+    let tape = Tape::read(bytes).map_err(|error| no_tape(path, error))?;
+    if tape.header().keep == Keep::Everything {
+        let _ = writeln!(
+            anstream::stderr(),
+            "warning: `{}` is not redacted: what is shown may hold secrets",
+            path.display()
+        );
+    }
+    Ok(tape)
+}
+
+/// A file is no tape.
+pub(crate) fn no_tape(path: &Path, error: ReadError) -> Failure {
+    let hint = error.hint();
+    Failure::usage(Error::new(error).context(format!("`{}`", path.display()))).hint(hint)
 }

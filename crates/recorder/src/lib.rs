@@ -13,6 +13,7 @@ use std::io;
 use std::path::PathBuf;
 
 use recording::capture::{self, Capture, Source};
+use recording::redaction::Keep;
 use recording::token::Key;
 use transport::clock::{self, Clock};
 use transport::listener::Listener;
@@ -32,8 +33,12 @@ pub struct Config {
     pub git: String,
     /// The clock of the recording.
     pub clock: Clock,
-    /// Wall time at the start of the clock, RFC 3339 in UTC.
-    pub start: String,
+    /// Writes a wall time, in milliseconds since the epoch, as RFC 3339 in UTC.
+    pub rfc3339: fn(i64) -> String,
+    /// The key behind the tokens, if tapes of a project are to share it; else each tape has its own.
+    pub key: Option<Key>,
+    /// What is kept on purpose.
+    pub keep: Keep,
     /// What else is known about the surroundings.
     pub env: BTreeMap<String, String>,
     /// How much is kept of what passes.
@@ -142,20 +147,24 @@ impl Recorder {
     }
 
     fn on(disk: Box<dyn Disk>, config: Config) -> Result<Self, Error> {
-        let key = clock::random::<32>().map_err(Error::NoRandomness)?;
+        let key = match config.key {
+            Some(key) => key,
+            None => Key::from_bytes(clock::random().map_err(Error::NoRandomness)?),
+        };
         let id = u128::from_ne_bytes(clock::random().map_err(Error::NoRandomness)?);
-        let (capture, header) = Capture::new(capture::Config {
+        let described = capture::Config {
             version: config.version,
             git: config.git,
-            start: config.start,
+            start: (config.rfc3339)(config.clock.start_utc()),
             id: format!("{id:032x}"),
-            key: Key::from_bytes(key),
+            key,
             source: Source::Proxy,
             scenario: None,
             seed: None,
             env: config.env,
-        });
-        let writer = Writer::begin(disk, capture, &header, config.clock)
+        };
+        let (capture, header) = Capture::keeping(described, config.keep);
+        let writer = Writer::begin(disk, capture, &header, config.clock, config.rfc3339)
             .map_err(|source| Error::Create { path: config.output, source })?;
         Ok(Self { clock: config.clock, limits: config.limits, writer })
     }

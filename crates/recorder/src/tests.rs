@@ -20,7 +20,9 @@ fn config() -> Config {
         version: "0.1.0".to_owned(),
         git: "abc1234".to_owned(),
         clock: Clock::start(),
-        start: "2026-11-24T09:00:00Z".to_owned(),
+        rfc3339: |_| "2026-11-24T09:00:00Z".to_owned(),
+        key: None,
+        keep: Keep::Nothing,
         env: BTreeMap::new(),
         limits: Limits::default(),
     }

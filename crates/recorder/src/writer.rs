@@ -20,6 +20,9 @@ const SYNC_WITHIN: Duration = Duration::from_secs(1);
 /// How long to wait for the next event when there is nothing to sync.
 const QUIET: Duration = Duration::from_secs(60);
 
+/// From how many microseconds on a movement of the wall clock is told.
+const DRIFT: i64 = 50_000;
+
 /// Where a tape is written.
 pub(crate) trait Disk: Send {
     /// Appends a whole unit with one write.
@@ -43,6 +46,8 @@ pub(crate) struct Writer {
     disk: Box<dyn Disk>,
     capture: Capture,
     clock: Clock,
+    rfc3339: fn(i64) -> String,
+    wall: Wall,
     /// When the last sync was, if something was appended since.
     unsynced: Option<Time>,
     summary: Summary,
@@ -50,7 +55,13 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Writes the header.
-    pub(crate) fn begin(mut disk: Box<dyn Disk>, capture: Capture, header: &[u8], clock: Clock) -> io::Result<Self> {
+    pub(crate) fn begin(
+        mut disk: Box<dyn Disk>,
+        capture: Capture,
+        header: &[u8],
+        clock: Clock,
+        rfc3339: fn(i64) -> String,
+    ) -> io::Result<Self> {
         disk.append(header)?;
         disk.sync()?;
         let summary = Summary {
@@ -63,14 +74,16 @@ impl Writer {
             lost: 0,
             failed: None,
         };
-        Ok(Self { disk, capture, clock, unsynced: None, summary })
+        Ok(Self { disk, capture, clock, rfc3339, wall: Wall::default(), unsynced: None, summary })
     }
 
     /// Writes until there is nothing any more, then the trailer.
     pub(crate) fn run(mut self, events: &Events) -> Summary {
         loop {
             let wait = self.unsynced.map_or(QUIET, |since| SYNC_WITHIN.saturating_sub(self.clock.now() - since));
-            match events.next(wait) {
+            let next = events.next(wait);
+            self.tell_wall();
+            match next {
                 Next::Event(event) => self.take(event),
                 Next::Idle => {}
                 Next::End => break,
@@ -117,6 +130,16 @@ impl Writer {
         }
     }
 
+    /// Tells on the tape when the wall clock has moved.
+    fn tell_wall(&mut self) {
+        let (wall, drift) = self.clock.wall();
+        if let Some(step) = self.wall.moved(drift).filter(|_| self.summary.failed.is_none()) {
+            let wall = (self.rfc3339)(wall / 1_000);
+            let line = self.capture.clock(self.clock.now(), &wall, step);
+            self.append(&line);
+        }
+    }
+
     fn append(&mut self, unit: &[u8]) {
         let appended = self.disk.append(unit);
         if let Err(failure) = appended {
@@ -147,6 +170,23 @@ impl Writer {
     }
 }
 
+/// How far the wall clock was from that of the tape when it was last told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wall {
+    told: i64,
+}
+
+impl Wall {
+    /// By how many microseconds it has moved since, if that is worth a line.
+    fn moved(&mut self, drift: i64) -> Option<i64> {
+        let step = drift - self.told;
+        (step.abs() > DRIFT).then(|| {
+            self.told = drift;
+            step
+        })
+    }
+}
+
 fn unit(capture: &mut Capture, Event { at, what }: Event) -> Vec<u8> {
     match what {
         What::Opened { conn, peer } => capture.conn_open(at, ConnLabel(conn), "http/1.1", &peer, false),
@@ -162,5 +202,18 @@ fn unit(capture: &mut Capture, Event { at, what }: Event) -> Vec<u8> {
         What::Note(text) => capture.mark(at, &text),
         What::Gap(text) => capture.mark(at, &text),
         What::Lost(units) => capture.mark(at, &format!("{units} units lost here: the disk was too slow")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wall_clock_that_moves_is_told_once() {
+        let mut wall = Wall::default();
+        let told: Vec<Option<i64>> =
+            [0, 40_000, 60_000, 70_000, -3_600_000_000, -3_600_000_000].map(|d| wall.moved(d)).into();
+        assert_eq!(told, [None, None, Some(60_000), None, Some(-3_600_060_000), None]);
     }
 }

@@ -11,7 +11,7 @@ use protocol::wire::{Entry, Failure, Headers, Wire};
 use serde_json::value::RawValue;
 
 use crate::json::quoted;
-use crate::redaction::{POLICY_VERSION, Redacted, Redactor};
+use crate::redaction::{Keep, POLICY_VERSION, Redacted, Redactor};
 use crate::tape::{Carried, Closer, ConnLabel, Control, Finish, Kind, Link, VERSION, mime};
 use crate::token::Key;
 
@@ -70,13 +70,28 @@ pub struct Capture {
     counts: BTreeMap<String, u64>,
     n: u64,
     t: u64,
+    /// The counter of the last line that told what was replaced.
+    told: u64,
 }
+
+/// How many lines there are at most between two that tell what was replaced.
+const TELL_AFTER: u64 = 1_000;
 
 impl Capture {
     /// Starts a tape and gives its first line.
     #[must_use]
     pub fn new(config: Config) -> (Self, Vec<u8>) {
-        let mut redactor = Redactor::new(config.key);
+        Self::keeping(config, Keep::Nothing)
+    }
+
+    /// Starts a tape on which something is kept on purpose, as its first line says, and gives that line.
+    #[must_use]
+    pub fn keeping(config: Config, keep: Keep) -> (Self, Vec<u8>) {
+        let redactor = Redactor::keeping(config.key.clone(), keep);
+        Self::with(config, redactor, keep)
+    }
+
+    pub(crate) fn with(config: Config, mut redactor: Redactor, keep: Keep) -> (Self, Vec<u8>) {
         let mut label = |text: &str| quoted(redactor.label(text).get());
         let mut header = format!(
             r#"{{"k":"hdr","v":"{VERSION}","tool":{{"name":"tapestry","version":{},"git":{}}},"start":{},"clock":"monotonic","id":{}"#,
@@ -97,14 +112,19 @@ impl Capture {
                 config.env.iter().map(|(name, value)| format!("{}:{}", label(name), label(value))).collect();
             header.push_str(&format!(r#","env":{{{}}}"#, env.join(",")));
         }
+        let mode = match keep {
+            Keep::Nothing => r#""mode":"hmac""#,
+            Keep::Texts => r#""mode":"hmac","keep":"texts""#,
+            Keep::Everything => r#""mode":"none""#,
+        };
         header.push_str(&format!(
-            r#","redact":{{"policy":"chatv2","version":{POLICY_VERSION},"keyId":"{}","mode":"hmac"}}}}"#,
+            r#","redact":{{"policy":"chatv2","version":{POLICY_VERSION},"keyId":"{}",{mode}}}}}"#,
             redactor.key_id()
         ));
         header.push('\n');
         let mut hasher = blake3::Hasher::new();
         hasher.update(header.as_bytes());
-        let capture = Self { redactor, hasher, counts: BTreeMap::new(), n: 0, t: 0 };
+        let capture = Self { redactor, hasher, counts: BTreeMap::new(), n: 0, t: 0, told: 0 };
         (capture, header.into_bytes())
     }
 
@@ -123,6 +143,7 @@ impl Capture {
 
     /// Takes an entry that was redacted before, with [`Capture::redact`].
     pub fn redacted(&mut self, conn: Option<ConnLabel>, entry: &Redacted<Entry>) -> Vec<u8> {
+        let bytes = entry.bytes();
         let entry = entry.get();
         let conn = conn.unwrap_or_default();
         let (link, from) = (link(&entry.wire), entry.from);
@@ -135,6 +156,7 @@ impl Capture {
                 url: request.target.clone(),
                 headers: request.headers.clone(),
                 carried: inner.read(&request.body, &request.headers),
+                bytes: bytes.filter(|bytes| *bytes > 0),
             },
             Wire::Response(_, response) | Wire::Refused(_, response) => Kind::HttpRes {
                 conn,
@@ -142,16 +164,17 @@ impl Capture {
                 status: response.status,
                 headers: response.headers.clone(),
                 carried: inner.read(&response.body, &response.headers),
+                bytes: bytes.filter(|bytes| *bytes > 0),
             },
             Wire::Broken(_, error) => Kind::HttpErr { conn, link, by: from, error: error.clone() },
             Wire::Upgraded(_, headers) => Kind::WsOpen { conn, link, headers: headers.clone() },
             Wire::Text(_, text) => {
                 let carried = inner.read_frame(text.as_bytes());
-                Kind::WsMsg { conn, link, from, opcode: 1, carried }
+                Kind::WsMsg { conn, link, from, opcode: 1, carried, bytes }
             }
-            Wire::Binary(_, bytes) => {
-                let carried = inner.keep(bytes, "application/octet-stream");
-                Kind::WsMsg { conn, link, from, opcode: 2, carried }
+            Wire::Binary(_, message) => {
+                let carried = inner.keep(message, "application/octet-stream");
+                Kind::WsMsg { conn, link, from, opcode: 2, carried, bytes }
             }
             Wire::Ping(_, payload) => Kind::WsCtl { conn, link, from, control: Control::Ping(text(payload)) },
             Wire::Pong(_, payload) => Kind::WsCtl { conn, link, from, control: Control::Pong(text(payload)) },
@@ -161,15 +184,20 @@ impl Capture {
             }
             Wire::Lost(_, error) => Kind::WsErr { conn, link, by: from, error: error.clone() },
         };
-        let mut bytes = self.line(entry.at, &kind);
+        let mut lines = self.line(entry.at, &kind);
         let unit = self.n;
         for (position, message) in inner.messages.into_iter().enumerate() {
-            bytes.push_str(&self.line(entry.at, &Kind::Msg { unit, position, message }));
+            lines.push_str(&self.line(entry.at, &Kind::Msg { unit, position, message }));
         }
-        if let Some((mime, text)) = inner.body {
-            bytes.push_str(&self.line(entry.at, &Kind::Body { unit, mime, text }));
+        if let Some((mime, content)) = inner.body {
+            lines.push_str(&self.line(entry.at, &Kind::Body { unit, mime, content }));
         }
-        bytes.into_bytes()
+        if self.n >= self.told + TELL_AFTER {
+            let kind = Kind::Redacted { counts: self.redactor.replaced(), paths: self.redactor.unknown_places() };
+            lines.push_str(&self.line(entry.at, &kind));
+            self.told = self.n;
+        }
+        lines.into_bytes()
     }
 
     /// A TCP connection is there. `peer` is a host with or without a port.
@@ -196,12 +224,52 @@ impl Capture {
         self.line(at, &Kind::Mark { label }).into_bytes()
     }
 
+    /// What the application asks the client to do: an operation, and its arguments as the text of a JSON object.
+    pub fn call(&mut self, at: Time, operation: &str, arguments: &str) -> Vec<u8> {
+        let operation = self.redactor.label(operation).into_inner();
+        let arguments = self.redactor.arguments(arguments).into_inner();
+        self.line(at, &Kind::Call { operation, arguments }).into_bytes()
+    }
+
+    /// A timer of the client has run out, and when it was due.
+    pub fn timer(&mut self, at: Time, name: &str, due: Option<Time>) -> Vec<u8> {
+        let name = self.redactor.label(name).into_inner();
+        self.line(at, &Kind::Timer { name, due: due.map(Time::as_micros) }).into_bytes()
+    }
+
+    /// A random number is given to the client, and what for. It must not be a secret: it is written as it is.
+    pub fn rand(&mut self, at: Time, purpose: &str, value: u64) -> Vec<u8> {
+        let purpose = self.redactor.label(purpose).into_inner();
+        self.line(at, &Kind::Rand { purpose, value }).into_bytes()
+    }
+
+    /// Something is broken on purpose: what, where, and its parameters.
+    pub fn fault(&mut self, at: Time, fault: &str, place: &str, parameters: &BTreeMap<String, String>) -> Vec<u8> {
+        let mut label = |text: &str| self.redactor.label(text).into_inner();
+        let (fault, place) = (label(fault), label(place));
+        let parameters: Vec<String> = parameters
+            .iter()
+            .map(|(name, value)| format!("{}:{}", quoted(&label(name)), quoted(&label(value))))
+            .collect();
+        let parameters = RawValue::from_string(format!("{{{}}}", parameters.join(",")))
+            .expect("quoted names and values make an object");
+        self.line(at, &Kind::Fault { fault, place, parameters }).into_bytes()
+    }
+
+    /// The wall clock has moved otherwise than the clock of the tape: wall time now (RFC 3339 in UTC), and by how many
+    /// microseconds since it was last told.
+    pub fn clock(&mut self, at: Time, wall: &str, step: i64) -> Vec<u8> {
+        let wall = self.redactor.label(wall).into_inner();
+        self.line(at, &Kind::Clock { wall, step }).into_bytes()
+    }
+
     /// Ends the tape and gives its last line.
     #[must_use]
     pub fn finish(mut self, at: Time, status: Finish) -> Vec<u8> {
         let hash = format!("blake3:{}", self.hasher.finalize().to_hex());
         let counts = std::mem::take(&mut self.counts);
-        self.line(at, &Kind::End { status, counts, hash }).into_bytes()
+        let (redacted, paths) = (self.redactor.replaced(), self.redactor.unknown_places());
+        self.line(at, &Kind::End { status, counts, redacted, paths, hash }).into_bytes()
     }
 
     /// The next line. The time of a line is never before that of the line above.
@@ -219,7 +287,7 @@ impl Capture {
 #[derive(Default)]
 struct Inner {
     messages: Vec<Box<RawValue>>,
-    body: Option<(String, String)>,
+    body: Option<(String, Vec<u8>)>,
 }
 
 impl Inner {
@@ -245,7 +313,7 @@ impl Inner {
     }
 
     fn keep(&mut self, bytes: &[u8], mime: &str) -> Carried {
-        self.body = Some((mime.to_owned(), text(bytes)));
+        self.body = Some((mime.to_owned(), bytes.to_vec()));
         Carried::Body
     }
 }

@@ -19,6 +19,7 @@ use serde_json::Value;
 use self::align::{align, couple};
 pub use self::canonical::Canonical;
 use self::canonical::{Item, Name, Names, Part, Tree};
+pub(crate) use self::conversation::Held;
 use crate::tape::Tape;
 
 /// A message of one tape in a difference. Names are numbered as in the first tape.
@@ -43,6 +44,12 @@ pub struct Difference {
     pub after: Option<Shown>,
     /// JSON pointers to the members that differ; empty if a message is missing.
     pub members: Vec<String>,
+}
+
+/// The session of each line that holds a message, from 1 in the order of handshakes, with 0 for none; and all connects.
+pub(crate) fn sessions(tape: &Tape) -> (BTreeMap<usize, usize>, Vec<Held>) {
+    let conversation = conversation::Conversation::of(&tape.located());
+    (conversation.session_of, conversation.held)
 }
 
 /// Lists where the second tape differs from the first.

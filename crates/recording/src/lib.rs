@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`token`] says how a secret becomes a pseudonym and [`redaction`] where secrets stand on the wire;
 //! [`capture`] turns redacted traffic into the bytes of a file, [`tape`] reads them back; [`compare`] puts a tape into a
-//! canonical form and tells how two tapes differ.
+//! canonical form and tells how two tapes differ; [`show`] and [`stats`] are for people who read one; [`pack`] makes it small; [`audit`] proves that it holds
+//! nothing but words of closed lists, tokens and numbers.
 //!
 //! Nothing here opens a file or reads a clock: bytes and moments are arguments.
 
@@ -12,5 +13,9 @@ mod json;
 pub mod token;
 pub mod redaction;
 pub mod tape;
+pub mod pack;
 pub mod capture;
 pub mod compare;
+pub mod audit;
+pub mod show;
+pub mod stats;

@@ -6,41 +6,75 @@
 //!
 //! [`Redacted`] can be made here only; writers and live judges take nothing else.
 
-mod files;
-mod http;
+pub(crate) mod files;
+pub(crate) mod http;
 mod known;
-mod policy;
+pub(crate) mod policy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use protocol::bayeux::batch::{Batch, Limits};
 use protocol::chat::CHANNEL_PREFIX;
 use protocol::chat::files::is_target;
 use protocol::wire::{Close, Entry, Exchange, Request, Response, Socket, Wire};
+use serde_json::value::RawValue;
 
 use crate::json::Node;
 use crate::token::{self, Class, Key};
 
+pub(crate) use self::files::BOUNDARY;
 use self::known::Known;
 pub use self::policy::POLICY_VERSION;
-use self::policy::{Grammar, Place, Rule};
+use self::policy::{Grammar, Place, Policy, Rule};
+
+/// What is kept on purpose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// Nothing: every secret, name and text becomes a token.
+    #[default]
+    Nothing,
+    /// What people and servers wrote. Known secrets inside it are replaced all the same.
+    Texts,
+    /// Everything, secrets too.
+    Everything,
+}
+
+/// How many places of unknown texts are remembered.
+pub const PATHS: usize = 50;
 
 /// Something without secrets. Only a [`Redactor`] makes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Redacted<T>(T);
+pub struct Redacted<T> {
+    value: T,
+    bytes: Option<u64>,
+}
 
 impl<T> Redacted<T> {
     /// The redacted value.
     #[must_use]
     pub const fn get(&self) -> &T {
-        &self.0
+        &self.value
+    }
+
+    /// How many bytes the body or message had before.
+    #[must_use]
+    pub const fn bytes(&self) -> Option<u64> {
+        self.bytes
     }
 
     /// The redacted value, taken out.
     #[must_use]
     pub fn into_inner(self) -> T {
-        self.0
+        self.value
+    }
+}
+
+impl<T> Redacted<T> {
+    /// Private, so that nothing else can call a value redacted.
+    const fn of(value: T) -> Self {
+        Self { value, bytes: None }
     }
 }
 
@@ -49,11 +83,19 @@ impl<T> Redacted<T> {
 #[derive(Clone)]
 pub struct Redactor {
     key: Key,
+    keep: Keep,
+    policy: Arc<Policy>,
     known: Known,
     hosts: BTreeMap<String, usize>,
     limits: Limits,
     /// Exchanges with the API for files that are not over.
     files: BTreeSet<Exchange>,
+    /// How many values of each class were replaced.
+    replaced: BTreeMap<&'static str, u64>,
+    /// Where texts stood that no rule knows.
+    unknown: BTreeSet<String>,
+    /// Where the walk through the current entry is.
+    path: Vec<String>,
 }
 
 impl fmt::Debug for Redactor {
@@ -66,7 +108,28 @@ impl Redactor {
     /// Starts with a key and without any known secret.
     #[must_use]
     pub fn new(key: Key) -> Self {
-        Self { key, known: Known::default(), hosts: BTreeMap::new(), limits: Limits::default(), files: BTreeSet::new() }
+        Self::keeping(key, Keep::Nothing)
+    }
+
+    /// Starts with a key and something that is kept on purpose.
+    #[must_use]
+    pub fn keeping(key: Key, keep: Keep) -> Self {
+        Self::by(Policy::standard(), key, keep)
+    }
+
+    pub(crate) fn by(policy: Arc<Policy>, key: Key, keep: Keep) -> Self {
+        Self {
+            key,
+            keep,
+            policy,
+            known: Known::default(),
+            hosts: BTreeMap::new(),
+            limits: Limits::default(),
+            files: BTreeSet::new(),
+            replaced: BTreeMap::new(),
+            unknown: BTreeSet::new(),
+            path: Vec::new(),
+        }
     }
 
     /// The name of the key.
@@ -75,9 +138,25 @@ impl Redactor {
         self.key.id()
     }
 
+    /// How many values of each class were replaced so far, by the prefix of their tokens.
+    #[must_use]
+    pub fn replaced(&self) -> BTreeMap<String, u64> {
+        self.replaced.iter().map(|(class, count)| ((*class).to_owned(), *count)).collect()
+    }
+
+    /// Where texts stood that no rule knows, such as `data.mood`, at most [`PATHS`] places, sorted.
+    #[must_use]
+    pub fn unknown_places(&self) -> Vec<String> {
+        self.unknown.iter().cloned().collect()
+    }
+
     /// Redacts one entry. Bodies and texts become the redacted messages without white space between values; what is no
     /// batch of messages becomes one token. Requests about files stay forms, of their files only a token is left.
     pub fn entry(&mut self, entry: &Entry) -> Redacted<Entry> {
+        if self.keep == Keep::Everything {
+            let wire = self.unredacted(&entry.wire);
+            return Redacted { value: Entry { at: entry.at, from: entry.from, wire }, bytes: size(&entry.wire) };
+        }
         let wire = match &entry.wire {
             Wire::Request(exchange, request) => self.request(*exchange, request),
             Wire::Response(exchange, response) if self.files.remove(exchange) => {
@@ -96,27 +175,79 @@ impl Redactor {
             Wire::Ping(socket, bytes) => Wire::Ping(*socket, self.opaque(bytes).into_bytes()),
             Wire::Pong(socket, bytes) => Wire::Pong(*socket, self.opaque(bytes).into_bytes()),
             Wire::Close(socket, close) => {
-                Wire::Close(*socket, Close { code: close.code, reason: self.unknown(&close.reason) })
+                let reason = self.within("reason", |redactor| redactor.unknown(&close.reason));
+                Wire::Close(*socket, Close { code: close.code, reason })
             }
             Wire::Lost(socket, failure) => Wire::Lost(*socket, failure.clone()),
         };
-        Redacted(Entry { at: entry.at, from: entry.from, wire })
+        Redacted { value: Entry { at: entry.at, from: entry.from, wire }, bytes: size(&entry.wire) }
+    }
+
+    /// The same, but with messages on one line, since a line of a tape has no room for more.
+    fn unredacted(&self, wire: &Wire) -> Wire {
+        let mut wire = wire.clone();
+        match &mut wire {
+            Wire::Request(_, request) | Wire::Upgrade(_, request) => request.body = self.one_line(&request.body),
+            Wire::Response(_, response) | Wire::Refused(_, response) => response.body = self.one_line(&response.body),
+            Wire::Text(_, text) => *text = String::from_utf8_lossy(&self.one_line(text.as_bytes())).into_owned(),
+            // A control frame's payload is a text on a tape.
+            Wire::Ping(_, bytes) | Wire::Pong(_, bytes) if std::str::from_utf8(bytes).is_err() => {
+                *bytes = token::of_bytes(&self.key, bytes).into_bytes();
+            }
+            _ => {}
+        }
+        wire
+    }
+
+    fn one_line(&self, body: &[u8]) -> Vec<u8> {
+        let Ok(batch) = Batch::parse(body, &self.limits) else { return body.to_vec() };
+        let line = |text: &str| {
+            let node = Node::parse(text).unwrap_or_else(|| Node::Opaque(text.to_owned()));
+            // Within a JSON text, line feeds stand between values only.
+            node.to_string().replace(['\n', '\r'], " ")
+        };
+        let messages: Vec<String> = batch.messages.iter().map(|message| line(message.text())).collect();
+        if batch.single { messages.concat().into_bytes() } else { format!("[{}]", messages.join(",")).into_bytes() }
     }
 
     /// Redacts a label of our own making, such as a step of a scenario: letters, digits and ` ._:/+-` are kept unless they
     /// hold a known secret or look like an address.
     pub fn label(&mut self, label: &str) -> Redacted<String> {
+        if self.keep == Keep::Everything {
+            return Redacted::of(label.to_owned());
+        }
         let plain = label.len() <= 120
             && !label.contains("://")
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ._:/+-".contains(&byte));
         let whole = token::whole(label).is_some();
-        let kept = if whole || plain { label.to_owned() } else { self.hide(Class::Unknown, label) };
-        Redacted(self.scrub(kept, false))
+        let kept = if whole || plain {
+            label.to_owned()
+        } else {
+            self.within("label", |redactor| redactor.hide(Class::Unknown, label))
+        };
+        Redacted::of(self.scrub(kept, false))
     }
 
     /// The symbol of a host, `$host.1` for the first.
     pub fn host(&mut self, host: &str) -> Redacted<String> {
-        Redacted(self.host_symbol(host))
+        if self.keep == Keep::Everything {
+            return Redacted::of(host.to_owned());
+        }
+        Redacted::of(self.host_symbol(host))
+    }
+
+    /// Redacts what an application passes to an operation, as `data` of a message would be. What is no JSON object becomes
+    /// an empty one.
+    pub fn arguments(&mut self, json: &str) -> Redacted<Box<RawValue>> {
+        let node = Node::parse(json).filter(|node| matches!(node, Node::Object(_)));
+        let node = node.unwrap_or_else(|| Node::Object(Vec::new()));
+        let text = if self.keep == Keep::Everything {
+            node.to_string().replace(['\n', '\r'], " ")
+        } else {
+            let node = self.within("args", |redactor| redactor.node(node, Rule::Inside(Place::Data)));
+            self.scrub_node(node).to_string()
+        };
+        Redacted::of(RawValue::from_string(text).expect("a node is printed as JSON"))
     }
 
     fn request(&mut self, exchange: Exchange, request: &Request) -> Wire {
@@ -167,11 +298,12 @@ impl Redactor {
     }
 
     /// Bytes that nobody understands, as one token of their length.
-    fn opaque(&self, bytes: &[u8]) -> String {
+    fn opaque(&mut self, bytes: &[u8]) -> String {
         let text = String::from_utf8_lossy(bytes);
         if token::whole(&text) == Some(Class::Text) {
             return text.into_owned();
         }
+        self.count(Class::Text, !bytes.is_empty());
         token::of_bytes(&self.key, bytes)
     }
 
@@ -193,7 +325,7 @@ impl Redactor {
     }
 
     fn member(&mut self, (name, node): (String, Node), place: Place, outer: Rule) -> (String, Node) {
-        let rule = match (outer, policy::rule(place, &name)) {
+        let rule = match (outer, self.policy.rule(place, &name)) {
             // Inside a hidden member everything is hidden.
             (Rule::Hide(class), Rule::Inside(_) | Rule::Keep(_)) if class != Class::UserData => Rule::Hide(class),
             (_, rule) => rule,
@@ -203,22 +335,45 @@ impl Redactor {
         } else {
             self.hide(Class::Name, &name)
         };
-        (name, self.node(node, rule))
+        self.path.push(name.clone());
+        let node = self.node(node, rule);
+        self.path.pop();
+        (name, node)
+    }
+
+    /// Does something at a place with a name.
+    fn within<T>(&mut self, name: &str, work: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(name.to_owned());
+        let done = work(self);
+        self.path.pop();
+        done
+    }
+
+    fn count(&mut self, class: Class, is_replaced: bool) {
+        if !is_replaced {
+            return;
+        }
+        *self.replaced.entry(class.prefix()).or_default() += 1;
+        if class == Class::Unknown && self.unknown.len() < PATHS {
+            self.unknown.insert(self.path.join("."));
+        }
     }
 
     /// A literal or a number.
     fn plain(&mut self, plain: String, rule: Rule) -> Node {
-        let hidden = match rule {
+        let is_short = plain.bytes().filter(u8::is_ascii_digit).count() <= policy::SHORT_NUMBER;
+        let class = match rule {
             // A small number in attached data, such as a time zone, names nobody.
-            Rule::Hide(Class::UserData) => plain.bytes().filter(u8::is_ascii_digit).count() > 6,
-            Rule::Hide(_) => true,
-            Rule::Keep(_) | Rule::Inside(_) => false,
+            Rule::Hide(Class::UserData) | Rule::Inside(_) if is_short => return Node::Plain(plain),
+            Rule::Hide(class) => class,
+            Rule::Inside(_) => Class::Unknown,
+            Rule::Keep(_) => return Node::Plain(plain),
         };
-        let Rule::Hide(class) = rule else { return Node::Plain(plain) };
-        if !hidden || token::is_number_token(&plain) || !Node::Plain(plain.clone()).is_number() {
+        if token::is_number_token(&plain) || !Node::Plain(plain.clone()).is_number() {
             return Node::Plain(plain);
         }
         self.known.learn(class, &plain);
+        self.count(class, true);
         Node::Plain(token::number_token(&self.key, class, &plain))
     }
 
@@ -239,13 +394,14 @@ impl Redactor {
 
     /// Replaces a value and remembers it.
     fn hide(&mut self, class: Class, value: &str) -> String {
-        if token::whole(value) == Some(class) {
+        if token::whole(value) == Some(class) || (class == Class::Text && self.keep == Keep::Texts) {
             return value.to_owned();
         }
         // Texts are too common to be searched for: their words stand in channels and names by right.
         if !matches!(class, Class::Text | Class::UserData | Class::Unknown | Class::Name) {
             self.known.learn(class, value);
         }
+        self.count(class, !value.is_empty());
         token::token(&self.key, class, value)
     }
 
@@ -254,7 +410,12 @@ impl Redactor {
         if policy::is_vocabulary(text) || token::whole(text).is_some() {
             return text.to_owned();
         }
-        let class = self.known.class(text).unwrap_or(Class::Unknown);
+        let looks = || match text {
+            mail if policy::looks_like_mail(mail) => Class::Mail,
+            phone if policy::looks_like_phone(phone) => Class::Phone,
+            _ => Class::Unknown,
+        };
+        let class = self.known.class(text).unwrap_or_else(looks);
         self.hide(class, text)
     }
 
@@ -327,7 +488,7 @@ impl Redactor {
         }
     }
 
-    /// Searches a kept text for known secrets.
+    /// Searches a kept text for known secrets. These are not counted: they were, where they were learned.
     fn scrub(&mut self, text: String, credentials_only: bool) -> String {
         if policy::is_vocabulary(&text) || token::whole(&text).is_some() {
             return text;
@@ -337,3 +498,20 @@ impl Redactor {
         self.known.scrub(&text, credentials_only, token).unwrap_or(text)
     }
 }
+
+/// Bytes of a body or of a message.
+fn size(wire: &Wire) -> Option<u64> {
+    let bytes = match wire {
+        Wire::Request(_, request) | Wire::Upgrade(_, request) => request.body.len(),
+        Wire::Response(_, response) | Wire::Refused(_, response) => response.body.len(),
+        Wire::Text(_, text) => text.len(),
+        Wire::Binary(_, bytes) => bytes.len(),
+        Wire::Broken(..) | Wire::Upgraded(..) | Wire::Ping(..) | Wire::Pong(..) | Wire::Close(..) | Wire::Lost(..) => {
+            return None;
+        }
+    };
+    Some(bytes as u64)
+}
+
+#[cfg(test)]
+mod tests;

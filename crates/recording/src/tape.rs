@@ -16,6 +16,9 @@ use protocol::time::Time;
 use protocol::wire::{Close, Entry, Exchange, Headers, Request, Response, Side, Socket, Wire};
 
 pub use self::error::ReadError;
+use crate::redaction::Keep;
+
+pub(crate) use self::record::failure_word;
 pub use self::record::{Carried, Closer, ConnLabel, Control, Finish, Kind, Link, Record};
 
 /// The version of the format that this program writes.
@@ -23,7 +26,9 @@ pub use self::record::{Carried, Closer, ConnLabel, Control, Finish, Kind, Link, 
 /// A reader takes every minor version of its major one, so a minor version may add kinds and members, but no words to the
 /// closed lists of a known member (such as the classes of failure). Changes:
 /// - 1.0: the first.
-pub const VERSION: Version = Version { major: 1, minor: 0 };
+/// - 1.1: records `call`, `timer`, `rand`, `fault`, `clock` and `redacted`; `bytes` of a unit; `redacted` and `paths` in
+///   `end`; in the header's `redact` the member `keep` and the mode `none`; `b64` in `body`. A tape of 1.0 has none of them.
+pub const VERSION: Version = Version { major: 1, minor: 1 };
 
 /// The longest line that is read. Tokens are longer than what they replace, so this is well above the limit of a body.
 pub const MAX_LINE: usize = 16 << 20;
@@ -69,6 +74,10 @@ pub struct Header {
     pub env: BTreeMap<String, String>,
     /// The name of the key behind the tokens.
     pub key_id: String,
+    /// The version of the tables of redaction.
+    pub policy: u32,
+    /// What was kept on purpose.
+    pub keep: Keep,
 }
 
 /// Whether a tape is whole.
@@ -142,6 +151,11 @@ impl Tape {
         &self.header
     }
 
+    /// The first line as it stands, without its line feed.
+    pub(crate) fn header_text(&self) -> &str {
+        &self.header_text
+    }
+
     /// Whether the tape is whole.
     #[must_use]
     pub const fn status(&self) -> Status {
@@ -207,36 +221,32 @@ impl Tape {
 
 /// The wire entry of a unit; `None` for a record that is no unit.
 fn wire(kind: &Kind, inner: &[&Record]) -> Option<(ConnLabel, Side, Wire)> {
-    let body = |carried: Carried| -> String {
-        let texts: Vec<&str> = inner
+    let body = |carried: Carried| -> Vec<u8> {
+        let texts: Vec<&[u8]> = inner
             .iter()
             .filter_map(|record| match &record.kind {
-                Kind::Msg { message, .. } => Some(message.get()),
-                Kind::Body { text, .. } => Some(text.as_str()),
+                Kind::Msg { message, .. } => Some(message.get().as_bytes()),
+                Kind::Body { content, .. } => Some(content.as_slice()),
                 _ => None,
             })
             .collect();
         match carried {
-            Carried::Array(_) => format!("[{}]", texts.join(",")),
+            Carried::Array(_) => [b"[", texts.join(&b',').as_slice(), b"]"].concat(),
             Carried::Nothing | Carried::Single | Carried::Body => texts.concat(),
         }
     };
     Some(match kind {
-        Kind::HttpReq { conn, link, method, url, headers, carried } => {
-            let request = Request {
-                method: method.clone(),
-                target: url.clone(),
-                headers: headers.clone(),
-                body: body(*carried).into_bytes(),
-            };
+        Kind::HttpReq { conn, link, method, url, headers, carried, .. } => {
+            let request =
+                Request { method: method.clone(), target: url.clone(), headers: headers.clone(), body: body(*carried) };
             let wire = match link {
                 Link::Exchange(number) => Wire::Request(Exchange(*number), request),
                 Link::Socket(number) => Wire::Upgrade(Socket(*number), request),
             };
             (*conn, Side::Client, wire)
         }
-        Kind::HttpRes { conn, link, status, headers, carried } => {
-            let response = Response { status: *status, headers: headers.clone(), body: body(*carried).into_bytes() };
+        Kind::HttpRes { conn, link, status, headers, carried, .. } => {
+            let response = Response { status: *status, headers: headers.clone(), body: body(*carried) };
             let wire = match link {
                 Link::Exchange(number) => Wire::Response(Exchange(*number), response),
                 Link::Socket(number) => Wire::Refused(Socket(*number), response),
@@ -249,11 +259,11 @@ fn wire(kind: &Kind, inner: &[&Record]) -> Option<(ConnLabel, Side, Wire)> {
         Kind::WsOpen { conn, link: Link::Socket(number), headers } => {
             (*conn, Side::Server, Wire::Upgraded(Socket(*number), headers.clone()))
         }
-        Kind::WsMsg { conn, link: Link::Socket(number), from, opcode, carried } => {
-            let text = body(*carried);
+        Kind::WsMsg { conn, link: Link::Socket(number), from, opcode, carried, .. } => {
+            let bytes = body(*carried);
             let wire = match opcode {
-                2 => Wire::Binary(Socket(*number), text.into_bytes()),
-                _ => Wire::Text(Socket(*number), text),
+                2 => Wire::Binary(Socket(*number), bytes),
+                _ => Wire::Text(Socket(*number), String::from_utf8_lossy(&bytes).into_owned()),
             };
             (*conn, *from, wire)
         }

@@ -103,6 +103,8 @@ classes! {
     Nickname = "nick", "nick";
     /// E-mail addresses.
     Mail = "mail", "mail";
+    /// Telephone numbers.
+    Phone = "tel", "phone";
     /// What a person or a server wrote.
     Text = "txt", "txt";
     /// A value in `userData` or `eventAttributes`.

@@ -30,6 +30,15 @@ impl Clock {
         i64::try_from(self.wall.as_millis()).unwrap_or(i64::MAX)
     }
 
+    /// The wall time now, in microseconds since the epoch, and by how much it has moved against this clock since the start:
+    /// more than a little if somebody set it, or if the machine slept.
+    #[must_use]
+    pub fn wall(&self) -> (i64, i64) {
+        let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        let wall = micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+        (wall, wall - micros(self.wall + self.started.elapsed()))
+    }
+
     /// The instant of a moment, for the runtime's timers.
     #[must_use]
     pub fn instant(&self, at: Time) -> tokio::time::Instant {

@@ -9,9 +9,10 @@ use protocol::wire::Entry;
 use recording::capture::{Capture, Config, Source};
 use recording::tape::{Finish, Status, Tape};
 use recording::token::Key;
+use serde_json::Value;
 
 use crate::conversations::conversations;
-use crate::schemas::files;
+use crate::schemas::{files, root};
 
 fn good_tapes() -> Vec<(String, Tape)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tape/ok");
@@ -38,6 +39,44 @@ fn taped(entries: &[Entry], finish: Option<Finish>) -> Tape {
     let end = entries.last().map(|entry| entry.at).unwrap_or_default();
     bytes.extend(finish.map(|finish| capture.finish(end, finish)).unwrap_or_default());
     Tape::read(&bytes).expect("a tape")
+}
+
+/// Each line of the tapes in a folder, with the name of its file.
+fn lines(folder: &str) -> Vec<(String, usize, Value)> {
+    let mut lines = Vec::new();
+    for (name, path) in files(&root().join(folder)) {
+        let text = fs::read_to_string(path).expect("readable");
+        let values = text.lines().enumerate().filter_map(|(at, line)| Some((at + 1, serde_json::from_str(line).ok()?)));
+        lines.extend(values.map(|(at, value)| (name.clone(), at, value)));
+    }
+    lines
+}
+
+fn schema() -> jsonschema::Validator {
+    let schema = serde_json::from_str(include_str!("../../../../schemas/tape.schema.json")).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+#[test]
+fn every_line_of_a_good_tape_obeys_the_schema() {
+    let schema = schema();
+    for folder in ["fixtures/tape/1.0", "fixtures/tape/ok", "recordings"] {
+        for (name, at, line) in lines(folder) {
+            let wrong = schema.validate(&line).err().map(|error| error.to_string());
+            assert_eq!(wrong, None, "{folder}/{name}, line {at}");
+        }
+    }
+}
+
+/// Files whose name begins with `line` have one line that breaks the schema; what is wrong with the others concerns several.
+#[test]
+fn a_wrong_line_breaks_the_schema() {
+    let schema = schema();
+    for (file, _) in files(&root().join("fixtures/tape/violation")) {
+        let lines = lines("fixtures/tape/violation");
+        let wrong = lines.iter().filter(|(name, _, line)| *name == file && !schema.is_valid(line)).count();
+        assert_eq!(wrong, usize::from(file.starts_with("line-")), "{file}");
+    }
 }
 
 fn broken(rule: &str) -> Vec<Entry> {

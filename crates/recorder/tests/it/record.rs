@@ -8,6 +8,7 @@ use std::time::Duration;
 use pretty_assertions::assert_eq;
 use protocol::wire::{Failure, Wire};
 use recorder::{Config, Error, Recorder, Summary};
+use recording::redaction::Keep;
 use recording::tape::{Closer, Kind, Status, Tape};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -42,7 +43,9 @@ fn config(output: &Path) -> Config {
         version: "0.1.0".to_owned(),
         git: "abc1234".to_owned(),
         clock: Clock::start(),
-        start: "2026-11-24T09:00:00Z".to_owned(),
+        rfc3339: |_| "2026-11-24T09:00:00Z".to_owned(),
+        key: None,
+        keep: Keep::Nothing,
         env: BTreeMap::from([("service".to_owned(), "customer-support".to_owned())]),
         limits: Limits::default(),
     }

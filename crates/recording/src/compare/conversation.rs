@@ -41,6 +41,18 @@ pub(super) struct Session {
 #[derive(Clone, Debug)]
 pub(super) struct Conversation {
     pub(super) sessions: Vec<Session>,
+    /// The session of each line that holds a message.
+    pub(super) session_of: BTreeMap<usize, usize>,
+    /// The connects of all sessions, in order.
+    pub(super) held: Vec<Held>,
+}
+
+/// A `/meta/connect`, by the lines where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) session: usize,
+    pub(crate) request: usize,
+    pub(crate) reply: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +75,8 @@ struct Reader {
     by_client: BTreeMap<String, usize>,
     by_carrier: BTreeMap<Carrier, usize>,
     pending: Vec<(Carrier, String, Option<String>, Place)>,
+    session_of: BTreeMap<usize, usize>,
+    held: Vec<Held>,
 }
 
 impl Conversation {
@@ -72,11 +86,13 @@ impl Conversation {
             by_client: BTreeMap::new(),
             by_carrier: BTreeMap::new(),
             pending: Vec::new(),
+            session_of: BTreeMap::new(),
+            held: Vec::new(),
         };
         for located in entries {
             reader.entry(located);
         }
-        Self { sessions: reader.sessions }
+        Self { sessions: reader.sessions, session_of: reader.session_of, held: reader.held }
     }
 }
 
@@ -168,7 +184,11 @@ impl Reader {
         if session != 0 {
             self.by_carrier.insert(carrier, session);
         }
+        self.session_of.insert(seen.line, session);
         let connect = seen.channel == channel::CONNECT;
+        if connect {
+            self.held.push(Held { session, request: seen.line, reply: None });
+        }
         self.sessions[session].disconnected |= seen.channel == channel::DISCONNECT;
         let key = (seen.channel.clone(), message.id().map(|id| id.as_str().to_owned()));
         let list = if connect { &mut self.sessions[session].connects } else { &mut self.sessions[session].asked };
@@ -186,6 +206,10 @@ impl Reader {
         match request.filter(|_| is_reply) {
             Some(pending) => {
                 let (.., place) = self.pending.remove(pending);
+                self.session_of.insert(seen.line, place.session);
+                if place.connect {
+                    self.answered(place, seen.line);
+                }
                 if let Some(client) = message.client_id().filter(|_| seen.channel == channel::HANDSHAKE) {
                     self.by_client.insert(client.expose().to_owned(), place.session);
                 }
@@ -195,8 +219,16 @@ impl Reader {
             }
             None => {
                 let session = self.by_carrier.get(&carrier).copied().unwrap_or_default();
+                self.session_of.insert(seen.line, session);
                 self.sessions[session].deliveries.push(seen);
             }
+        }
+    }
+
+    fn answered(&mut self, place: Place, line: usize) {
+        let request = self.sessions[place.session].connects[place.position].request.line;
+        if let Some(held) = self.held.iter_mut().rev().find(|held| held.request == request) {
+            held.reply = Some(line);
         }
     }
 

@@ -13,16 +13,16 @@ use super::policy::{self, Place};
 use crate::token::{self, Class};
 
 /// The boundary of every form on a tape, since that of a client is made up for one request.
-const BOUNDARY: &str = "form-of-the-tape";
+pub(crate) const BOUNDARY: &str = "form-of-the-tape";
 
 /// What the notice with the file limits says: a word of the protocol where otherwise somebody's words stand.
 const LIMITS: &str = "file-client-cfg-get";
 
 /// Fields whose names are kept; any other name may be somebody's own word.
-const FIELDS: &[&str] = &["operation", "secureKey", "fileId", "userId", "alias", "chatId"];
+pub(crate) const FIELDS: &[&str] = &["operation", "secureKey", "fileId", "userId", "alias", "chatId"];
 
 /// Media types of files that are kept, sorted; any other could say something about somebody.
-const MEDIA_TYPES: &[&str] = &[
+pub(crate) const MEDIA_TYPES: &[&str] = &[
     "application/json",
     "application/msword",
     "application/octet-stream",
@@ -76,7 +76,7 @@ impl Redactor {
         self.carrier(body).replace(&word, LIMITS).into_bytes()
     }
 
-    fn unread(&self, body: &[u8]) -> Vec<u8> {
+    fn unread(&mut self, body: &[u8]) -> Vec<u8> {
         if body.is_empty() { Vec::new() } else { self.opaque(body).into_bytes() }
     }
 
@@ -84,7 +84,8 @@ impl Redactor {
     fn form_field(&mut self, name: &str, value: &str) -> (String, String) {
         let attached = name.strip_prefix("userData[").and_then(|name| name.strip_suffix(']'));
         let (place, own) = attached.map_or((Place::Data, name), |name| (Place::UserData, name));
-        let value = self.text(value, policy::rule(place, own));
+        let rule = self.policy.rule(place, own);
+        let value = self.text(value, rule);
         let value = self.scrub(value, false);
         let known = match place {
             Place::UserData => policy::keeps_name(place, own),
@@ -99,7 +100,8 @@ impl Redactor {
     fn form_file(&mut self, file: &Upload) -> Upload {
         let kind = file.media_type.as_deref().and_then(|kind| kind.split(';').next()).map(str::trim);
         let media_type = kind.filter(|kind| MEDIA_TYPES.contains(kind)).map(str::to_owned);
-        Upload { name: self.hide(Class::UserData, &file.name), media_type, bytes: self.unread(&file.bytes) }
+        let name = self.hide(Class::UserData, &file.name);
+        Upload { name, media_type, bytes: self.unread(&file.bytes) }
     }
 }
 

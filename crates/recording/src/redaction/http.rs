@@ -4,45 +4,18 @@
 
 use protocol::wire::Headers;
 
-use super::policy::{Place, Rule};
+use super::policy::{Field, Place, Rule};
 use super::{Redactor, policy};
 use crate::token::{self, Class};
 
-/// Fields whose values say how the wire works and nothing about anybody, in lower case and sorted.
-const KEPT_FIELDS: &[&str] = &[
-    "accept",
-    "accept-encoding",
-    "access-control-allow-credentials",
-    "access-control-allow-headers",
-    "access-control-allow-methods",
-    "access-control-max-age",
-    "allow",
-    "cache-control",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "expires",
-    "keep-alive",
-    "pragma",
-    "retry-after",
-    "sec-websocket-extensions",
-    "sec-websocket-protocol",
-    "sec-websocket-version",
-    "server",
-    "transfer-encoding",
-    "upgrade",
-    "vary",
-];
-
-/// Fields that hold an origin or an address, in lower case and sorted.
-const HOST_FIELDS: &[&str] = &["access-control-allow-origin", "host", "location", "origin", "referer"];
-
 /// Cookies whose names are public.
-const COOKIES: &[&str] = &["BAYEUX_BROWSER", "JSESSIONID", "ROUTEID", "AWSALB", "AWSALBCORS"];
+pub(crate) const COOKIES: &[&str] = &["BAYEUX_BROWSER", "JSESSIONID", "ROUTEID", "AWSALB", "AWSALBCORS"];
+
+/// Parameters whose names are public.
+pub(crate) const PARAMETERS: &[&str] = &["message", "jsonp", "operation", "secureKey", "fileId"];
 
 /// Path segments that are the same everywhere, sorted.
-const SEGMENTS: &[&str] = &[
+pub(crate) const SEGMENTS: &[&str] = &[
     "",
     "1",
     "2",
@@ -61,11 +34,15 @@ const SEGMENTS: &[&str] = &[
 impl Redactor {
     pub(super) fn method(&mut self, method: &str) -> String {
         let plain = (1..=10).contains(&method.len()) && method.bytes().all(|byte| byte.is_ascii_uppercase());
-        if plain { method.to_owned() } else { self.unknown(method) }
+        if plain { method.to_owned() } else { self.within("method", |redactor| redactor.unknown(method)) }
     }
 
     /// Path and query; a path is kept segment by segment, of a query only the shape.
     pub(super) fn target(&mut self, target: &str) -> String {
+        self.within("url", |redactor| redactor.target_parts(target))
+    }
+
+    fn target_parts(&mut self, target: &str) -> String {
         if target == "*" {
             return target.to_owned();
         }
@@ -100,8 +77,7 @@ impl Redactor {
 
     fn parameter(&mut self, name: &str) -> String {
         match name {
-            "message" | "jsonp" | "operation" | "secureKey" | "fileId" => name.to_owned(),
-            _ if token::whole(name).is_some() => name.to_owned(),
+            _ if PARAMETERS.contains(&name) || token::whole(name).is_some() => name.to_owned(),
             _ => self.hide(Class::Name, name),
         }
     }
@@ -109,7 +85,7 @@ impl Redactor {
     /// A parameter hides its value as a member of the same name would, so that a `secureKey` keeps its token.
     fn parameter_value(&mut self, name: &str, value: &str) -> String {
         let value = decoded(value);
-        match policy::rule(Place::Data, name) {
+        match self.policy.rule(Place::Data, name) {
             Rule::Hide(class) => self.hide(class, &value),
             Rule::Keep(_) | Rule::Inside(_) => self.unknown(&value),
         }
@@ -119,12 +95,13 @@ impl Redactor {
         let mut kept = Headers::new();
         for (name, value) in &headers.0 {
             let lower = name.to_ascii_lowercase();
-            let value = match lower.as_str() {
-                "cookie" => self.cookie(value),
-                "set-cookie" => self.set_cookie(value),
-                field if HOST_FIELDS.contains(&field) => self.origin(value),
-                field if KEPT_FIELDS.contains(&field) => self.field(value),
-                _ => continue,
+            let value = match self.policy.field(&lower) {
+                Some(Field::Cookie) => self.cookie(value),
+                Some(Field::SetCookie) => self.set_cookie(value),
+                Some(Field::Host) => self.origin(value),
+                Some(Field::Keep) => self.field(value),
+                Some(Field::Credentials) => self.credentials(value),
+                None => continue,
             };
             kept = kept.with(name, &self.scrub(value, true));
         }
@@ -135,7 +112,15 @@ impl Redactor {
     fn field(&mut self, value: &str) -> String {
         let plain = value.len() <= 120
             && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ,;=*/+-._()\":".contains(&byte));
-        if plain { value.to_owned() } else { self.unknown(value) }
+        if plain { value.to_owned() } else { self.within("headers", |redactor| redactor.unknown(value)) }
+    }
+
+    /// `Basic auth_...`: the scheme is kept if it is a known one.
+    fn credentials(&mut self, value: &str) -> String {
+        match value.split_once(' ') {
+            Some((scheme, rest)) if policy::is_scheme(scheme) => format!("{scheme} {}", self.hide(Class::Auth, rest)),
+            _ => self.hide(Class::Auth, value),
+        }
     }
 
     fn cookie(&mut self, value: &str) -> String {
@@ -226,7 +211,7 @@ mod tests {
 
     #[test]
     fn lists_are_sorted() {
-        assert!(KEPT_FIELDS.is_sorted() && HOST_FIELDS.is_sorted() && SEGMENTS.is_sorted());
+        assert!(SEGMENTS.is_sorted());
     }
 
     #[test]
@@ -255,6 +240,7 @@ mod tests {
         let expected = Headers::new()
             .with("Set-Cookie", &format!("BAYEUX_BROWSER={token}; Path=/; Domain=$host.1; HttpOnly; SameSite=None"))
             .with("Cookie", &format!("BAYEUX_BROWSER={token}"))
+            .with("Authorization", &format!("Basic {}", redactor.hide(Class::Auth, "QW5u")))
             .with("Host", "$host.1");
         let redacted = redactor.headers(&headers);
         assert_eq!(redacted, expected);

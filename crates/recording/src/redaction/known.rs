@@ -1,13 +1,14 @@
 //! The second net: secrets that were seen once are searched for in every text that is kept.
 //!
-//! Each secret of at least six characters is searched for as it is, percent-encoded and in base 64 at each of the three
-//! offsets, without regard to the case of ASCII letters.
+//! Each secret of at least six characters is searched for as it is, as a JSON text has it, as HTML has it, percent-encoded, in
+//! hexadecimal, and in base 64 at each of the three offsets, without regard to the case of ASCII letters.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
+use crate::json::quoted;
 use crate::token::{self, Class};
 
 /// Shorter values would be found in innocent words.
@@ -152,7 +153,9 @@ impl Known {
 
 /// How a secret may look inside another text, in lower case.
 fn encodings(value: &str) -> Vec<String> {
-    let mut encodings = vec![value.to_ascii_lowercase(), percent(value).to_ascii_lowercase()];
+    let hexadecimal: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut encodings = vec![value.to_owned(), percent(value), escaped(value), html(value), hexadecimal];
+    encodings.iter_mut().for_each(|encoding| encoding.make_ascii_lowercase());
     for offset in 0..3 {
         let core = base64_core(value.as_bytes(), offset);
         if core.len() >= SHORTEST {
@@ -163,6 +166,27 @@ fn encodings(value: &str) -> Vec<String> {
     encodings.sort();
     encodings.dedup();
     encodings
+}
+
+/// As it stands within a JSON text.
+fn escaped(value: &str) -> String {
+    let quoted = quoted(value);
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+fn html(value: &str) -> String {
+    let mut out = String::new();
+    for c in value.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 fn percent(value: &str) -> String {
@@ -229,6 +253,19 @@ mod tests {
         for text in ["SzN5Ky89c2V2ZW4=", "eEszeSsvPXNldmVu", "eHhLM3krLz1zZXZlbnl5"] {
             let scrubbed = scrub(&mut known(), text).expect(text);
             assert!(scrubbed.contains("<sk>"), "{scrubbed}");
+        }
+    }
+
+    #[test]
+    fn finds_what_json_html_and_hexadecimal_make_of_a_secret() {
+        let mut known = Known::default();
+        known.learn(Class::Nickname, "Ann <\"A\"> O'Hara");
+        for text in [
+            r#"{"x":"Ann <\"A\"> O'Hara"}"#,
+            "<p>Ann &lt;&quot;A&quot;&gt; O&#39;Hara</p>",
+            "id-416E6E203C2241223E204F2748617261-1",
+        ] {
+            assert!(scrub(&mut known, text).is_some_and(|scrubbed| scrubbed.contains("<nick>")), "{text}");
         }
     }
 

@@ -1,15 +1,27 @@
-//! What stands where: for each member of a message, whether its value is kept, and as which class it is hidden if not.
+//! What stands where: for each member of a message and each header field, whether its value is kept, and as which class it is
+//! hidden if not.
 //!
-//! The tables fail closed: a text at a place that no row names is kept only if it is a word of the closed vocabulary.
+//! The tables fail closed: a text at a place that no row names is kept only if it is a word of the closed vocabulary, and a
+//! number only if it is short. `docs/redaction.md` shows the same rows to people.
+
+mod rows;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use crate::token::Class;
 
-/// The version of these tables, written into the header of each tape.
-pub const POLICY_VERSION: u32 = 1;
+pub(crate) use self::rows::ROWS;
+
+/// The version of these tables, written into the header of each tape. Changes:
+/// - 1: the first.
+/// - 2: telephone numbers have a class; long numbers at unknown places are hidden; of credentials in a header field the
+///   scheme is kept.
+pub const POLICY_VERSION: u32 = 2;
 
 /// The kind of object in which a member stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
     Message,
     Advice,
     Ext,
@@ -25,7 +37,7 @@ pub(super) enum Place {
 
 /// How the value of a member is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rule {
+pub(crate) enum Rule {
     /// A text is replaced by a token of the class; so is a number.
     Hide(Class),
     /// A text is kept if it obeys the grammar.
@@ -36,7 +48,7 @@ pub(super) enum Rule {
 
 /// What a kept text may look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Grammar {
+pub(crate) enum Grammar {
     /// The id of a message.
     Id,
     /// A word of a protocol, known or new: letters, hyphens, few digits.
@@ -57,99 +69,104 @@ pub(super) enum Grammar {
     Vocabulary,
 }
 
-/// The rule for a member.
-pub(super) fn rule(place: Place, name: &str) -> Rule {
-    use Grammar::{Channel, ChatAdvice, Digits, Error, Id, Timestamp, Version, Vocabulary, Word};
-    use Rule::{Hide, Inside, Keep};
-
-    let own = match (place, name) {
-        (Place::Message, "id") => Keep(Id),
-        (Place::Message, "channel" | "subscription") => Keep(Channel),
-        (Place::Message, "version" | "minimumVersion") => Keep(Version),
-        (Place::Message, "connectionType" | "supportedConnectionTypes") => Keep(Word),
-        (Place::Message, "error") => Keep(Error),
-        (Place::Message, "timestamp") => Keep(Timestamp),
-        (Place::Message, "advice") => Inside(Place::Advice),
-        (Place::Message, "ext") => Inside(Place::Ext),
-        (Place::Message, "data") => Inside(Place::Data),
-        (Place::Advice, "reconnect") => Keep(Word),
-        (Place::Ext, "transcriptPosition") => Keep(Digits),
-        (Place::Data, "operation") => Keep(Word),
-        (Place::Data, "transcriptPosition" | "nextPosition") => Keep(Digits),
-        (Place::Data | Place::Message, "messages") => Inside(Place::Event),
-        (Place::Data | Place::Message, "errors") => Inside(Place::ChatError),
-        (Place::Event, "index" | "utcTime") => Keep(Digits),
-        (Place::Event | Place::From, "type") => Keep(Word),
-        (Place::Event, "from") => Inside(Place::From),
-        (Place::From, "participantId") => Keep(Digits),
-        (Place::ChatError, "advice" | "message") => Keep(ChatAdvice),
-        (Place::UserData, "file-id") => Hide(Class::File),
-        // What may be uploaded says nothing about anybody.
-        (Place::UserData, "upload-need-agent") => Keep(Vocabulary),
-        (Place::UserData, name) if is_limit(name) => Keep(Digits),
-        (Place::UserData, name) if is_push(name) => Hide(Class::Push),
-        (Place::UserData, _) => Hide(Class::UserData),
-        _ => Keep(Vocabulary),
-    };
-    match own {
-        Keep(Vocabulary) if place != Place::UserData => anywhere(name),
-        own => own,
-    }
+/// How a header field is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    /// It says how the wire works and nothing about anybody.
+    Keep,
+    /// It holds an origin or an address.
+    Host,
+    Cookie,
+    SetCookie,
+    /// Of credentials the scheme is kept.
+    Credentials,
 }
 
-/// Names whose meaning does not depend on the place.
-fn anywhere(name: &str) -> Rule {
-    match name {
-        "secureKey" => Rule::Hide(Class::SecureKey),
-        "clientId" => Rule::Hide(Class::ClientId),
-        "BAYEUX_BROWSER" | "cookie" | "cookies" => Rule::Hide(Class::Cookie),
-        "auth" | "authentication" | "authorization" | "credentials" | "encoded" | "password" | "token" | "user" => {
-            Rule::Hide(Class::Auth)
+/// A row of the tables.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Row {
+    /// Members with these names in these places; without a place, in every place but attached data.
+    Members(&'static [Place], &'static [&'static str], Rule),
+    /// Header fields, in lower case. A field that no row names is left out.
+    Fields(&'static [&'static str], Field),
+}
+
+/// The rows, arranged for looking up.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    members: BTreeMap<&'static str, Vec<(&'static [Place], Rule)>>,
+    fields: BTreeMap<&'static str, Field>,
+}
+
+impl Policy {
+    /// All rows.
+    pub(crate) fn standard() -> Arc<Self> {
+        static STANDARD: LazyLock<Arc<Policy>> = LazyLock::new(|| Arc::new(Policy::of(ROWS.iter())));
+        Arc::clone(&STANDARD)
+    }
+
+    /// All rows, without one name of one row: what would be if a rule were forgotten.
+    #[cfg(test)]
+    pub(crate) fn without(forgotten: usize, name: &str) -> Arc<Self> {
+        let mut policy = Self::of(ROWS.iter().enumerate().filter(|(at, _)| *at != forgotten).map(|(_, row)| row));
+        match &ROWS[forgotten] {
+            Row::Members(places, names, rule) => {
+                for kept in names.iter().filter(|kept| **kept != name) {
+                    // A row for a place goes before one without.
+                    policy.members.entry(kept).or_default().insert(0, (places, *rule));
+                }
+            }
+            Row::Fields(names, field) => {
+                policy.fields.extend(names.iter().filter(|kept| **kept != name).map(|kept| (*kept, *field)));
+            }
         }
-        "userId" => Rule::Hide(Class::UserId),
-        "chatId" => Rule::Hide(Class::ChatId),
-        "alias" => Rule::Hide(Class::Alias),
-        "nickname" | "firstName" | "lastName" => Rule::Hide(Class::Nickname),
-        "emailAddress" => Rule::Hide(Class::Mail),
-        "text" | "message" | "subject" | "pushUrl" | "messageType" => Rule::Hide(Class::Text),
-        "file-id" | "fileId" => Rule::Hide(Class::File),
-        "userData" | "eventAttributes" => Rule::Inside(Place::UserData),
-        name if is_push(name) => Rule::Hide(Class::Push),
-        _ => Rule::Inside(Place::Unknown),
+        Arc::new(policy)
     }
-}
 
-/// Members that name a device or a provider of push notifications, and not merely a switch.
-fn is_push(name: &str) -> bool {
-    matches!(
-        name,
-        "push_notification_deviceid"
-            | "push_notification_provider"
-            | "GCTI_GMS_PushDeviceId"
-            | "GCTI_GMS_PushProvider"
-            | "GCTI_GMS_NodeGroup"
-    )
-}
+    /// Some rows.
+    fn of<'a>(rows: impl Iterator<Item = &'a Row>) -> Self {
+        let mut policy = Self { members: BTreeMap::new(), fields: BTreeMap::new() };
+        for row in rows {
+            match row {
+                Row::Members(places, names, rule) => {
+                    for name in *names {
+                        policy.members.entry(name).or_default().push((places, *rule));
+                    }
+                }
+                Row::Fields(names, field) => policy.fields.extend(names.iter().map(|name| (*name, *field))),
+            }
+        }
+        policy
+    }
 
-/// Members of the file limits that are numbers, and the size of a file.
-fn is_limit(name: &str) -> bool {
-    matches!(
-        name,
-        "download-attempts"
-            | "file-size"
-            | "upload-max-file-size"
-            | "upload-max-files"
-            | "upload-max-total-size"
-            | "used-download-attempts"
-            | "used-upload-max-files"
-            | "used-upload-max-total-size"
-    )
+    /// The rule for a member.
+    pub(crate) fn rule(&self, place: Place, name: &str) -> Rule {
+        let rules = self.members.get(name).map(Vec::as_slice).unwrap_or_default();
+        let own = rules.iter().find(|(places, _)| places.contains(&place));
+        let general = || rules.iter().find(|(places, _)| places.is_empty() && place != Place::UserData);
+        match (own.or_else(general), place) {
+            (Some((_, rule)), _) => *rule,
+            (None, Place::UserData) => Rule::Hide(Class::UserData),
+            (None, _) => Rule::Inside(Place::Unknown),
+        }
+    }
+
+    /// How a header field is treated; `None` to leave it out.
+    pub(crate) fn field(&self, lower_case: &str) -> Option<Field> {
+        self.fields.get(lower_case).copied()
+    }
+
+    /// Whether a row names a member in any place.
+    pub(crate) fn names_member(&self, name: &str) -> bool {
+        self.members.contains_key(name)
+    }
 }
 
 /// Texts that are nobody's secret, sorted.
 const VOCABULARY: &[&str] = &[
     "Agent",
     "Authentication failed",
+    "BOT",
     "Client",
     "Connection types not supported",
     "CustomNotice",
@@ -188,6 +205,11 @@ const VOCABULARY: &[&str] = &[
     "disconnect",
     "false",
     "file-client-cfg-get",
+    "fileDelete",
+    "fileDownload",
+    "fileGetLimits",
+    "fileGetsLimits",
+    "fileUpload",
     "handshake",
     "handshake_denied",
     "handshake_failed",
@@ -202,6 +224,7 @@ const VOCABULARY: &[&str] = &[
     "publish denied",
     "publish_denied",
     "pushUrl",
+    "readReceipt",
     "requestChat",
     "requestNotifications",
     "retry",
@@ -230,7 +253,7 @@ const VOCABULARY: &[&str] = &[
 ];
 
 /// Whether a text is of the closed vocabulary.
-pub(super) fn is_vocabulary(text: &str) -> bool {
+pub(crate) fn is_vocabulary(text: &str) -> bool {
     VOCABULARY.binary_search(&text).is_ok()
 }
 
@@ -271,7 +294,7 @@ const USER_DATA_NAMES: &[&str] = &[
 ];
 
 /// Whether the name of a member is kept.
-pub(super) fn keeps_name(place: Place, name: &str) -> bool {
+pub(crate) fn keeps_name(place: Place, name: &str) -> bool {
     match place {
         Place::UserData => USER_DATA_NAMES.binary_search(&name).is_ok(),
         _ => is_identifier(name),
@@ -279,20 +302,40 @@ pub(super) fn keeps_name(place: Place, name: &str) -> bool {
 }
 
 /// A name that a program could have: letters, digits, `_`, `-` and `.`, few digits.
-pub(super) fn is_identifier(name: &str) -> bool {
+pub(crate) fn is_identifier(name: &str) -> bool {
     (1..=40).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
         && few_digits(name)
 }
 
+/// How many digits a number may have at a place that no rule names: ids, keys and telephone numbers have more.
+pub(crate) const SHORT_NUMBER: usize = 6;
+
+/// Whether a text looks like an e-mail address.
+pub(crate) fn looks_like_mail(text: &str) -> bool {
+    let inner = |part: &str| !part.is_empty() && !part.contains(char::is_whitespace);
+    text.split_once('@').is_some_and(|(name, host)| inner(name) && inner(host) && host.contains('.'))
+}
+
+/// Whether a text looks like a telephone number: seven digits or more, and between them only what people put there.
+pub(crate) fn looks_like_phone(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    (7..=15).contains(&digits) && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-/(). ".contains(&byte))
+}
+
+/// Whether a word names a scheme of credentials.
+pub(crate) fn is_scheme(word: &str) -> bool {
+    ["basic", "bearer", "digest", "negotiate", "ntlm"].contains(&word.to_ascii_lowercase().as_str())
+}
+
 /// Whether at most three characters are digits: ids, keys and telephone numbers have more.
-pub(super) fn few_digits(text: &str) -> bool {
+pub(crate) fn few_digits(text: &str) -> bool {
     text.bytes().filter(u8::is_ascii_digit).count() <= 3
 }
 
 /// Whether a text obeys a grammar that needs no rewriting.
-pub(super) fn obeys(grammar: Grammar, text: &str) -> bool {
+pub(crate) fn obeys(grammar: Grammar, text: &str) -> bool {
     let all = |limit: usize, extra: &[u8]| {
         (1..=limit).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || extra.contains(&byte))
@@ -326,10 +369,19 @@ mod tests {
 
     #[test]
     fn sensitive_names_are_hidden_wherever_they_stand() {
+        let policy = Policy::standard();
         for place in [Place::Message, Place::Data, Place::Ext, Place::Event, Place::Unknown] {
-            assert_eq!(rule(place, "secureKey"), Rule::Hide(Class::SecureKey), "{place:?}");
-            assert_eq!(rule(place, "clientId"), Rule::Hide(Class::ClientId), "{place:?}");
+            assert_eq!(policy.rule(place, "secureKey"), Rule::Hide(Class::SecureKey), "{place:?}");
+            assert_eq!(policy.rule(place, "clientId"), Rule::Hide(Class::ClientId), "{place:?}");
         }
+    }
+
+    #[test]
+    fn addresses_and_telephone_numbers_are_known_by_their_looks() {
+        assert!(
+            looks_like_mail("ann@example.org") && !looks_like_mail("ann at example.org") && !looks_like_mail("@a.b")
+        );
+        assert!(looks_like_phone("+49 (30) 123-4567") && !looks_like_phone("4711") && !looks_like_phone("a1234567"));
     }
 
     #[test]

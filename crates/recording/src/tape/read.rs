@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use protocol::wire::{Failure, Headers, Side};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -12,6 +14,7 @@ use super::{
     Tape, VERSION, Version,
 };
 use crate::json::members;
+use crate::redaction::Keep;
 
 /// How a tape's first line begins.
 const HEADER_START: &[u8] = br#"{"k":"hdr""#;
@@ -114,6 +117,14 @@ fn read_header(bytes: &[u8], lines: &mut Lines<'_>) -> Result<(Header, String), 
         seed: header.whole("seed"),
         env,
         key_id: redact.text("keyId").ok_or_else(|| missing("redact"))?,
+        policy: redact.whole("version").and_then(|version| u32::try_from(version).ok()).unwrap_or(1),
+        keep: match (redact.text("mode").as_deref(), redact.text("keep").as_deref()) {
+            (Some("none"), _) => Keep::Everything,
+            (_, None) => Keep::Nothing,
+            (_, Some("texts")) => Keep::Texts,
+            // What a later version keeps is not known here.
+            (_, Some(_)) => return Err(missing("redact")),
+        },
     };
     Ok((header, text.to_owned()))
 }
@@ -206,7 +217,7 @@ impl Reader {
         let member = |member| ReadError::Member { line: line.number, kind: word.clone(), member };
         let kind = kind(&word, &members).map_err(member)?;
         self.check_unit(line.number, &kind)?;
-        if let Kind::End { status, counts, hash } = &kind {
+        if let Kind::End { status, counts, hash, .. } = &kind {
             if *hash != hash_of(before) {
                 return Err(ReadError::Hash { line: line.number });
             }
@@ -293,6 +304,26 @@ impl<'a> Members<'a> {
         serde_json::from_str(self.raw(name)?.get()).ok()
     }
 
+    /// A number that may be missing but must be right if it is there.
+    fn optional(&self, name: &'static str) -> Result<Option<u64>, &'static str> {
+        self.raw(name).map(|raw| serde_json::from_str(raw.get()).map_err(|_| name)).transpose()
+    }
+
+    /// The text of an object as it stands.
+    fn raw_object(&self, name: &str) -> Option<Box<RawValue>> {
+        self.raw(name).filter(|raw| raw.get().starts_with('{')).map(ToOwned::to_owned)
+    }
+
+    /// Counts that may be missing.
+    fn counts(&self, name: &'static str) -> Result<BTreeMap<String, u64>, &'static str> {
+        self.raw(name).map_or_else(|| Ok(BTreeMap::new()), |raw| serde_json::from_str(raw.get()).map_err(|_| name))
+    }
+
+    /// Texts that may be missing.
+    fn texts(&self, name: &'static str) -> Result<Vec<String>, &'static str> {
+        self.raw(name).map_or_else(|| Ok(Vec::new()), |raw| serde_json::from_str(raw.get()).map_err(|_| name))
+    }
+
     fn object(&self, name: &str) -> Option<Self> {
         members(self.raw(name)?.get()).map(Members)
     }
@@ -340,6 +371,7 @@ fn kind(word: &str, members: &Members<'_>) -> Result<Kind, &'static str> {
             url: text("url")?,
             headers: headers(members)?,
             carried: carried(members)?,
+            bytes: members.optional("bytes")?,
         },
         "http.res" => Kind::HttpRes {
             conn: conn()?,
@@ -347,6 +379,7 @@ fn kind(word: &str, members: &Members<'_>) -> Result<Kind, &'static str> {
             status: small(members, "status")?,
             headers: headers(members)?,
             carried: carried(members)?,
+            bytes: members.optional("bytes")?,
         },
         "http.err" => Kind::HttpErr { conn: conn()?, link: exchange()?, by: by()?, error: failure(members)? },
         "ws.open" => Kind::WsOpen { conn: conn()?, link: socket()?, headers: headers(members)? },
@@ -360,6 +393,7 @@ fn kind(word: &str, members: &Members<'_>) -> Result<Kind, &'static str> {
                 _ => return Err("opcode"),
             },
             carried: carried(members)?,
+            bytes: members.optional("bytes")?,
         },
         "ws.ctl" => Kind::WsCtl {
             conn: conn()?,
@@ -376,10 +410,30 @@ fn kind(word: &str, members: &Members<'_>) -> Result<Kind, &'static str> {
         "msg" => Kind::Msg {
             unit: unit()?,
             position: members.whole("j").and_then(|j| usize::try_from(j).ok()).ok_or("j")?,
-            message: members.raw("m").filter(|m| m.get().starts_with('{')).ok_or("m")?.to_owned(),
+            message: members.raw_object("m").ok_or("m")?,
         },
-        "body" => Kind::Body { unit: unit()?, mime: text("mime")?, text: text("text")? },
+        "body" => Kind::Body {
+            unit: unit()?,
+            mime: text("mime")?,
+            content: match members.text("b64") {
+                Some(digits) => BASE64_STANDARD.decode(digits).map_err(|_| "b64")?,
+                None => text("text")?.into_bytes(),
+            },
+        },
         "mark" => Kind::Mark { label: text("label")? },
+        "call" => Kind::Call { operation: text("op")?, arguments: members.raw_object("args").ok_or("args")? },
+        "timer" => Kind::Timer { name: text("name")?, due: members.optional("due")? },
+        "rand" => Kind::Rand { purpose: text("use")?, value: members.whole("value").ok_or("value")? },
+        "fault" => Kind::Fault {
+            fault: text("kind")?,
+            place: text("where")?,
+            parameters: members.raw_object("params").ok_or("params")?,
+        },
+        "clock" => Kind::Clock {
+            wall: text("wall")?,
+            step: members.raw("step").and_then(|raw| serde_json::from_str(raw.get()).ok()).ok_or("step")?,
+        },
+        "redacted" => Kind::Redacted { counts: members.counts("counts")?, paths: members.texts("paths")? },
         "end" => Kind::End {
             status: match text("status")?.as_str() {
                 "complete" => Finish::Complete,
@@ -387,6 +441,8 @@ fn kind(word: &str, members: &Members<'_>) -> Result<Kind, &'static str> {
                 _ => return Err("status"),
             },
             counts: members.raw("counts").and_then(|raw| serde_json::from_str(raw.get()).ok()).ok_or("counts")?,
+            redacted: members.counts("redacted")?,
+            paths: members.texts("paths")?,
             hash: text("hash")?,
         },
         "hdr" => return Err("k"),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use protocol::wire::{Failure, Headers, Side};
 use serde_json::value::RawValue;
 
@@ -63,7 +65,7 @@ pub enum Closer {
 }
 
 impl Closer {
-    const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Client => "client",
             Self::Server => "server",
@@ -108,7 +110,7 @@ pub enum Finish {
 }
 
 impl Finish {
-    const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Complete => "complete",
             Self::Aborted => "aborted",
@@ -153,6 +155,8 @@ pub enum Kind {
         headers: Headers,
         /// What the body is.
         carried: Carried,
+        /// Bytes of the body before redaction, from format 1.1 on.
+        bytes: Option<u64>,
     },
     /// A response, or the refusal of an upgrade.
     HttpRes {
@@ -166,6 +170,8 @@ pub enum Kind {
         headers: Headers,
         /// What the body is.
         carried: Carried,
+        /// Bytes of the body before redaction, from format 1.1 on.
+        bytes: Option<u64>,
     },
     /// An exchange that ended without a response.
     HttpErr {
@@ -199,6 +205,8 @@ pub enum Kind {
         opcode: u8,
         /// What it is.
         carried: Carried,
+        /// Bytes of the message before redaction, from format 1.1 on.
+        bytes: Option<u64>,
     },
     /// A close (opcode 8), ping (9) or pong (10).
     WsCtl {
@@ -237,13 +245,57 @@ pub enum Kind {
         unit: u64,
         /// The media type as the unit's headers have it, possibly empty.
         mime: String,
-        /// A token in place of the contents.
-        text: String,
+        /// A token in place of the contents, or a redacted form; the contents themselves if everything was kept.
+        content: Vec<u8>,
     },
     /// A step of a scenario or a deed of the agent.
     Mark {
         /// Which.
         label: String,
+    },
+    /// What the application asked the client to do.
+    Call {
+        /// The operation, such as `sendMessage`.
+        operation: String,
+        /// Its redacted arguments, an object.
+        arguments: Box<RawValue>,
+    },
+    /// A timer of the client ran out.
+    Timer {
+        /// Which.
+        name: String,
+        /// When it was due, in microseconds since the start.
+        due: Option<u64>,
+    },
+    /// A random number that the client was given.
+    Rand {
+        /// What for.
+        purpose: String,
+        /// The number.
+        value: u64,
+    },
+    /// Something that was broken on purpose.
+    Fault {
+        /// What, such as `reset`.
+        fault: String,
+        /// Where in the conversation, such as `e2`.
+        place: String,
+        /// How much of it, an object.
+        parameters: Box<RawValue>,
+    },
+    /// The wall clock, when it has moved otherwise than the clock of the tape.
+    Clock {
+        /// Wall time at the moment of the line, RFC 3339 in UTC.
+        wall: String,
+        /// By how many microseconds it has moved against the clock of the tape since the start or the last such line.
+        step: i64,
+    },
+    /// How much was replaced so far, from time to time.
+    Redacted {
+        /// How many values of each class, by the prefix of its tokens.
+        counts: BTreeMap<String, u64>,
+        /// Where texts stood that no rule knows; at most [`PATHS`](crate::redaction::PATHS).
+        paths: Vec<String>,
     },
     /// The last line.
     End {
@@ -251,6 +303,10 @@ pub enum Kind {
         status: Finish,
         /// How many lines there were of each kind, the header and this one left out.
         counts: BTreeMap<String, u64>,
+        /// As in the last `redacted` record; empty before format 1.1.
+        redacted: BTreeMap<String, u64>,
+        /// As in the last `redacted` record; empty before format 1.1.
+        paths: Vec<String>,
         /// BLAKE3 of all bytes before this line.
         hash: String,
     },
@@ -275,7 +331,7 @@ pub enum Control {
 }
 
 /// The word for a failure.
-pub(super) const fn failure_word(failure: &Failure) -> &'static str {
+pub(crate) const fn failure_word(failure: &Failure) -> &'static str {
     match failure {
         Failure::Unreachable => "unreachable",
         Failure::Reset => "reset",
@@ -320,6 +376,12 @@ impl Kind {
             Self::Msg { .. } => "msg",
             Self::Body { .. } => "body",
             Self::Mark { .. } => "mark",
+            Self::Call { .. } => "call",
+            Self::Timer { .. } => "timer",
+            Self::Rand { .. } => "rand",
+            Self::Fault { .. } => "fault",
+            Self::Clock { .. } => "clock",
+            Self::Redacted { .. } => "redacted",
             Self::End { .. } => "end",
             Self::Unknown => "",
         }
@@ -347,12 +409,13 @@ impl Kind {
                     line.error(error);
                 }
             }
-            Self::HttpReq { conn, link, method, url, headers, carried } => {
+            Self::HttpReq { conn, link, method, url, headers, carried, bytes } => {
                 line.text("c", conn).text("x", link).text("method", method).text("url", url);
-                line.headers(headers).carried(*carried);
+                line.headers(headers).carried(*carried).bytes(*bytes);
             }
-            Self::HttpRes { conn, link, status, headers, carried } => {
+            Self::HttpRes { conn, link, status, headers, carried, bytes } => {
                 line.text("c", conn).text("x", link).raw("status", status).headers(headers).carried(*carried);
+                line.bytes(*bytes);
             }
             Self::HttpErr { conn, link, by, error } | Self::WsErr { conn, link, by, error } => {
                 line.text("c", conn).text("x", link).text("by", side_word(*by)).error(error);
@@ -360,9 +423,9 @@ impl Kind {
             Self::WsOpen { conn, link, headers } => {
                 line.text("c", conn).text("x", link).raw("status", 101).headers(headers);
             }
-            Self::WsMsg { conn, link, from, opcode, carried } => {
+            Self::WsMsg { conn, link, from, opcode, carried, bytes } => {
                 line.text("c", conn).text("x", link).text("type", direction(*from)).raw("opcode", opcode);
-                line.carried(*carried);
+                line.carried(*carried).bytes(*bytes);
             }
             Self::WsCtl { conn, link, from, control } => {
                 line.text("c", conn).text("x", link).text("type", direction(*from));
@@ -381,16 +444,42 @@ impl Kind {
             Self::Msg { unit, position, message } => {
                 line.raw("u", unit).raw("j", position).raw("m", message);
             }
-            Self::Body { unit, mime, text } => {
-                line.raw("u", unit).text("mime", mime).text("text", text);
+            Self::Body { unit, mime, content } => {
+                line.raw("u", unit).text("mime", mime);
+                match std::str::from_utf8(content) {
+                    Ok(text) => line.text("text", text),
+                    Err(_) => line.text("b64", BASE64_STANDARD.encode(content)),
+                };
             }
             Self::Mark { label } => {
                 line.text("label", label);
             }
-            Self::End { status, counts, hash } => {
-                let counts: Vec<String> =
-                    counts.iter().map(|(kind, count)| format!("{}:{count}", quoted(kind))).collect();
-                line.text("status", status.word()).raw("counts", format_args!("{{{}}}", counts.join(",")));
+            Self::Call { operation, arguments } => {
+                line.text("op", operation).raw("args", arguments);
+            }
+            Self::Timer { name, due } => {
+                line.text("name", name);
+                if let Some(due) = due {
+                    line.raw("due", due);
+                }
+            }
+            Self::Rand { purpose, value } => {
+                line.text("use", purpose).raw("value", value);
+            }
+            Self::Fault { fault, place, parameters } => {
+                line.text("kind", fault).text("where", place).raw("params", parameters);
+            }
+            Self::Clock { wall, step } => {
+                line.text("wall", wall).raw("step", step);
+            }
+            Self::Redacted { counts, paths } => {
+                line.counts("counts", counts).paths(paths);
+            }
+            Self::End { status, counts, redacted, paths, hash } => {
+                line.text("status", status.word()).counts("counts", counts);
+                if !redacted.is_empty() {
+                    line.counts("redacted", redacted).paths(paths);
+                }
                 line.text("hash", hash);
             }
             Self::Unknown => {}
@@ -423,6 +512,26 @@ impl Line {
             .map(|(name, value)| format!(r#"{{"name":{},"value":{}}}"#, quoted(name), quoted(value)))
             .collect();
         self.raw("headers", format_args!("[{}]", fields.join(",")))
+    }
+
+    fn counts(&mut self, name: &str, counts: &BTreeMap<String, u64>) -> &mut Self {
+        let counts: Vec<String> = counts.iter().map(|(word, count)| format!("{}:{count}", quoted(word))).collect();
+        self.raw(name, format_args!("{{{}}}", counts.join(",")))
+    }
+
+    fn paths(&mut self, paths: &[String]) -> &mut Self {
+        if paths.is_empty() {
+            return self;
+        }
+        let paths: Vec<String> = paths.iter().map(|path| quoted(path)).collect();
+        self.raw("paths", format_args!("[{}]", paths.join(",")))
+    }
+
+    fn bytes(&mut self, bytes: Option<u64>) -> &mut Self {
+        match bytes {
+            Some(bytes) => self.raw("bytes", bytes),
+            None => self,
+        }
     }
 
     fn carried(&mut self, carried: Carried) -> &mut Self {

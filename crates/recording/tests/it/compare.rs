@@ -201,7 +201,7 @@ fn deliveries_that_overtake_each_other_are_equal() {
 #[case(r#"{"a":1,"a":2}"#, r#"{"a":2}"#, 1)]
 fn values_are_compared_and_not_their_spelling(#[case] one: &str, #[case] other: &str, #[case] differences: usize) {
     let with = |value: &str| {
-        let text = format!(r#"[{{"channel":"/a","data":{{"x":{value}}}}}]"#);
+        let text = format!(r#"[{{"channel":"/a","advice":{{"maxInterval":{value}}}}}]"#);
         let wire = Wire::Text(protocol::wire::Socket(1), text);
         tape(BASE, &[Entry { at: protocol::time::Time::ZERO, from: Side::Server, wire }])
     };

@@ -1,8 +1,11 @@
 //! Properties of whole tapes: round trips, torn ends, that no secret gets through, and what a comparison sees.
 
+mod audit;
 mod compare;
 mod files;
 mod fixtures;
+mod pack;
 mod redaction;
+mod show;
 mod sample;
 mod tape;

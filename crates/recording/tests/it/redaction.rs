@@ -4,8 +4,9 @@ use pretty_assertions::assert_eq;
 use proptest::prelude::*;
 use protocol::time::Time;
 use protocol::wire::{Entry, Exchange, Headers, Request, Response, Side, Socket, Transport, Wire};
-use recording::redaction::Redactor;
-use recording::tape::Finish;
+use recording::capture::Capture;
+use recording::redaction::{Keep, Redactor};
+use recording::tape::{ConnLabel, Finish, Tape};
 use recording::token::{self, Class, Key};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -249,7 +250,7 @@ fn equal_values_stay_equal_in_every_place() {
 #[case(r#"{"data":{"messages":[{"type":"SomethingNew","index":"7","utcTime":1700000000000}]}}"#)]
 #[case(r#"{"data":{"userData":{"TimeZone":-480}}}"#)]
 #[case(r#"{"data":{"secureKey":"","message":"","secureKey":null}}"#)]
-#[case(r#"{"a":1,"a":2.50,"b":12345678901234567890123,"c":[true,null]}"#)]
+#[case(r#"{"a":1,"a":2.50,"timestamp":12345678901234567890123,"c":[true,null]}"#)]
 fn keeps_what_says_how_the_protocol_went(#[case] kept: &str) {
     assert_eq!(message(&mut redactor(), kept), kept);
 }
@@ -284,6 +285,17 @@ fn a_secret_number_stays_a_number() {
     assert!(!redacted.to_string().contains("4917012345678"));
 }
 
+/// Nobody knows what a number is where no rule names it; a short one is no key and no telephone number.
+#[test]
+fn a_long_number_at_an_unknown_place_is_hidden() {
+    let mut redactor = redactor();
+    let data = json!({"data": {"mood": 4_930_123_456_u64, "deep": [[{"x": 1_234_567}]], "few": 123_456}});
+    let redacted = value(&mut redactor, &data);
+    assert_eq!(redacted["data"]["few"], json!(123_456));
+    assert!(!redacted.to_string().contains("4930123456") && !redacted.to_string().contains("1234567}"), "{redacted}");
+    assert!(redacted["data"]["mood"].is_u64() && redacted["data"]["deep"][0][0]["x"].is_u64());
+}
+
 #[test]
 fn a_known_secret_is_found_where_texts_are_kept() {
     let mut redactor = redactor();
@@ -301,4 +313,41 @@ fn html_is_one_token_that_tells_its_length() {
     let Wire::Response(_, response) = redactor().entry(&entry).into_inner().wire else { panic!("a response") };
     let body = String::from_utf8(response.body).unwrap();
     assert!(body.starts_with("txt_") && body.ends_with("~len=12~u8=12"), "{body}");
+}
+
+/// A tape that keeps everything gives everything back, but for white space between the values of a message.
+#[test]
+fn what_is_kept_on_purpose_is_read_back() {
+    let entry = |from, wire| Entry { at: Time::ZERO, from, wire };
+    let request = |body: &[u8]| Request {
+        method: "POST".to_owned(),
+        target: "/ann?secureKey=k-12345".to_owned(),
+        headers: Headers::new().with("X-Ann", "Ann").with("Authorization", "Basic QW5u"),
+        body: body.to_vec(),
+    };
+    let entries = [
+        entry(Side::Client, Wire::Request(Exchange(1), request(b"[ {\"channel\":\n\"/a\", \"data\" : \"Ann\"} ]"))),
+        entry(Side::Client, Wire::Request(Exchange(2), request(b"\x89PNG of Ann"))),
+        entry(Side::Server, Wire::Binary(Socket(1), b"\xff\xfe Ann".to_vec())),
+        entry(Side::Server, Wire::Ping(Socket(1), b"Ann".to_vec())),
+    ];
+    let (mut capture, mut bytes) = Capture::keeping(config(RUN), Keep::Everything);
+    for entry in &entries {
+        bytes.extend(capture.entry(None, entry));
+    }
+    bytes.extend(capture.conn_open(Time::ZERO, ConnLabel(1), "http/1.1", "ann.example.org:80", false));
+    let tape = Tape::read(&bytes).unwrap();
+    assert_eq!(tape.header().keep, Keep::Everything);
+    let mut expected = entries.to_vec();
+    expected[0].wire = Wire::Request(Exchange(1), request(br#"[{"channel":"/a","data":"Ann"}]"#));
+    assert_eq!(tape.entries(), expected);
+    assert!(String::from_utf8_lossy(&bytes).contains(r#""peer":"ann.example.org:80""#));
+}
+
+#[test]
+fn a_ping_that_is_no_text_is_hidden_even_then() {
+    let entry = Entry { at: Time::ZERO, from: Side::Server, wire: Wire::Ping(Socket(1), vec![0xff, 0xfe]) };
+    let kept = Redactor::keeping(Key::from_bytes([7; 32]), Keep::Everything).entry(&entry).into_inner();
+    let Wire::Ping(_, payload) = kept.wire else { panic!("a ping") };
+    assert_eq!(token::whole(&String::from_utf8(payload).unwrap()), Some(Class::Text));
 }

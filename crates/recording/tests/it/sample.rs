@@ -265,6 +265,12 @@ pub(crate) fn pieces(run: Run, entries: &[Entry], finish: Option<Finish>) -> Vec
         pieces.push(capture.entry(Some(ConnLabel(1)), entry));
     }
     let last = entries.last().map(|entry| entry.at).unwrap_or_default();
+    pieces.push(capture.call(last, "sendMessage", r#"{"message":"Ann Smith was here"}"#));
+    pieces.push(capture.timer(last, "retry", Some(last)));
+    pieces.push(capture.rand(last, "seed", 7));
+    let parameters = BTreeMap::from([("after".to_owned(), "3 bytes".to_owned())]);
+    pieces.push(capture.fault(last, "reset", "e2", &parameters));
+    pieces.push(capture.clock(last, "2026-11-23T09:00:01Z", -60_000));
     pieces.push(capture.mark(last, "agent leaves"));
     pieces.push(capture.conn_close(last, ConnLabel(1), Closer::Net, Some(Failure::Reset)));
     pieces.extend(finish.map(|finish| capture.finish(last, finish)));

@@ -2,10 +2,11 @@
 
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
-use protocol::wire::{Entry, Transport};
+use protocol::time::Time;
+use protocol::wire::{Entry, Side, Socket, Transport, Wire};
 use recording::capture::Capture;
 use recording::redaction::Redactor;
-use recording::tape::{Finish, ReadError, Status, Tape};
+use recording::tape::{Finish, Kind, ReadError, Status, Tape, VERSION};
 use recording::token::Key;
 use rstest::rstest;
 
@@ -73,7 +74,7 @@ fn entries_know_their_lines() {
 fn the_header_says_what_the_recorder_was_told() {
     let tape = tape(RUN, &[]);
     let header = tape.header();
-    assert_eq!(header.version.to_string(), "1.0");
+    assert_eq!(header.version.to_string(), VERSION.to_string());
     assert_eq!((header.source.as_str(), header.seed), ("sim", Some(1)));
     assert_eq!(header.start, "2026-11-23T09:00:00Z");
     assert_eq!(header.env["service"], "customer-support");
@@ -127,6 +128,34 @@ fn a_capture_knows_what_it_has_written() {
     assert_eq!((capture.count("msg"), capture.count("end")), (messages as u64, 0));
 }
 
+/// What a whole tape and one that was cut off say of what was replaced.
+#[test]
+fn a_tape_says_how_much_was_replaced_and_where_texts_were_unknown() {
+    let odd = r#"{"channel":"/a","data":{"mood":"merry","secureKey":"k-12345"}}"#;
+    let entry =
+        |at| Entry { at: Time::from_micros(at), from: Side::Client, wire: Wire::Text(Socket(1), odd.to_owned()) };
+    let (mut capture, mut bytes) = Capture::new(config(RUN));
+    for at in 0..1_000 {
+        bytes.extend(capture.entry(None, &entry(at)));
+    }
+    let interrupted = Tape::read(&bytes).unwrap();
+    let told: Vec<(u64, &Kind)> = interrupted.records().iter().map(|record| (record.n, &record.kind)).collect();
+    let told = told.into_iter().filter(|(_, kind)| kind.word() == "redacted").collect::<Vec<_>>();
+    let [(1_001, Kind::Redacted { counts, paths }), (2_001.., _)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((counts["sk"], counts["unk"], paths.as_slice()), (500, 500, &["data.mood".to_owned()][..]));
+    bytes.extend(capture.finish(Time::from_micros(1_000), Finish::Complete));
+    let tape = Tape::read(&bytes).unwrap();
+    let Kind::End { redacted, paths, .. } = &tape.records().last().unwrap().kind else { panic!("an end") };
+    assert_eq!((redacted["sk"], redacted["unk"], paths.len()), (1_000, 1_000, 1));
+}
+
+#[test]
+fn what_the_core_was_told_is_read_back() {
+    let tape = tape(RUN, &[]);
+    let kinds: Vec<String> = tape.records().iter().map(|record| format!("{:?}", record.kind)).collect();
+    insta::assert_snapshot!(kinds.join("\n"));
+}
+
 #[test]
 fn an_aborted_recording_says_so() {
     let bytes = pieces(RUN, &[], Some(Finish::Aborted)).concat();
@@ -139,20 +168,20 @@ fn unknown_kinds_and_members_are_kept() {
     let extended = format!(
         "{}{}\n# a comment\n{}\n",
         text.replace(r#""tls":false"#, r#""tls":false,"alpn":"x""#),
-        r#"{"k":"weather","n":4,"t":9000000,"sky":{"blue":true}}"#,
-        r#"{"k":"mark","n":5,"t":9000000,"label":"after","data":5}"#
+        r#"{"k":"weather","n":9,"t":9000000,"sky":{"blue":true}}"#,
+        r#"{"k":"mark","n":10,"t":9000000,"label":"after","data":5}"#
     );
     let tape = Tape::read(extended.as_bytes()).unwrap();
-    assert_eq!(tape.records().len(), 5);
-    assert_eq!(tape.marks().last().unwrap().line, 7);
+    assert_eq!(tape.records().len(), 10);
+    assert_eq!(tape.marks().last().unwrap().line, 12);
     assert_eq!(String::from_utf8(tape.to_bytes()).unwrap(), extended.replace("# a comment\n", ""));
 }
 
 #[test]
 fn a_newer_minor_version_is_read_and_a_newer_major_one_is_not() {
     let text = String::from_utf8(pieces(RUN, &[], None).concat()).unwrap();
-    assert!(Tape::read(text.replace(r#""v":"1.0""#, r#""v":"1.7""#).as_bytes()).is_ok());
-    let error = Tape::read(text.replace(r#""v":"1.0""#, r#""v":"2.0""#).as_bytes()).unwrap_err();
+    assert!(Tape::read(text.replace(r#""v":"1.1""#, r#""v":"1.7""#).as_bytes()).is_ok());
+    let error = Tape::read(text.replace(r#""v":"1.1""#, r#""v":"2.0""#).as_bytes()).unwrap_err();
     assert_eq!(error.to_string(), "line 1: the tape has format version 2.0, this program reads 1.x");
     assert!(error.hint().contains("later"));
 }

@@ -1,0 +1,589 @@
+//! The audit: proof that a tape holds no free text, by showing that it holds nothing but words of closed lists, tokens and
+//! numbers.
+//!
+//! It does not search for secrets. Whatever is not known to be harmless is a finding, so it is stricter than redaction, which
+//! keeps new words of the protocol. A finding tells where a text stands, what it may be and how long it is, never the text.
+
+mod words;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::json::{Node, members};
+use crate::redaction::Keep;
+use crate::redaction::policy::{self, Field, Grammar, Place, Policy, Rule};
+use crate::tape::{Kind, ReadError, Record, Status, Tape};
+use crate::token::{self, Class};
+
+/// Something on a tape that may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The line of the file, from 1.
+    pub line: usize,
+    /// Where in the line, such as `m.data.nickname`. Names that may be secret themselves are left out.
+    pub place: String,
+    /// What it may be.
+    pub guess: &'static str,
+    /// How long it is, in characters.
+    pub characters: usize,
+}
+
+impl Finding {
+    /// What to do about it.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self.guess.as_bytes() {
+            b"a word" | b"a name of a member" => {
+                "if it says nothing about anybody, allow it with `--allow WORD`; else take the file out and record again"
+            }
+            b"everything" => "record again without `--no-redact`; such a tape is for your own eyes",
+            b"a comment" | b"a torn end" => "take these bytes out: `tapestry tape cat` prints the tape without them",
+            _ => "take the file out of what is shared and record again with this version",
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, place, guess, characters } = self;
+        let plural = if *characters == 1 { "" } else { "s" };
+        write!(f, "line {line}: `{place}` may hold {guess} ({characters} character{plural})")
+    }
+}
+
+/// What an audit came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// In the order of the file.
+    pub findings: Vec<Finding>,
+    /// How many texts were looked at.
+    pub texts: usize,
+    /// How many of them were kept on purpose, as the header says.
+    pub kept: usize,
+}
+
+/// Audits the bytes of a tape. `allowed` are words that the caller knows to be harmless.
+///
+/// # Errors
+///
+/// [`ReadError`] if it is no tape.
+pub fn audit(bytes: &[u8], allowed: &[String]) -> Result<Audit, ReadError> {
+    let tape = Tape::read(bytes)?;
+    let mut auditor = Auditor {
+        policy: Policy::standard(),
+        allowed,
+        service: tape.header().env.get("service").cloned(),
+        keep: tape.header().keep,
+        line: 1,
+        path: Vec::new(),
+        audit: Audit::default(),
+    };
+    if auditor.keep == Keep::Everything {
+        auditor.path = vec!["redact.mode".to_owned()];
+        auditor.find("everything", "none");
+        return Ok(auditor.audit);
+    }
+    auditor.header(tape.header_text());
+    for record in tape.records() {
+        auditor.line = record.line;
+        auditor.record(record);
+    }
+    auditor.rest(bytes, &tape);
+    auditor.audit.findings.sort_by_key(|finding| finding.line);
+    Ok(auditor.audit)
+}
+
+struct Auditor<'a> {
+    policy: std::sync::Arc<Policy>,
+    allowed: &'a [String],
+    /// The service that the header names: a segment of channels.
+    service: Option<String>,
+    keep: Keep,
+    line: usize,
+    path: Vec<String>,
+    audit: Audit,
+}
+
+impl Auditor<'_> {
+    fn find(&mut self, guess: &'static str, text: &str) {
+        let place = self.path.join(".");
+        self.audit.findings.push(Finding { line: self.line, place, guess, characters: text.chars().count() });
+    }
+
+    /// Comments and what is torn are no records, but they are in the file.
+    fn rest(&mut self, bytes: &[u8], tape: &Tape) {
+        let whole = bytes.len() - tape.torn();
+        for (at, line) in bytes[..whole].split(|byte| *byte == b'\n').enumerate() {
+            if line.starts_with(b"#") {
+                self.line = at + 1;
+                self.path = vec!["#".to_owned()];
+                self.find("a comment", &String::from_utf8_lossy(line));
+            }
+        }
+        if tape.status() == Status::Interrupted && tape.torn() > 0 {
+            self.line = bytes[..whole].iter().filter(|byte| **byte == b'\n').count() + 1;
+            self.path = vec!["end of file".to_owned()];
+            self.find("a torn end", &String::from_utf8_lossy(&bytes[whole..]));
+        }
+    }
+
+    fn header(&mut self, text: &str) {
+        for (name, raw) in members(text).unwrap_or_default() {
+            let Some(node) = Node::parse(raw.get()) else { continue };
+            match name.as_str() {
+                "seed" => {}
+                // The seed is a number, and the names of cases are our own.
+                "scenario" if node.text().is_some_and(is_name_of_a_case) => self.audit.texts += 1,
+                "k" | "v" | "clock" | "source" | "start" | "id" | "scenario" => self.at(&name, |a| a.label_node(&node)),
+                "tool" => self.at("tool", |a| a.label_members(&node)),
+                "redact" => self.at("redact", |a| a.label_members(&node)),
+                "env" => self.at("env", |a| a.label_members(&node)),
+                _ => self.at_member(Place::Unknown, &name, |a| a.node(&node, Rule::Inside(Place::Unknown))),
+            }
+        }
+    }
+
+    fn record(&mut self, record: &Record) {
+        for (name, raw) in members(&record.text).unwrap_or_default() {
+            let Some(node) = Node::parse(raw.get()) else { continue };
+            self.record_member(&record.kind, &name, &node);
+        }
+    }
+
+    fn record_member(&mut self, kind: &Kind, name: &str, node: &Node) {
+        match (kind, name) {
+            (
+                _,
+                "n" | "t" | "u" | "j" | "msgs" | "status" | "opcode" | "code" | "bytes" | "due" | "step" | "value"
+                | "tls",
+            ) if matches!(node, Node::Plain(_)) => {}
+            (_, "c" | "x") => self.at(name, |a| a.each_text(node, |a, text| a.check(is_link(text), "a word", text))),
+            (Kind::HttpReq { .. }, "method") => {
+                self.at(name, |a| a.each_text(node, |a, text| a.check(words::is_method(text), "a word", text)));
+            }
+            (Kind::HttpReq { .. }, "url") => self.at(name, |a| a.each_text(node, Self::target)),
+            (_, "headers") => self.at(name, |a| a.headers(node)),
+            (Kind::ConnOpen { .. }, "peer") => {
+                self.at(name, |a| a.each_text(node, |a, text| a.check(is_host(text), "a host", text)));
+            }
+            (Kind::Msg { .. }, "m") => self.at(name, |a| a.node(node, Rule::Inside(Place::Message))),
+            (Kind::Call { .. }, "args") => self.at(name, |a| a.node(node, Rule::Inside(Place::Data))),
+            (Kind::Body { .. }, "text") => {
+                // A form keeps its fields, each with a token.
+                self.at(name, |a| a.each_text(node, Self::body));
+            }
+            (Kind::Body { .. }, "mime") => self.at(name, |a| a.each_text(node, Self::field_value)),
+            (Kind::WsCtl { .. }, "payload" | "reason") => self.at(name, |a| a.each_text(node, Self::hidden)),
+            (Kind::End { .. }, "hash") => {
+                self.at(name, |a| a.each_text(node, |a, text| a.check(is_hash(text), "a key or an id", text)));
+            }
+            (Kind::End { .. }, "counts" | "redacted") | (Kind::Redacted { .. }, "counts") => {
+                self.at(name, |a| a.label_members(node));
+            }
+            (Kind::End { .. } | Kind::Redacted { .. }, "paths") => {
+                self.at(name, |a| a.each_text(node, Self::member_path))
+            }
+            (Kind::Unknown, name) if name != "k" => {
+                self.at_member(Place::Unknown, name, |a| a.node(node, Rule::Inside(Place::Unknown)));
+            }
+            (
+                _,
+                "k" | "proto" | "by" | "type" | "batch" | "body" | "status" | "label" | "op" | "name" | "use" | "kind"
+                | "where" | "wall",
+            ) => {
+                self.at(name, |a| a.label_node(node));
+            }
+            (_, "error" | "params") => self.at(name, |a| a.label_members(node)),
+            _ => self.at_member(Place::Unknown, name, |a| a.node(node, Rule::Inside(Place::Unknown))),
+        }
+    }
+
+    fn at(&mut self, name: &str, work: impl FnOnce(&mut Self)) {
+        self.path.push(name.to_owned());
+        work(self);
+        self.path.pop();
+    }
+
+    /// Goes to a member whose name may be a secret itself.
+    fn at_member(&mut self, place: Place, name: &str, work: impl FnOnce(&mut Self)) {
+        let known = match place {
+            Place::UserData => policy::keeps_name(place, name),
+            _ => self.policy.names_member(name) || words::is_name(name) || policy::keeps_name(Place::UserData, name),
+        };
+        if known || token::whole(name).is_some() || self.is_allowed(name) {
+            self.at(name, work);
+        } else {
+            self.path.push("?".to_owned());
+            self.find("a name of a member", name);
+            work(self);
+            self.path.pop();
+        }
+    }
+
+    fn is_allowed(&self, text: &str) -> bool {
+        self.allowed.iter().any(|allowed| allowed == text)
+    }
+
+    /// A text that is harmless wherever it stands.
+    fn is_closed(&self, text: &str) -> bool {
+        text.is_empty()
+            || policy::is_vocabulary(text)
+            || words::is_word(text)
+            || token::whole(text).is_some()
+            || is_host(text)
+            || is_number(text)
+            || self.is_allowed(text)
+    }
+
+    fn check(&mut self, is_harmless: bool, guess: &'static str, text: &str) {
+        self.audit.texts += 1;
+        if !is_harmless && !self.is_closed(text) {
+            self.find(guess, text);
+        }
+    }
+
+    /// A text at a place where only closed words are.
+    fn hidden(&mut self, text: &str) {
+        self.check(false, guess(text), text);
+    }
+
+    fn each_text(&mut self, node: &Node, look: impl Fn(&mut Self, &str) + Copy) {
+        match node {
+            Node::Text(text) => look(self, text),
+            Node::List(items) => items.iter().for_each(|item| self.each_text(item, look)),
+            Node::Object(_) | Node::Opaque(_) => self.node(node, Rule::Inside(Place::Unknown)),
+            Node::Plain(_) => {}
+        }
+    }
+
+    fn node(&mut self, node: &Node, rule: Rule) {
+        match node {
+            Node::Plain(plain) => self.plain(plain, node.is_number(), rule),
+            Node::Text(text) => self.text(text, rule),
+            Node::List(items) => items.iter().for_each(|item| self.node(item, rule)),
+            Node::Object(members) => {
+                let place = match rule {
+                    Rule::Inside(place) => place,
+                    Rule::Hide(Class::UserData) => Place::UserData,
+                    Rule::Hide(_) | Rule::Keep(_) => Place::Unknown,
+                };
+                for (name, node) in members {
+                    let rule = match (rule, self.policy.rule(place, name)) {
+                        (Rule::Hide(class), Rule::Inside(_) | Rule::Keep(_)) if class != Class::UserData => {
+                            Rule::Hide(class)
+                        }
+                        (_, rule) => rule,
+                    };
+                    self.at_member(place, name, |a| a.node(node, rule));
+                }
+            }
+            Node::Opaque(raw) => self.hidden(raw),
+        }
+    }
+
+    fn plain(&mut self, plain: &str, is_number: bool, rule: Rule) {
+        let digits = plain.bytes().filter(u8::is_ascii_digit).count();
+        let guess = match rule {
+            Rule::Hide(Class::UserData) | Rule::Inside(_) if digits <= policy::SHORT_NUMBER => return,
+            Rule::Hide(class) => class_guess(class),
+            Rule::Inside(_) => "a telephone number or an id",
+            Rule::Keep(_) if digits <= 19 => return,
+            Rule::Keep(_) => "a key or an id",
+        };
+        self.audit.texts += 1;
+        if is_number && !token::is_number_token(plain) && !self.is_allowed(plain) {
+            self.find(guess, plain);
+        }
+    }
+
+    fn text(&mut self, text: &str, rule: Rule) {
+        match rule {
+            Rule::Hide(Class::Text) | Rule::Inside(Place::Data) | Rule::Keep(Grammar::ChatAdvice)
+                if self.keep == Keep::Texts =>
+            {
+                self.audit.texts += 1;
+                self.audit.kept += 1;
+            }
+            Rule::Hide(class) => self.check(false, class_guess(class), text),
+            Rule::Inside(_) | Rule::Keep(Grammar::Word | Grammar::Vocabulary) => self.hidden(text),
+            Rule::Keep(Grammar::Id) => self.check(is_message_id(text), "a key or an id", text),
+            Rule::Keep(grammar @ (Grammar::Digits | Grammar::Version | Grammar::Timestamp)) => {
+                self.check(policy::obeys(grammar, text), guess(text), text);
+            }
+            Rule::Keep(Grammar::Channel) => self.channel(text),
+            Rule::Keep(Grammar::Error) => self.error(text),
+            Rule::Keep(Grammar::ChatAdvice) => self.chat_advice(text),
+        }
+    }
+
+    fn channel(&mut self, channel: &str) {
+        if !channel.starts_with('/') {
+            return self.hidden(channel);
+        }
+        for segment in channel.split('/') {
+            let is_service = self.service.as_deref() == Some(segment);
+            self.check(is_service || words::is_segment(segment), guess(segment), segment);
+        }
+    }
+
+    fn error(&mut self, error: &str) {
+        let parts = error.split_once(':').and_then(|(code, rest)| Some((code, rest.split_once(':')?)));
+        let Some((code, (arguments, text))) = parts.filter(|_| !self.is_closed(error)) else {
+            return self.hidden(error);
+        };
+        self.check(code.len() == 3, "a word", code);
+        for argument in arguments.split(',') {
+            if argument.starts_with('/') { self.channel(argument) } else { self.hidden(argument) }
+        }
+        self.hidden(text.trim_start_matches(' '));
+    }
+
+    /// Tokens, with `referenceId[...]` between them.
+    fn chat_advice(&mut self, advice: &str) {
+        for part in advice.split([' ', '[', ']']).filter(|part| *part != "referenceId") {
+            self.hidden(part);
+        }
+    }
+
+    fn target(&mut self, target: &str) {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        for segment in path.split('/') {
+            self.check(words::is_segment(segment), guess(segment), segment);
+        }
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            self.check(words::is_parameter(name), "a name of a member", name);
+            self.hidden(value);
+        }
+    }
+
+    /// One token, or a form of tokens.
+    fn body(&mut self, text: &str) {
+        if token::whole(text).is_some() || text.is_empty() {
+            return self.hidden(text);
+        }
+        let boundary = format!("--{}", crate::redaction::BOUNDARY);
+        if text.starts_with(&boundary) {
+            for word in text
+                .split(|c: char| c.is_whitespace() || "\";:".contains(c))
+                .filter(|word| !word.starts_with(&boundary))
+            {
+                self.form_word(word.trim_end_matches('='));
+            }
+        } else {
+            for pair in text.split('&') {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                for word in name.split("%5B").map(|part| part.trim_end_matches("%5D")) {
+                    self.form_word(word);
+                }
+                self.form_word(&value.replace("%7E", "~").replace("%3D", "="));
+            }
+        }
+    }
+
+    fn form_word(&mut self, word: &str) {
+        let inner = word.strip_prefix("userData[").and_then(|word| word.strip_suffix(']')).unwrap_or(word);
+        let known =
+            words::is_form_word(inner) || policy::keeps_name(Place::UserData, inner) || words::is_media_type(inner);
+        self.check(known, guess(inner), inner);
+    }
+
+    fn headers(&mut self, node: &Node) {
+        let Node::List(fields) = node else { return self.node(node, Rule::Inside(Place::Unknown)) };
+        for field in fields {
+            let (Some(name), Some(value)) =
+                (field.get("name").and_then(Node::text), field.get("value").and_then(Node::text))
+            else {
+                self.node(field, Rule::Inside(Place::Unknown));
+                continue;
+            };
+            let lower = name.to_ascii_lowercase();
+            let Some(treated) = self.policy.field(&lower) else {
+                self.find("a name of a member", name);
+                self.hidden(value);
+                continue;
+            };
+            self.at(&lower, |a| match treated {
+                Field::Keep => a.field_value(value),
+                Field::Host => a.origin(value),
+                Field::Cookie | Field::SetCookie => a.cookie(value),
+                Field::Credentials => {
+                    for word in value.split(' ') {
+                        a.check(policy::is_scheme(word), "credentials", word);
+                    }
+                }
+            });
+        }
+    }
+
+    /// Words of media types, lists and parameters.
+    fn field_value(&mut self, value: &str) {
+        if self.is_closed(value) {
+            self.audit.texts += 1;
+            return;
+        }
+        for word in value.split(|c: char| " ,;=/()\":".contains(c)) {
+            let known = words::is_field_word(word)
+                || is_version(word)
+                || self.policy.field(&word.to_ascii_lowercase()).is_some();
+            self.check(known, guess(word), word);
+        }
+    }
+
+    fn origin(&mut self, value: &str) {
+        let behind = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://")).unwrap_or(value);
+        if matches!(value, "*" | "null") { self.audit.texts += 1 } else { self.target(behind) }
+    }
+
+    fn cookie(&mut self, value: &str) {
+        for part in value.split(';').map(str::trim) {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let is_attribute = words::is_cookie_attribute(name);
+            self.check(is_attribute || words::is_cookie(name), "a name of a member", name);
+            match name.to_ascii_lowercase().as_str() {
+                "path" | "domain" => self.target(value),
+                _ if is_attribute => self.field_value(value),
+                _ => self.check(false, "a cookie", value),
+            }
+        }
+    }
+
+    /// Labels of our own making: marks, names of timers and scenarios.
+    fn label(&mut self, label: &str) {
+        if self.is_closed(label) {
+            self.audit.texts += 1;
+            return;
+        }
+        for word in label.split(|c: char| " ._:/+-".contains(c)) {
+            let known = words::is_label_word(word) || is_link(word) || is_time(word) || is_hex(word);
+            self.check(known, guess(word), word);
+        }
+    }
+
+    fn label_node(&mut self, node: &Node) {
+        self.each_text(node, Self::label);
+    }
+
+    fn label_members(&mut self, node: &Node) {
+        let Node::Object(members) = node else { return self.label_node(node) };
+        for (name, node) in members {
+            self.label(name);
+            let is_service = name == "service" && self.path.last().is_some_and(|place| place == "env");
+            if !is_service {
+                self.at(name, |a| match node.text() {
+                    Some(key) if is_key_id(key) => a.audit.texts += 1,
+                    _ => a.label_node(node),
+                });
+            }
+        }
+    }
+
+    /// `data.mood`: names that redaction has kept or replaced.
+    fn member_path(&mut self, path: &str) {
+        for name in path.split('.') {
+            let known = self.policy.names_member(name) || words::is_name(name) || words::is_place(name);
+            self.check(known || policy::keeps_name(Place::UserData, name), "a name of a member", name);
+        }
+    }
+}
+
+/// What a text may be, by its looks.
+fn guess(text: &str) -> &'static str {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    if policy::looks_like_mail(text) {
+        "an e-mail address"
+    } else if policy::looks_like_phone(text) {
+        "a telephone number"
+    } else if text.contains("://") || (text.contains('.') && !text.contains(' ')) {
+        "a host or an address"
+    } else if text.contains(' ') {
+        "a text"
+    } else if digits >= 4 {
+        "a key or an id"
+    } else {
+        "a word"
+    }
+}
+
+const fn class_guess(class: Class) -> &'static str {
+    match class {
+        Class::SecureKey => "a `secureKey`",
+        Class::ClientId => "a `clientId`",
+        Class::Cookie => "a cookie",
+        Class::Auth => "credentials",
+        Class::UserId => "a `userId`",
+        Class::ChatId => "a `chatId`",
+        Class::Alias => "an `alias`",
+        Class::Nickname => "a name of a person",
+        Class::Mail => "an e-mail address",
+        Class::Phone => "a telephone number",
+        Class::Text => "what somebody wrote",
+        Class::UserData => "attached data",
+        Class::Push => "a device for push notifications",
+        Class::File => "an id of a file",
+        Class::Reference => "a reference",
+        Class::Name | Class::Unknown => "a text that nobody knows",
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    (1..=policy::SHORT_NUMBER).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_message_id(text: &str) -> bool {
+    (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_host(text: &str) -> bool {
+    text.strip_prefix("$host.").is_some_and(is_number)
+}
+
+/// `h1`, `e2`, `s3`
+fn is_link(text: &str) -> bool {
+    text.strip_prefix(['h', 'e', 's'])
+        .is_some_and(|digits| (1..=12).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// `chat.end.again`
+fn is_name_of_a_case(text: &str) -> bool {
+    text.len() <= 80
+        && text.contains('.')
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte))
+}
+
+/// The name of a key, as the header has it.
+fn is_key_id(text: &str) -> bool {
+    text.strip_prefix("k_")
+        .is_some_and(|name| name.len() == 10 && name.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+fn is_hash(text: &str) -> bool {
+    text.strip_prefix("blake3:").is_some_and(|hex| hex.len() == 64 && is_hex(hex))
+}
+
+fn is_hex(text: &str) -> bool {
+    matches!(text.len(), 7 | 12 | 32 | 40 | 64)
+        && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+/// A part of an RFC 3339 time between its separators.
+fn is_time(text: &str) -> bool {
+    let digits = text.trim_matches(|c| "TZ".contains(c));
+    digits.len() <= 10 && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'T')
+}
+
+/// `9.4`, `v20210629`, `1.0`
+fn is_version(text: &str) -> bool {
+    let digits = text.strip_prefix('v').unwrap_or(text);
+    (1..=20).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+}
+
+/// How many findings there are of each kind, for a summary.
+#[must_use]
+pub fn by_guess(findings: &[Finding]) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    for finding in findings {
+        *counts.entry(finding.guess).or_default() += 1;
+    }
+    counts
+}
