@@ -15,6 +15,7 @@ mod output;
 mod record;
 mod replay;
 mod requirements;
+mod review;
 mod serve;
 mod tapes;
 mod target;
@@ -47,6 +48,7 @@ enum Command {
     Check(check::Args),
     Compare(compare::Args),
     Conformance(conformance::Args),
+    Review(review::Args),
     Requirements(requirements::Args),
     Explain(explain::Args),
     Doctor(doctor::Args),
@@ -62,6 +64,7 @@ impl Command {
             Self::Check(args) => check::run(&args),
             Self::Compare(args) => compare::run(&args),
             Self::Conformance(args) => conformance::run(&args),
+            Self::Review(args) => review::run(&args),
             Self::Requirements(args) => requirements::run(&args),
             Self::Explain(args) => explain::run(&args),
             Self::Doctor(args) => doctor::run(&args),
