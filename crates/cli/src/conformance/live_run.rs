@@ -63,8 +63,9 @@ impl Ended {
 }
 
 /// What the entries of a run share.
-#[derive(Default)]
 struct Learned {
+    /// Since the run began.
+    clock: Clock,
     silence: Silence,
     absence: Absence,
 }
@@ -90,7 +91,11 @@ pub(super) async fn run(
     stop: &mut Stop,
 ) -> Ran {
     let permits = Rc::new(Semaphore::new(pace.jobs));
-    let learned = Rc::new(RefCell::new(Learned::default()));
+    let learned = Rc::new(RefCell::new(Learned {
+        clock: Clock::start(),
+        silence: Silence::default(),
+        absence: Absence::default(),
+    }));
     let (cut, is_cut) = watch::channel(false);
     let mut running = JoinSet::new();
     let is_alone = |planned: &Planned| peer.actor.is_person() && planned.needs_agent();
@@ -166,8 +171,12 @@ async fn judge(
     if let Some(why) = not_applicable {
         return unrun(CaseResult::not_applicable(case, transport, why));
     }
-    if learned.borrow().silence.is_certain(transport) {
-        let says = "no case before came to a session or a refusal over this transport: the server says nothing";
+    let is_mute = {
+        let learned = learned.borrow();
+        learned.silence.is_certain(transport, learned.clock.now())
+    };
+    if is_mute {
+        let says = "the cases before came to no session and to no refusal over this transport: the server says nothing";
         return unrun(CaseResult::blocked(case, transport, "the handshake", says));
     }
     let needs_agent = planned.needs_agent();
@@ -202,7 +211,8 @@ async fn judge(
     }
     let done = witness.conclude(&planned, clock.now());
     let mut learned = learned.borrow_mut();
-    learned.silence.learn(&done.result);
+    let now = learned.clock.now();
+    learned.silence.learn(&done.result, now);
     if needs_agent {
         learned.absence.learn(&done.result);
     }
