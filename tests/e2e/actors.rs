@@ -1,5 +1,6 @@
 //! `tapestry conformance --agent`: whoever plays the agent, what counts is what arrives; and what becomes of the chats.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
@@ -87,6 +88,42 @@ fn an_interrupt_ends_the_chats_that_are_open() {
     assert_eq!(output.status.code(), Some(130), "{text}");
     assert!(text.contains("\nchats opened 1, ended 1, left open 0\n"), "{text}");
     assert!(!chats().contains("chatId"), "the chat runs on");
+}
+
+#[test]
+fn no_more_chats_run_at_once_or_in_all_than_are_allowed() {
+    let (serving, control) = Listening::serve_controlled(&["--agent", "scripted"]);
+    let limits = ["--case", "chat.message.*", "--chats-at-once", "1", "--chats-in-all", "8"];
+    let mut suite = tapestry(&on(&serving.url, "none", &limits));
+    let mut suite = suite.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+    let mut most = 0;
+    while suite.try_wait().expect("it can be asked").is_none() {
+        most = most.max(ask(&control, "GET", "/chats", "", b"").matches("\"chatId\"").count());
+    }
+    let output = suite.wait_with_output().expect("it ends");
+    let text = shown(&output);
+    assert_eq!((most, output.status.code()), (1, Some(3)), "{text}");
+    assert!(text.contains("8 in all and 1 at once are allowed, and they are used up"), "{text}");
+    assert!(text.contains("\nchats opened 8, ended 8, left open 0\n"), "{text}");
+}
+
+#[test]
+fn a_person_is_told_of_all_that_a_chat_needs_at_once() {
+    let serving = Listening::start(&["serve", "--listen", "127.0.0.1:0", "--agent", "manual"]);
+    let arguments = on(&serving.url, "manual", &["--case", "chat.agent.closes"]);
+    let mut suite = tapestry(&arguments);
+    let mut suite = suite.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut told = BufReader::new(suite.stderr.take().expect("its stderr is piped"));
+    let mut text = String::new();
+    while !text.contains("(press Enter when it is done)") {
+        assert!(told.read_line(&mut text).expect("it is text") > 0, "{text}");
+    }
+    suite.kill().expect("it runs");
+    suite.wait().expect("it ends");
+    assert!(
+        text.contains(":\n    1. accept the chat\n    2. say: Hello, how can I help?\n    3. as soon as"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -27,6 +27,27 @@ fn tells_beforehand_how_long_it_takes_and_what_it_opens() {
     assert!(last[0].starts_with("about ") && last[0].contains(" s if the server is as quick"), "{text}");
 }
 
+#[test]
+fn tells_beforehand_what_a_person_is_asked_for() {
+    let target = ["conformance", "--plan", "--target", "http://127.0.0.1:1/genesys/cometd", "--service", "x"];
+    let text = stdout(&[&target[..], &["--agent", "manual"]].concat());
+    assert!(text.contains("\nthe agent is asked 12 times, for all that one chat needs each time\n"), "{text}");
+    let asked =
+        "    asked: accept the chat; say: Hello, how can I help?; as soon as the client has written, close the chat\n";
+    assert!(text.contains(asked), "{text}");
+    let spared = text.lines().find(|line| line.starts_with("chat.agent.closes@websocket "));
+    assert!(spared.is_some_and(|line| line.ends_with("a person plays the agent, over one transport alone")), "{text}");
+}
+
+#[test]
+fn tells_beforehand_what_a_shared_server_allows() {
+    let text = stdout(&["conformance", "--plan", "--target", "http://gms.example/genesys/cometd", "--service", "x"]);
+    assert!(text.contains("\nchats allowed: 40 in all and 1 at once; "), "{text}");
+    assert!(text.contains(" cases will be blocked; `--chats-in-all "), "{text}");
+    let text = stdout(&["conformance", "--plan", "--case", "chat.end.again"]);
+    assert!(text.contains(" 1 chat\n") && !text.contains("chats allowed"), "{text}");
+}
+
 /// Id, transport and verdict of every entry of a report.
 fn verdicts(arguments: &[&str]) -> Vec<(String, String, String)> {
     let folder = TempDir::new().expect("a folder can be made");

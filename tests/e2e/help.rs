@@ -23,6 +23,7 @@ fn of_each_command(
         "doctor",
         "requirements",
         "explain",
+        "review",
         "chat"
     )]
     command: &str,

@@ -14,6 +14,7 @@ mod harness;
 mod help;
 mod kill;
 mod record;
+mod review;
 mod reverse_proxy;
 mod secrets;
 mod serve;

@@ -1,5 +1,6 @@
 //! `cargo xtask interop`: peers that nobody here wrote. Clients hold a whole chat with the simulator; the official one also
-//! does so through the recorder, and its tapes must be right; the suite judges servers that others wrote.
+//! is a client under test, and chats through the recorder, whose tapes must be right; the suite judges servers that others
+//! wrote.
 
 mod peers;
 mod process;
@@ -36,6 +37,10 @@ pub(crate) fn run(shell: &Shell, record: bool) -> Outcome {
         });
     }
     serving_all.end()?;
+    table.head("clients under test, judged by `tapestry conformance --client`");
+    table.row(OFFICIAL.name, OFFICIAL.version, obstacles.get(&OFFICIAL.kit), |transport| {
+        OFFICIAL.transports.contains(&transport).then(|| judge_client(&tapestry, transport))
+    });
     table.head("recorder, a whole chat through `tapestry record`, then check and replay");
     let folder = shell.create_temp_dir()?;
     table.row(OFFICIAL.name, OFFICIAL.version, obstacles.get(&OFFICIAL.kit), |transport| {
@@ -83,6 +88,14 @@ pub(crate) fn build(shell: &Shell) -> Result<PathBuf> {
     cmd!(shell, "cargo build --release --locked --package cli").run()?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     Ok(target.join("release").join("tapestry"))
+}
+
+/// Every scenario for clients, with the official client below a layer that is meant to be right: nothing is to be found.
+fn judge_client(tapestry: &Path, transport: Transport) -> Result<()> {
+    let mut suite = Command::new(tapestry);
+    suite.args(["conformance", "--client", "--listen", "127.0.0.1:0", "--service", SERVICE, "--seed", "1"]);
+    suite.args(["--transport", transport.name(), "--command", "exec node driven.mjs"]);
+    finish(suite.current_dir(OFFICIAL.kit.folder()), SUITE)
 }
 
 /// Records a chat; the tape must pass the rules and replay.

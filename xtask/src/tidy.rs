@@ -98,6 +98,7 @@ const TABLE: &[Row] = &[
             "serde_json",
             "tokio",
             "toml",
+            "toml_edit",
             "tracing",
             "tracing-subscriber",
         ],

@@ -3,18 +3,20 @@
 mod absence;
 mod actor;
 mod client;
+mod limits;
 mod live_run;
 mod plan;
 mod preflight;
 mod progress;
 pub(crate) mod select;
 mod silence;
-mod virtual_run;
+pub(crate) mod virtual_run;
 mod witness;
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use ::conformance::conclude::CaseResult;
@@ -29,7 +31,9 @@ use transport::fields::Fields;
 
 use self::actor::{Actor, Who};
 use self::client::ClientArgs;
-use self::live_run::Peer;
+use self::limits::{Allowance, Limits};
+use self::live_run::{Pace, Peer};
+use self::plan::Bounds;
 use self::progress::Progress;
 use self::select::{Choice, Planned};
 use self::witness::Done;
@@ -43,6 +47,9 @@ use crate::{connection, files, input, live, output};
 
 /// How many cases run at once against a server on this machine.
 const JOBS_ON_LOOPBACK: usize = 8;
+
+/// How many run at once elsewhere. Of those that open chats fewer do: see [`Limits::SHARED`].
+const JOBS_ELSEWHERE: usize = 4;
 
 /// How long a server may take to accept the first connection.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -76,7 +83,7 @@ pub(crate) struct Args {
     /// List the cases that were chosen, with what they judge, and end.
     #[arg(long)]
     list: bool,
-    /// Tell how long the chosen cases take, how many chats they open and which need an agent, and end.
+    /// Tell how long the chosen cases take, how many chats they open, which need an agent and what he is asked for, and end.
     #[arg(long, conflicts_with_all = ["list", "client"])]
     plan: bool,
     /// Run against simulators in virtual time: no socket, no waiting.
@@ -86,9 +93,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000),
           conflicts_with = "client")]
     repeat: u16,
-    /// How many cases run at once: 8 on this machine, 1 elsewhere; of `--command`, 4.
+    /// How many cases run at once: 8 on this machine, 4 elsewhere; of `--command`, 4.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
+    /// How many chats may run at once: any number on this machine, 1 elsewhere. Cases beyond that wait, or are blocked.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..), requires = "target")]
+    chats_at_once: Option<u16>,
+    /// How many chats may be opened in all: any number on this machine, 40 elsewhere. Cases beyond that are blocked.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..), requires = "target")]
+    chats_in_all: Option<u16>,
     /// Known departures of the target, a TOML file.
     #[arg(long, value_name = "FILE")]
     expect: Option<PathBuf>,
@@ -115,10 +128,18 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let configured = target.map(|target| &target.entry);
     let settings = settings(args, target);
     let declared = configured.map_or(&[][..], |entry| &entry.transports);
-    let chosen = args.choice.plan(&settings, declared)?;
-    if args.list || args.plan {
-        let jobs = jobs(args, target);
-        output::print(&if args.list { plan::list(&chosen) } else { plan::tell(&chosen, &settings, jobs) })?;
+    let mut chosen = args.choice.plan(&settings, declared)?;
+    let is_person = target.is_some_and(|target| agent_of(args, target).is_person());
+    if is_person && args.choice.transports().is_empty() {
+        select::spare_person(&mut chosen);
+    }
+    if args.list {
+        output::print(&plan::list(&chosen))?;
+        return Ok(Exit::Success);
+    }
+    if args.plan {
+        let bounds = Bounds { jobs: jobs(args, target), limits: limits(args, target) };
+        output::print(&plan::tell(&chosen, &settings, &bounds))?;
         return Ok(Exit::Success);
     }
     let seed = live::seed(args.seed.or_else(|| configured?.seed))?;
@@ -209,10 +230,18 @@ fn run_live(
             preflight::spare(&mut chosen, &diagnosis, declared);
         }
         let progress = Progress::new(chosen.len() * usize::from(args.repeat));
+        let limits = limits(args, target);
+        let needs: Vec<Chats> = match limits.is_none() {
+            true => Vec::new(),
+            false => virtual_run::rehearse(&chosen, settings).into_iter().map(|rehearsal| rehearsal.chats).collect(),
+        };
+        let sum = needs.iter().copied().sum();
+        let pace = Pace { jobs: jobs(args, target), allowance: Rc::new(Allowance::new(limits)), needs };
         let mut ran = Ran::default();
         for time in 0..u64::from(args.repeat) {
             let seed = seed.wrapping_add(time * SEEDS);
-            let once = live_run::run(&chosen, &peer, seed, jobs(args, target), &progress, &mut stop).await;
+            let once = live_run::run(&chosen, &peer, seed, &pace, &progress, &mut stop).await;
+            ran.hint = ran.hint.or_else(|| limits::remedy(once.done.iter().map(|done| &done.result), sum));
             ran.runs.push(once.done);
             if let Some(chats) = once.unfinished {
                 (ran.cut, ran.unfinished) = (Some(Cut::Interrupted), chats);
@@ -288,13 +317,24 @@ async fn aim(
 
 /// How many cases run at once.
 fn jobs(args: &Args, target: Option<&Target>) -> usize {
-    let near = target.is_none_or(|target| target.endpoint.is_loopback());
-    if target.is_some_and(|target| agent_of(args, target).is_person()) {
-        // Nobody attends to several chats at once.
-        return 1;
-    }
     let given = args.jobs.or_else(|| target?.entry.jobs);
-    given.map_or(if near { JOBS_ON_LOOPBACK } else { 1 }, usize::from)
+    given.map_or(if is_near(target) { JOBS_ON_LOOPBACK } else { JOBS_ELSEWHERE }, usize::from)
+}
+
+/// How many chats the target allows.
+fn limits(args: &Args, target: Option<&Target>) -> Limits {
+    let entry = target.map(|target| &target.entry);
+    let usual = if is_near(target) { Limits::default() } else { Limits::SHARED };
+    let chosen = |flag: Option<u16>, configured: Option<u16>| flag.or(configured).map(usize::from);
+    Limits {
+        at_once: chosen(args.chats_at_once, entry.and_then(|entry| entry.chats_at_once)).or(usual.at_once),
+        in_all: chosen(args.chats_in_all, entry.and_then(|entry| entry.chats_in_all)).or(usual.in_all),
+    }
+}
+
+/// Whether the target is on this machine, and so nobody else's.
+fn is_near(target: Option<&Target>) -> bool {
+    target.is_none_or(|target| target.endpoint.is_loopback())
 }
 
 /// Who plays the agent: whoever the command line names, or the configuration.
@@ -334,6 +374,14 @@ fn command(args: &Args) -> String {
     }
     if let Some(agent) = &args.agent {
         command.push_str(&format!(" --agent {}", quoted(&agent.written())));
+    }
+    for (flag, limit) in [("--chats-at-once", args.chats_at_once), ("--chats-in-all", args.chats_in_all)] {
+        if let Some(limit) = limit {
+            command.push_str(&format!(" {flag} {limit}"));
+        }
+    }
+    if args.in_virtual_time {
+        command.push_str(" --virtual");
     }
     command
 }

@@ -62,3 +62,27 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         .with_context(|| format!("failed to write `{}`", path.display()))
         .map_err(Failure::usage)
 }
+
+/// Puts a text in the place of a file in one step: whoever reads it sees the old text or the new one. A file that is there
+/// keeps its permissions, a new one can be read by its owner alone.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+    // A link stays one.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
+    let written = write(&beside, text.as_bytes()).and_then(|()| {
+        let put = || {
+            if let Ok(old) = fs::metadata(path) {
+                fs::set_permissions(&beside, old.permissions())?;
+            }
+            fs::File::open(&beside)?.sync_all()?;
+            fs::rename(&beside, path)
+        };
+        put().with_context(|| format!("failed to write `{}`", path.display())).map_err(Failure::usage)
+    });
+    if written.is_err() {
+        // It may never have been made.
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}

@@ -16,6 +16,7 @@ mod output;
 mod record;
 mod replay;
 mod requirements;
+mod review;
 mod serve;
 mod tape;
 mod tapes;
@@ -51,6 +52,7 @@ enum Command {
     Tape(tape::Args),
     Audit(audit::Args),
     Conformance(conformance::Args),
+    Review(review::Args),
     Requirements(requirements::Args),
     Explain(explain::Args),
     Doctor(doctor::Args),
@@ -68,6 +70,7 @@ impl Command {
             Self::Tape(args) => tape::run(&args),
             Self::Audit(args) => audit::run(&args),
             Self::Conformance(args) => conformance::run(&args),
+            Self::Review(args) => review::run(&args),
             Self::Requirements(args) => requirements::run(&args),
             Self::Explain(args) => explain::run(&args),
             Self::Doctor(args) => doctor::run(&args),

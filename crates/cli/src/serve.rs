@@ -30,7 +30,7 @@ use transport::tap::Tap;
 use transport::tls::Identity;
 
 use self::control::Control;
-use self::mutations::Served;
+pub(crate) use self::mutations::Served;
 use crate::exit::{Exit, Failure};
 use crate::live::Stop;
 use crate::{files, input, live, output};

@@ -122,6 +122,13 @@ impl ConfigArgs {
         })
     }
 
+    /// The file of known departures that the configuration has for a target, as a result names it. Nothing is said of a
+    /// configuration or a target that is not there.
+    pub(crate) fn known_departures(&self, target: &str) -> Option<PathBuf> {
+        let (name, _) = target.split_once(" (")?;
+        self.entry(name).ok()?.expect
+    }
+
     /// How it is written on the command line.
     pub(crate) fn written(&self) -> Option<String> {
         self.config.as_ref().map(|path| path.display().to_string())

@@ -82,6 +82,20 @@ impl Step {
         self.evidence().split_once(' ').is_some_and(|(kind, _)| seen.is(kind)) && seen.is_by(&ParticipantType::Agent)
     }
 
+    /// The words for a person who knows which chat is meant.
+    fn words(&self) -> String {
+        match self {
+            Self::Join => "accept the chat".to_owned(),
+            Self::Say(text) => format!("say: {text}"),
+            Self::Type => "begin to type, and send nothing".to_owned(),
+            Self::PushUrl(url) => format!("push this page: {url}"),
+            Self::Notice(text) => format!("send a custom notice: {text}"),
+            Self::Transfer(nickname) => format!("transfer the chat to a second agent, such as {nickname}"),
+            Self::Leave => "leave the chat without closing it".to_owned(),
+            Self::End => "close the chat".to_owned(),
+        }
+    }
+
     /// What the agent did not do, if nothing shows it.
     pub(crate) const fn deed(&self) -> &'static str {
         match self {
@@ -97,7 +111,31 @@ impl Step {
     }
 }
 
+/// A step that is known before it is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The step.
+    pub step: Step,
+    /// Whether the client has to write something first; else it is due as soon as the step before it is done.
+    pub once_written: bool,
+}
+
+impl Turn {
+    /// A step that is due as soon as the one before it is done.
+    pub(crate) const fn at_once(step: Step) -> Self {
+        Self { step, once_written: false }
+    }
+
+    /// A step that is due when the client has written something behind the step before it.
+    pub(crate) const fn once_written(step: Step) -> Self {
+        Self { step, once_written: true }
+    }
+}
+
 /// What a case asks of the agent of one chat. What is asked for earlier is done earlier.
+///
+/// Each step is asked for when it is due: a program does it then. A person had better be told of all of them at once: the
+/// first request of a chat brings the steps that will follow, and those then say that they were announced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Which one of its run it is, from 1.
@@ -108,9 +146,24 @@ pub struct Request {
     pub step: Step,
     /// How long the case waits for it.
     pub within: Duration,
+    /// What is going to be asked for in the same chat, as far as it is known.
+    pub then: Vec<Turn>,
+    /// Whether an earlier request has told of it.
+    pub is_announced: bool,
 }
 
 impl Request {
+    /// The words for a person who is told of all steps at once, one line each.
+    #[must_use]
+    pub fn briefing(&self) -> Vec<String> {
+        let first = Turn::at_once(self.step.clone());
+        let line = |turn: &Turn| {
+            let when = if turn.once_written { "as soon as the client has written, " } else { "" };
+            format!("{when}{}", turn.step.words())
+        };
+        [first].iter().chain(&self.then).map(line).collect()
+    }
+
     /// The words for a person.
     #[must_use]
     pub fn wording(&self) -> String {
@@ -165,7 +218,8 @@ mod tests {
     use super::*;
 
     fn request(step: Step) -> Request {
-        Request { id: 3, chat: "Wren-7".to_owned(), step, within: Duration::from_secs(8) }
+        let (chat, within) = ("Wren-7".to_owned(), Duration::from_secs(8));
+        Request { id: 3, chat, step, within, then: Vec::new(), is_announced: false }
     }
 
     #[test]
@@ -174,6 +228,13 @@ mod tests {
         assert_eq!(shown(Step::Join), r#"{"step":"join","chat":"Wren-7","nickname":"Morgan"}"#);
         assert_eq!(shown(Step::Say("Hi".to_owned())), r#"{"step":"say","chat":"Wren-7","text":"Hi"}"#);
         assert_eq!(shown(Step::End), r#"{"step":"end","chat":"Wren-7"}"#);
+    }
+
+    #[test]
+    fn a_person_is_told_of_all_steps_at_once() {
+        let then = vec![Turn::at_once(Step::Say("Hi".to_owned())), Turn::once_written(Step::End)];
+        let told = Request { then, ..request(Step::Join) }.briefing();
+        assert_eq!(told, ["accept the chat", "say: Hi", "as soon as the client has written, close the chat"]);
     }
 
     #[test]

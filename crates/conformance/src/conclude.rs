@@ -262,7 +262,19 @@ fn with_requests(frames: &[Frame], counted: &[(usize, &Entry)]) -> Vec<Frame> {
         shown.extend(request_of(*frame, counted));
         shown.push(*frame);
     }
+    let is_sent = |frame: &Frame| counted.get(frame.entry).is_some_and(|(_, entry)| entry.from == Side::Client);
+    if !shown.iter().any(is_sent) {
+        shown.extend(frames.first().and_then(|frame| said_before(*frame, counted)));
+    }
     shown
+}
+
+/// The last message of the client on the channel of a message, ahead of it: what a notification follows, and a reply that
+/// names no request.
+fn said_before(frame: Frame, counted: &[(usize, &Entry)]) -> Option<Frame> {
+    let (_, entry) = counted.get(frame.entry)?;
+    let told = Batch::carried(&entry.wire).into_iter().nth(frame.message?)?;
+    last_sent(frame.entry, counted, |message| message.channel() == told.channel())
 }
 
 /// The last request before a reply that has its channel and its id.
@@ -270,12 +282,16 @@ fn request_of(frame: Frame, counted: &[(usize, &Entry)]) -> Option<Frame> {
     let (_, entry) = counted.get(frame.entry).filter(|(_, entry)| entry.from == Side::Server)?;
     let reply = Batch::carried(&entry.wire).into_iter().nth(frame.message?)?;
     let id = reply.id()?;
-    counted.iter().enumerate().take(frame.entry).rev().find_map(|(place, (_, entry))| {
+    last_sent(frame.entry, counted, |message| message.id() == Some(id) && message.channel() == reply.channel())
+}
+
+/// The last message of the client ahead of an entry for which a condition holds.
+fn last_sent(before: usize, counted: &[(usize, &Entry)], holds: impl Fn(&Message) -> bool) -> Option<Frame> {
+    counted.iter().enumerate().take(before).rev().find_map(|(place, (_, entry))| {
         if entry.from != Side::Client {
             return None;
         }
-        let asks = |message: &Message| message.id() == Some(id) && message.channel() == reply.channel();
-        let message = Batch::carried(&entry.wire).iter().position(asks)?;
+        let message = Batch::carried(&entry.wire).iter().rposition(&holds)?;
         Some(Frame { entry: place, message: Some(message) })
     })
 }

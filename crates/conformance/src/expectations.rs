@@ -56,6 +56,22 @@ pub enum ExpectationError {
     /// A day that is none.
     #[error("`{0}` is not a day: `YYYY-MM-DD` is")]
     Day(String),
+    /// A member that says nothing.
+    #[error("the expectation for `{case}` has an empty `{member}`")]
+    Empty {
+        /// The case.
+        case: String,
+        /// `reason` or `owner`.
+        member: &'static str,
+    },
+    /// A transport over which the case never runs.
+    #[error("case `{case}` does not run over `{transport}`")]
+    NeverOver {
+        /// The case.
+        case: String,
+        /// The transport.
+        transport: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -78,13 +94,22 @@ impl Expectations {
     pub fn parse(text: &str) -> Result<Self, ExpectationError> {
         let file: File = toml::from_str(text).map_err(|error| ExpectationError::Syntax(error.to_string()))?;
         for entry in &file.expectation {
-            if case(&entry.case).is_none() {
+            let Some(case) = case(&entry.case) else {
                 return Err(ExpectationError::Case(entry.case.clone()));
+            };
+            if let Some(name) = &entry.transport {
+                let Some(transport) = Transport::ALL.into_iter().find(|transport| transport.name() == name) else {
+                    return Err(ExpectationError::Transport(name.clone()));
+                };
+                if !case.transports.contains(&transport) {
+                    let (case, transport) = (entry.case.clone(), name.clone());
+                    return Err(ExpectationError::NeverOver { case, transport });
+                }
             }
-            if let Some(name) = &entry.transport
-                && !Transport::ALL.iter().any(|transport| transport.name() == name)
-            {
-                return Err(ExpectationError::Transport(name.clone()));
+            for (member, text) in [("reason", &entry.reason), ("owner", &entry.owner)] {
+                if text.trim().is_empty() {
+                    return Err(ExpectationError::Empty { case: entry.case.clone(), member });
+                }
             }
             if ![Kind::Fail.name(), Kind::Deviation.name()].contains(&entry.verdict.as_str()) {
                 return Err(ExpectationError::Verdict(entry.verdict.clone()));
@@ -97,6 +122,12 @@ impl Expectations {
             }
         }
         Ok(Self(file.expectation))
+    }
+
+    /// Each of them, in the order of the file.
+    #[must_use]
+    pub fn entries(&self) -> &[Expectation] {
+        &self.0
     }
 
     /// Adds those of another file.
@@ -129,35 +160,65 @@ impl Expectation {
         self.verdict == result.verdict.name() && broken == Some(&self.requirement)
     }
 
+    /// How the entries of a run stand to it.
+    pub(crate) fn standing<'a>(&self, results: impl IntoIterator<Item = &'a CaseResult>) -> Standing<'a> {
+        let mut standing = Standing::default();
+        for result in results.into_iter().filter(|result| self.is_about(result)) {
+            match result.verdict {
+                Kind::NotApplicable => {}
+                Kind::Blocked | Kind::Inconclusive | Kind::Error => standing.open.push(result),
+                Kind::Fail | Kind::Deviation | Kind::Pass | Kind::Observed if self.is_met_by(result) => {
+                    standing.met.push(result);
+                }
+                Kind::Fail | Kind::Deviation | Kind::Pass | Kind::Observed => standing.unmet.push(result),
+            }
+        }
+        standing
+    }
+
+    /// Whether its last day lies before a day.
+    pub(crate) fn has_expired(&self, today: &str) -> bool {
+        self.until.as_str() < today
+    }
+
     fn problem(&self, results: &[CaseResult], today: &str) -> Option<String> {
-        let name = &self.case;
-        let about: Vec<&CaseResult> = results
-            .iter()
-            .filter(|result| self.is_about(result))
-            .filter(|result| !matches!(result.verdict, Kind::NotApplicable))
-            .collect();
-        let first = about.first()?;
-        if self.until.as_str() < today {
+        let (name, standing) = (&self.case, self.standing(results));
+        if standing.is_empty() {
+            return None;
+        }
+        if self.has_expired(today) {
             return Some(format!("the expectation for `{name}` has expired on {}", self.until));
         }
-        let unmet = |result: &&&CaseResult| !self.is_met_by(result);
-        let other = about.iter().find(|result| {
-            unmet(result) && matches!(result.verdict, Kind::Fail | Kind::Deviation | Kind::Pass | Kind::Observed)
-        });
-        match other.map(|result| result.verdict) {
-            None => None,
-            Some(Kind::Pass | Kind::Observed) if about.iter().all(|result| unmet(&result)) => {
-                Some(format!("the expectation for `{name}` is stale: the case comes to {}", first.verdict))
-            }
-            Some(verdict) => {
-                let expected = format!("{} in {}", self.verdict, self.requirement);
-                Some(format!("`{name}` was expected to come to {expected}, and came to {verdict} in another way"))
-            }
+        let first = standing.unmet.first()?.verdict;
+        if matches!(first, Kind::Pass | Kind::Observed) && standing.met.is_empty() {
+            return Some(format!("the expectation for `{name}` is stale: the case comes to {first}"));
         }
+        let expected = format!("{} in {}", self.verdict, self.requirement);
+        Some(format!("`{name}` was expected to come to {expected}, and came to {first} in another way"))
     }
 }
 
-fn is_day(text: &str) -> bool {
+/// How the entries of a run stand to an expectation that is about them.
+#[derive(Debug, Default)]
+pub(crate) struct Standing<'a> {
+    /// They come to what is expected.
+    pub(crate) met: Vec<&'a CaseResult>,
+    /// They come to something else.
+    pub(crate) unmet: Vec<&'a CaseResult>,
+    /// They come to nothing that could be held against it.
+    pub(crate) open: Vec<&'a CaseResult>,
+}
+
+impl Standing<'_> {
+    /// Whether none of the cases that it is about ran.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.met.is_empty() && self.unmet.is_empty() && self.open.is_empty()
+    }
+}
+
+/// Whether a text is a day, `YYYY-MM-DD`.
+#[must_use]
+pub fn is_day(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let [year, month, day] = parts.as_slice() else { return false };
     let number = |part: &str, length: usize| {
@@ -240,11 +301,19 @@ mod tests {
     #[case("verdict = 'pass'", "verdict `pass` cannot be expected: `fail` and `deviation` can")]
     #[case("where = 'BX-0'", "requirement `BX-0` does not exist")]
     #[case("until = '2026-13-01'", "`2026-13-01` is not a day: `YYYY-MM-DD` is")]
+    #[case("reason = ' '", "the expectation for `bayeux.handshake.without-common-type-refused` has an empty `reason`")]
+    #[case("owner = ''", "the expectation for `bayeux.handshake.without-common-type-refused` has an empty `owner`")]
     fn refuses_what_cannot_be(#[case] line: &str, #[case] says: &str) {
         let name = line.split(' ').next().unwrap();
         let text: String = ONE.lines().filter(|other| !other.starts_with(name)).map(|l| format!("{l}\n")).collect();
         let error = Expectations::parse(&format!("{text}{line}\n")).unwrap_err();
         assert_eq!(error.to_string(), says);
+    }
+
+    #[test]
+    fn refuses_a_transport_over_which_the_case_never_runs() {
+        let error = Expectations::parse(&format!("{ONE}transport = 'callback-polling'\n")).unwrap_err();
+        assert!(error.to_string().ends_with("does not run over `callback-polling`"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! agents; [`clients`] does the same for clients under test; [`rules`] judge what any peer did,
 //! with [`schema`] for the shapes of messages; [`conclude`] puts a run, its redacted entries and the rules together;
 //! [`doctor`] finds out what a target is before anything is judged; [`check`] judges a tape by the rules alone;
-//! [`expectations`] says what is known to depart; [`explain`] puts an id in words; [`report`] adds up and renders.
+//! [`expectations`] says what is known to depart, and [`review`] how that is brought up to date; [`explain`] puts an id in words; [`report`] adds up and renders.
 //!
 //! The judge knows its peer by the wire alone: not the simulator, and no socket and no clock.
 
@@ -27,5 +27,6 @@ pub mod rules;
 pub mod conclude;
 pub mod check;
 pub mod expectations;
+pub mod review;
 pub mod explain;
 pub mod report;

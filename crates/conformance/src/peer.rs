@@ -26,7 +26,7 @@ use protocol::time::Time;
 use protocol::wire::{Request, Response, Transport};
 
 pub(crate) use self::broadcast::Fared;
-pub(crate) use self::chat::{AFTERGLOW, Answer, Asked, Chat, Seen, ask, says_ended};
+pub(crate) use self::chat::{AFTERGLOW, Answer, Asked, Chat, Seen, Started, ask, says_ended};
 use self::describe::describe;
 pub(crate) use self::file::{Coding, DESCRIPTION, Desk, FileAnswer, announces, upload_of, without_field};
 use self::net::Arrival;
@@ -116,6 +116,11 @@ impl Peer {
             Agent::Asked { within } => within.clamp(Duration::from_secs(1), Duration::from_secs(20)),
             Agent::None | Agent::Scripted | Agent::Simulated => Duration::from_secs(1),
         }
+    }
+
+    /// Whether the agent may take longer for a step than a server keeps a session without a connect.
+    pub(crate) fn is_agent_slow(&self) -> bool {
+        self.agent().patience() > PATIENCE
     }
 
     /// A fresh browser: no cookies, no connections.

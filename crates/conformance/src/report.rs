@@ -1,10 +1,12 @@
 //! What a whole run of the suite came to: counts, coverage, exit code. `causes` tells faults from what follows; `json`, `junit` and `text` render it.
+//! `kept` reads what `json` has written, for those who ask about a run that is over.
 //!
 //! There is no clock here: moments and durations come in as arguments.
 
 pub mod causes;
 pub mod json;
 pub mod junit;
+pub mod kept;
 pub mod text;
 
 use std::collections::BTreeMap;

@@ -108,6 +108,8 @@ pub struct Chats {
     pub opened: usize,
     /// Of how many the peer said that they have ended.
     pub ended: usize,
+    /// How many ran at the same time, at the most; of several entries the most of one.
+    pub at_once: usize,
 }
 
 impl Chats {
@@ -123,6 +125,7 @@ impl std::iter::Sum for Chats {
         chats.fold(Self::default(), |sum, chats| Self {
             opened: sum.opened + chats.opened,
             ended: sum.ended + chats.ended,
+            at_once: sum.at_once.max(chats.at_once),
         })
     }
 }
@@ -286,7 +289,7 @@ impl Run {
         let (judged, ending, chats) = self.shared.with(|net| {
             net.close_all();
             let ended = net.chats.iter().filter(|chat| has_ended(net, 0, chat)).count();
-            let chats = Chats { opened: net.chats.len(), ended };
+            let chats = Chats { opened: net.chats.len(), ended, at_once: net.at_once };
             let ending = match (answered, net.closed_by_peer, net.broke, net.had_session) {
                 (false, ..) => Ending::Unanswered,
                 (true, true, ..) => Ending::ClosedByPeer,

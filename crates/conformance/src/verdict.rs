@@ -238,6 +238,10 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// Every ending.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Clean, Self::NoSession, Self::ClosedByPeer, Self::Broken, Self::Unanswered, Self::Left, Self::Stayed];
+
     /// The word in `result.json`.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -72,7 +72,7 @@ impl Who {
         }
     }
 
-    /// Whether only one case may run at a time.
+    /// Whether it is somebody who attends to one chat at a time.
     pub(super) const fn is_person(&self) -> bool {
         matches!(self, Self::Person)
     }
@@ -98,11 +98,16 @@ pub(super) enum Actor {
     Control(Route),
     /// A program, started for each step.
     Program(Rc<Path>),
-    /// A person at the terminal, who is asked one thing after the other and presses Enter behind each.
+    /// A person at the terminal, who is told of all that one chat needs at once, and presses Enter when it is done.
     Person(Rc<Mutex<mpsc::UnboundedReceiver<()>>>),
 }
 
 impl Actor {
+    /// Whether it is somebody who attends to one chat at a time.
+    pub(super) const fn is_person(&self) -> bool {
+        matches!(self, Self::Person(_))
+    }
+
     pub(super) fn new(choice: &Who) -> Result<Self, Failure> {
         Ok(match choice {
             Who::None | Who::Simulated => Self::Nobody,
@@ -147,11 +152,19 @@ impl Actor {
                 std::thread::spawn(move || ended.send(start(&program, &input, within)));
                 end.await.map_err(|error| error.to_string())?
             }
+            // The first request of a chat has told of all that follow.
+            Self::Person(_) if request.is_announced => Ok(()),
             Self::Person(presses) => {
                 let mut presses = presses.lock().await;
                 // What was pressed before is for nothing that is asked from here on.
                 while presses.try_recv().is_ok() {}
-                note(&format!("agent, please: {}\n  (press Enter when it is done)", request.wording()));
+                let steps: Vec<String> =
+                    (1..).zip(request.briefing()).map(|(number, step)| format!("\n    {number}. {step}")).collect();
+                note(&format!(
+                    "agent, please, in the chat of {}:{}\n  (press Enter when it is done)",
+                    request.chat,
+                    steps.concat()
+                ));
                 // A person may do it without saying so, and there may be no terminal.
                 let _ = tokio::time::timeout(request.within, presses.recv()).await;
                 Ok(())

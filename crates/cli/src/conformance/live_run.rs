@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::future::pending;
 use std::rc::Rc;
 
-use ::conformance::cases::{self, Needs};
+use ::conformance::cases;
 use ::conformance::conclude::CaseResult;
 use ::conformance::run::{Chats, Run, Settings};
 use ::conformance::verdict::AGENT_ROOT;
@@ -22,6 +22,7 @@ use transport::route::Route;
 
 use super::absence::Absence;
 use super::actor::Actor;
+use super::limits::Allowance;
 use super::progress::Progress;
 use super::select::Planned;
 use super::silence::Silence;
@@ -52,11 +53,31 @@ enum Ended {
     CutShort(Chats),
 }
 
+impl Ended {
+    const fn chats(&self) -> Chats {
+        match self {
+            Self::Done(done) => done.result.chats,
+            Self::CutShort(chats) => *chats,
+        }
+    }
+}
+
 /// What the entries of a run share.
-#[derive(Default)]
 struct Learned {
+    /// Since the run began.
+    clock: Clock,
     silence: Silence,
     absence: Absence,
+}
+
+/// How much of a run may go on at the same time.
+pub(super) struct Pace {
+    /// How many cases.
+    pub(super) jobs: usize,
+    /// How many chats, and how many of them are left.
+    pub(super) allowance: Rc<Allowance>,
+    /// The chats that each entry of the plan opens.
+    pub(super) needs: Vec<Chats>,
 }
 
 /// Runs everything planned. When it is asked to stop, every case under way ends its chats and leaves its sessions; when it is
@@ -65,20 +86,38 @@ pub(super) async fn run(
     plan: &[Planned],
     peer: &Peer,
     seed: u64,
-    jobs: usize,
+    pace: &Pace,
     progress: &Progress,
     stop: &mut Stop,
 ) -> Ran {
-    let permits = Rc::new(Semaphore::new(jobs));
-    let learned = Rc::new(RefCell::new(Learned::default()));
+    let permits = Rc::new(Semaphore::new(pace.jobs));
+    let learned = Rc::new(RefCell::new(Learned {
+        clock: Clock::start(),
+        silence: Silence::default(),
+        absence: Absence::default(),
+    }));
     let (cut, is_cut) = watch::channel(false);
     let mut running = JoinSet::new();
-    for (place, planned) in plan.iter().copied().enumerate() {
+    let is_alone = |planned: &Planned| peer.actor.is_person() && planned.needs_agent();
+    let mut order: Vec<(usize, Planned)> = plan.iter().copied().enumerate().collect();
+    // A person is asked for everything at the beginning, and need not sit through the rest.
+    order.sort_by_key(|(_, planned)| !is_alone(planned));
+    for (place, planned) in order {
         let (permits, learned, peer, is_cut) = (Rc::clone(&permits), Rc::clone(&learned), peer.clone(), is_cut.clone());
+        let (allowance, needs) = (Rc::clone(&pace.allowance), pace.needs.get(place).copied().unwrap_or_default());
+        let wanted = if is_alone(&planned) { u32::try_from(pace.jobs).unwrap_or(u32::MAX) } else { 1 };
         running.spawn_local(async move {
+            // First the chats: what waits for one keeps nobody from doing without.
+            let allowed = match allowance.take(&planned, needs).await {
+                Ok(allowed) => allowed,
+                Err(result) => return (place, Ended::Done(Box::new(Done { result: *result, tape: None }))),
+            };
             // Nobody closes the semaphore.
-            let _permit = permits.acquire().await;
-            (place, judge(planned, &peer, seed.wrapping_add(planned.number), &learned, is_cut).await)
+            let permit = permits.acquire_many(wanted).await;
+            let ended = judge(planned, &peer, seed.wrapping_add(planned.number), &learned, is_cut).await;
+            allowance.settle(needs, ended.chats());
+            drop((permit, allowed));
+            (place, ended)
         });
     }
     let (mut done, mut unfinished) = (BTreeMap::new(), None);
@@ -132,11 +171,15 @@ async fn judge(
     if let Some(why) = not_applicable {
         return unrun(CaseResult::not_applicable(case, transport, why));
     }
-    if learned.borrow().silence.is_certain(transport) {
-        let says = "no case before came to a session or a refusal over this transport: the server says nothing";
+    let is_mute = {
+        let learned = learned.borrow();
+        learned.silence.is_certain(transport, learned.clock.now())
+    };
+    if is_mute {
+        let says = "the cases before came to no session and to no refusal over this transport: the server says nothing";
         return unrun(CaseResult::blocked(case, transport, "the handshake", says));
     }
-    let needs_agent = matches!(case.needs, Needs::Agent | Needs::Asked);
+    let needs_agent = planned.needs_agent();
     if needs_agent && learned.borrow().absence.is_certain() {
         let says = "the agent has not come for the cases before";
         return unrun(CaseResult::blocked(case, transport, AGENT_ROOT, says));
@@ -168,7 +211,8 @@ async fn judge(
     }
     let done = witness.conclude(&planned, clock.now());
     let mut learned = learned.borrow_mut();
-    learned.silence.learn(&done.result);
+    let now = learned.clock.now();
+    learned.silence.learn(&done.result, now);
     if needs_agent {
         learned.absence.learn(&done.result);
     }

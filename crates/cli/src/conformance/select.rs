@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ::conformance::cases::{self, Case};
+use ::conformance::cases::{self, Case, Needs};
 use ::conformance::requirements::{Catalogue, Level};
 use ::conformance::run::Settings;
 use anyhow::anyhow;
@@ -65,6 +65,30 @@ pub(super) struct Planned {
 impl Planned {
     pub(super) fn name(&self) -> String {
         format!("{}@{}", self.entry.case.id, self.entry.transport)
+    }
+
+    /// Whether an agent has to do something for it.
+    pub(super) fn needs_agent(&self) -> bool {
+        matches!(self.entry.case.needs, Needs::Agent | Needs::Asked) && self.entry.not_applicable.is_none()
+    }
+}
+
+/// Why a person is not asked again.
+const ONE_TRANSPORT: &str = "a person plays the agent, over one transport alone";
+
+/// Asks a person for each thing once: what an agent does depends on no transport of the client. Kept is long-polling, which
+/// every server has, and where events wait for connects.
+pub(super) fn spare_person(plan: &mut [Planned]) {
+    let over_long_polling: BTreeSet<&str> = plan
+        .iter()
+        .filter(|planned| planned.entry.transport == Transport::LongPolling)
+        .map(|planned| planned.entry.case.id)
+        .collect();
+    for planned in plan.iter_mut().filter(|planned| planned.needs_agent()) {
+        let is_other = planned.entry.transport != Transport::LongPolling;
+        if is_other && over_long_polling.contains(planned.entry.case.id) {
+            planned.entry.not_applicable = Some(ONE_TRANSPORT);
+        }
     }
 }
 

@@ -6,20 +6,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use ::conformance::actor::Request;
 use ::conformance::cases;
 use ::conformance::conclude::CaseResult;
-use ::conformance::run::{Event, Outcome, Run, Settings};
+use ::conformance::run::{Chats, Event, Outcome, Run, Settings};
 use protocol::time::Time;
 use recording::capture::Source;
 use recording::token::Key;
-use simulator::control;
-use simulator::gms::{self, Gms};
+use simulator::gms;
 use simulator::link::Network;
+use simulator::mutation::Mutation;
 use simulator::pair::Pair;
 
 use super::select::Planned;
 use super::witness::{Done, Mark, Witness};
 use crate::live;
+use crate::serve::Served;
 
 /// Runs everything planned, each entry against a simulator of its own. Results stand in the order of the plan.
 pub(super) fn run(plan: &[Planned], settings: &Settings, seed: u64) -> Vec<Done> {
@@ -27,15 +29,20 @@ pub(super) fn run(plan: &[Planned], settings: &Settings, seed: u64) -> Vec<Done>
         result: CaseResult::error(planned.entry.case, planned.entry.transport, "the runner failed"),
         tape: None,
     };
-    let done = each(plan, |planned| judge(planned, settings, seed.wrapping_add(planned.number)));
+    let done = each(plan, |planned| {
+        let seed = seed.wrapping_add(planned.number);
+        judge(planned, settings, Served::new(simulated(settings), None, seed), seed)
+    });
     done.into_iter().zip(plan).map(|(done, planned)| done.unwrap_or_else(|| failed(planned))).collect()
 }
 
 /// What an entry takes.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Rehearsal {
     pub(super) took: Duration,
-    pub(super) chats: usize,
+    pub(super) chats: Chats,
+    /// What an agent is asked for.
+    pub(super) asks: Vec<Request>,
 }
 
 /// Tries what each entry takes. What does not apply takes nothing.
@@ -44,8 +51,9 @@ pub(super) fn rehearse(plan: &[Planned], settings: &Settings) -> Vec<Rehearsal> 
         if planned.entry.not_applicable.is_some() {
             return Rehearsal::default();
         }
-        let (pair, outcome) = drive(planned, settings, 0);
-        Rehearsal { took: pair.now().since(Time::ZERO), chats: outcome.map_or(0, |outcome| outcome.chats.opened) }
+        let Driven { pair, outcome, asks } = drive(planned, settings, Served::new(simulated(settings), None, 0), 0);
+        let chats = outcome.map(|outcome| outcome.chats).unwrap_or_default();
+        Rehearsal { took: pair.now().since(Time::ZERO), chats, asks }
     };
     each(plan, rehearse).into_iter().map(Option::unwrap_or_default).collect()
 }
@@ -63,7 +71,17 @@ fn each<T: Send>(plan: &[Planned], work: impl Fn(&Planned) -> T + Sync) -> Vec<O
     (0..plan.len()).map(|at| done.remove(&at)).collect()
 }
 
-fn judge(planned: &Planned, settings: &Settings, seed: u64) -> Done {
+/// What an entry comes to against a simulator with a mutation, and against one without. Nothing is off that it could judge.
+pub(crate) fn try_mutation(entry: cases::Planned, settings: &Settings, mutation: Option<&Mutation>) -> CaseResult {
+    let mut simulated = simulated(settings);
+    simulated.dialect.options.extensions.ack = true;
+    // To go beyond the usual size would only take time.
+    simulated.gms.files.max_file_size = 1_000;
+    let server = Served::new(simulated, mutation, 0);
+    judge(&Planned { number: 0, entry }, settings, server, 0).result
+}
+
+fn judge(planned: &Planned, settings: &Settings, server: Served, seed: u64) -> Done {
     let cases::Planned { case, transport, not_applicable } = planned.entry;
     if let Some(why) = not_applicable {
         return Done { result: CaseResult::not_applicable(case, transport, why), tape: None };
@@ -73,7 +91,7 @@ fn judge(planned: &Planned, settings: &Settings, seed: u64) -> Done {
     key[..8].copy_from_slice(&seed.to_le_bytes());
     let mark = Mark { source: Source::Sim, start, id: u128::from(seed), key: Key::from_bytes(key) };
     let mut witness = Witness::new(planned, settings, seed, mark);
-    let (pair, outcome) = drive(planned, settings, seed);
+    let Driven { pair, outcome, .. } = drive(planned, settings, server, seed);
     pair.entries().iter().for_each(|entry| witness.see(entry));
     if let Some(outcome) = outcome {
         witness.learn(outcome);
@@ -81,22 +99,33 @@ fn judge(planned: &Planned, settings: &Settings, seed: u64) -> Done {
     witness.conclude(planned, pair.now())
 }
 
-/// Lets a case run against a simulator, whose agent does what the case asks. One that does not come to its end says nothing.
-fn drive(planned: &Planned, settings: &Settings, seed: u64) -> (Pair<Run, Gms>, Option<Outcome>) {
+/// A case that ran, as far as it came.
+struct Driven {
+    pair: Pair<Run, Served>,
+    /// What it came to; one that does not come to its end says nothing.
+    outcome: Option<Outcome>,
+    /// What it asked of an agent.
+    asks: Vec<Request>,
+}
+
+/// Lets a case run against a simulator, whose agent does what the case asks.
+fn drive(planned: &Planned, settings: &Settings, server: Served, seed: u64) -> Driven {
     let cases::Planned { case, transport, .. } = planned.entry;
     let run = Run::new(case, transport, settings, seed);
-    let mut pair = Pair::new(run, Gms::new(simulated(settings), seed), Network::default(), seed);
+    let mut pair = Pair::new(run, server, Network::default(), seed);
     let limit = Time::ZERO + case.at_most * 2;
+    let mut asks = Vec::new();
     loop {
         let told = pair.drive_until(limit, |pair| pair.client.is_finished() || !pair.client_events.is_empty());
         match pair.client_events.pop_front() {
             Some((_, Event::Asked(asked))) if told == Ok(true) => {
                 // Whether it was done is told by the wire.
                 let now = pair.now();
-                let _ = control::answer(&mut pair.server, now, &asked.to_control());
+                let _ = pair.server.answer(now, &asked.to_control());
+                asks.push(asked);
             }
-            Some((_, Event::Finished(outcome))) => return (pair, Some(outcome)),
-            Some((_, Event::Asked(_))) | None => return (pair, None),
+            Some((_, Event::Finished(outcome))) => return Driven { pair, outcome: Some(outcome), asks },
+            Some((_, Event::Asked(_))) | None => return Driven { pair, outcome: None, asks },
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn list() -> String {
 }
 
 /// What is served.
-pub(super) enum Served {
+pub(crate) enum Served {
     /// The simulator as it is.
     Sound(Box<Gms>),
     /// The simulator with a mutation.
@@ -39,7 +39,7 @@ pub(super) enum Served {
 }
 
 impl Served {
-    pub(super) fn new(settings: Settings, mutation: Option<&Mutation>, seed: u64) -> Self {
+    pub(crate) fn new(settings: Settings, mutation: Option<&Mutation>, seed: u64) -> Self {
         match mutation {
             Some(mutation) => Self::Mutated(Box::new(Mutant::planted(*mutation, settings, seed))),
             None => Self::Sound(Box::new(Gms::new(settings, seed))),
@@ -47,7 +47,7 @@ impl Served {
     }
 
     /// Does what the control API is asked for, and gives the answer.
-    pub(super) fn answer(&mut self, now: Time, request: &Request) -> Response {
+    pub(crate) fn answer(&mut self, now: Time, request: &Request) -> Response {
         match self {
             Self::Sound(gms) => control::answer(gms, now, request),
             Self::Mutated(mutant) => mutant.control(now, request),

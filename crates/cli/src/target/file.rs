@@ -14,8 +14,21 @@ use crate::connection::TrustArgs;
 use crate::input::{self, Header};
 
 /// The keys of a target.
-const KEYS: [&str; 11] =
-    ["url", "service", "transports", "headers", "ca", "insecure", "agent", "jobs", "connect-timeout", "expect", "seed"];
+const KEYS: [&str; 13] = [
+    "url",
+    "service",
+    "transports",
+    "headers",
+    "ca",
+    "insecure",
+    "agent",
+    "jobs",
+    "chats-at-once",
+    "chats-in-all",
+    "connect-timeout",
+    "expect",
+    "seed",
+];
 
 /// The most letters by which a wrong key may differ from the one that is meant.
 const NEAR: usize = 3;
@@ -33,6 +46,10 @@ pub(crate) struct Entry {
     pub(crate) agent: Option<String>,
     /// How many cases run at once.
     pub(crate) jobs: Option<u16>,
+    /// How many chats may run at once.
+    pub(crate) chats_at_once: Option<u16>,
+    /// How many chats may be opened in all.
+    pub(crate) chats_in_all: Option<u16>,
     /// How long the first connection may take.
     pub(super) patience: Option<Duration>,
     /// Known departures.
@@ -170,6 +187,8 @@ impl Reader<'_> {
                     self.wrong(value.span(), "`jobs` is a number from 1 to 64".to_owned(), "an example is `jobs = 1`")
                 })?);
             }
+            "chats-at-once" => entry.chats_at_once = Some(self.chats(value, key)?),
+            "chats-in-all" => entry.chats_in_all = Some(self.chats(value, key)?),
             "connect-timeout" => {
                 let seconds = self.number(value, key)?;
                 if !(1..=600).contains(&seconds) {
@@ -210,6 +229,14 @@ impl Reader<'_> {
         let found =
             value.get_ref().as_integer().and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
         found.ok_or_else(|| self.wrong(value.span(), format!("`{key}` is a whole number"), "leave out quotation marks"))
+    }
+
+    fn chats(&self, value: &Spanned<DeValue<'_>>, key: &str) -> Result<u16, Mistake> {
+        let chats = u16::try_from(self.number(value, key)?).ok().filter(|chats| *chats > 0);
+        chats.ok_or_else(|| {
+            let says = format!("`{key}` is a number of chats from 1 to {}", u16::MAX);
+            self.wrong(value.span(), says, &format!("an example is `{key} = 1`"))
+        })
     }
 
     fn transports(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<Transport>, Mistake> {
@@ -269,6 +296,7 @@ mod tests {
     fn takes_all_that_can_be_said() {
         let text = "[target.uat]\nurl = \"https://gms/genesys/cometd\"\nservice = \"chat.support\"\n\
                     transports = [\"long-polling\"]\nca = \"ca.pem\"\nagent = \"simulated\"\njobs = 2\nconnect-timeout = 3\n\
+                    chats-at-once = 2\nchats-in-all = 300\n\
                     expect = \"known.toml\"\nseed = 7\nheaders = { Authorization = \"${TOKEN}\", Cookie2 = \"file:c\" }\n";
         let entry = choose(read(text, Path::new("there")).unwrap(), "uat").unwrap();
         assert_eq!(entry.url.unwrap().to_string(), "https://gms/genesys/cometd");
@@ -277,6 +305,7 @@ mod tests {
         assert_eq!(entry.patience, Some(Duration::from_secs(3)));
         assert_eq!((entry.trust.ca, entry.expect), (Some("there/ca.pem".into()), Some("there/known.toml".into())));
         assert_eq!(entry.headers.len(), 2);
+        assert_eq!((entry.chats_at_once, entry.chats_in_all), (Some(2), Some(300)));
     }
 
     #[rstest]
@@ -300,6 +329,7 @@ mod tests {
     #[case("[target.uat]\ninsecure = \"yes\"\n", 2, "`insecure` is `true` or `false`")]
     #[case("[target.uat]\nca = \"x\"\ninsecure = true\n", 1, "target `uat` has both `ca` and `insecure`")]
     #[case("[target.uat]\njobs = 65\n", 2, "`jobs` is a number from 1 to 64")]
+    #[case("[target.uat]\nchats-in-all = 0\n", 2, "`chats-in-all` is a number of chats from 1 to 65535")]
     #[case("[target.uat]\ntransports = [\"carrier-pigeon\"]\n", 2, "a transport is `websocket` or `long-polling`")]
     #[case("[target.uat]\ntransports = []\n", 2, "`transports` is empty")]
     #[case("[target.\"u a t\"]\n", 1, "`u a t` cannot be the name of a target")]

@@ -2,7 +2,7 @@
 
 use protocol::chat::notification::ParticipantType;
 
-use crate::actor::Step;
+use crate::actor::{Step, Turn};
 use crate::peer::{AFTERGLOW, Chat, Peer, Seen};
 use crate::verdict::Verdict;
 
@@ -12,8 +12,10 @@ fn by_agent(seen: &Seen) -> bool {
     seen.is_by(&ParticipantType::Agent)
 }
 
-/// Lets the agent join and greet.
-pub(super) fn greets(chat: &Chat) {
+/// Lets the agent join and greet, and tells beforehand what he is to do then.
+pub(super) fn greets(chat: &Chat, then: Option<Turn>) {
+    let first = [Turn::at_once(Step::Join), Turn::at_once(Step::Say(GREETING.to_owned()))];
+    chat.brief(first.into_iter().chain(then));
     chat.let_agent(Step::Join);
     chat.let_agent(Step::Say(GREETING.to_owned()));
 }
@@ -23,7 +25,7 @@ pub(super) async fn joins_and_greets(peer: Peer) -> Verdict {
     let session = peer.session().await?;
     session.keep_connected();
     let (chat, started) = session.start_chat().await?;
-    greets(&chat);
+    greets(&chat, None);
     let greeted = chat.agent_event(&started.sent, "greet", |seen| by_agent(seen) && seen.is("Message")).await?;
     let events = chat.events();
     let joined = events.iter().find(|seen| by_agent(seen) && seen.is("ParticipantJoined"));
@@ -36,12 +38,13 @@ pub(super) async fn answers(peer: Peer) -> Verdict {
     let session = peer.session().await?;
     session.keep_connected();
     let (chat, started) = session.start_chat().await?;
-    greets(&chat);
-    chat.agent_event(&started.sent, "greet", |seen| by_agent(seen) && seen.is("Message")).await?;
     let word = peer.word("tapestry");
+    let answer = Step::Say(format!("You wrote: {word}"));
+    greets(&chat, Some(Turn::once_written(answer.clone())));
+    chat.agent_event(&started.sent, "greet", |seen| by_agent(seen) && seen.is("Message")).await?;
     let own = chat.say_and_see(&word, "CV-SM-01").await?;
     let is_answer = |seen: &Seen| by_agent(seen) && seen.event.text.as_deref().is_some_and(|text| text.contains(&word));
-    chat.let_agent(Step::Say(format!("You wrote: {word}")));
+    chat.let_agent(answer);
     let answer = chat.agent_event(&started.sent, "answer", is_answer).await?;
     answer.must("CV-AG-02", answer.event.index > own.event.index, "the answer behind what it answers")?;
     let last = chat.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
@@ -55,7 +58,7 @@ pub(super) async fn closes(peer: Peer) -> Verdict {
     let session = peer.session().await?;
     session.keep_connected();
     let (chat, started) = session.start_chat().await?;
-    greets(&chat);
+    greets(&chat, Some(Turn::once_written(Step::End)));
     chat.agent_event(&started.sent, "greet", |seen| by_agent(seen) && seen.is("Message")).await?;
     let sent = chat.say("bye").await?;
     chat.let_agent(Step::End);

@@ -5,23 +5,36 @@
 
 use protocol::chat::notification::ParticipantType;
 
-use crate::actor::Step;
-use crate::peer::{Chat, Peer, Seen};
+use crate::actor::{Step, Turn};
+use crate::peer::{Chat, Peer, Seen, Started};
 use crate::verdict::{Stop, Verdict};
 
 fn by_agent(seen: &Seen) -> bool {
     seen.is_by(&ParticipantType::Agent)
 }
 
-/// A chat with an agent in it, and the agent's join.
-async fn attended(peer: &Peer) -> Result<(Chat, Seen), Stop> {
+/// A chat of which an agent is told what to do in it.
+async fn told(peer: &Peer, steps: &[Step]) -> Result<(Chat, Started), Stop> {
     let session = peer.session().await?;
     session.keep_connected();
     let (chat, started) = session.start_chat().await?;
+    chat.brief([Step::Join].iter().chain(steps).cloned().map(Turn::at_once));
+    Ok((chat, started))
+}
+
+/// Lets the agent join, and gives his join.
+async fn joined(chat: &Chat, started: &Started) -> Result<Seen, Stop> {
     chat.let_agent(Step::Join);
     let joined = |seen: &Seen| by_agent(seen) && seen.is("ParticipantJoined");
-    let joined = chat.agent_event(&started.sent, "join", joined).await?;
-    Ok((chat, joined))
+    chat.agent_event(&started.sent, "join", joined).await
+}
+
+/// Lets an agent join and do something. Gives the chat, the join, and the event that shows what he did.
+async fn does(peer: &Peer, step: Step) -> Result<(Chat, Seen, Seen), Stop> {
+    let (chat, started) = told(peer, std::slice::from_ref(&step)).await?;
+    let joined = joined(&chat, &started).await?;
+    let deed = chat.agent(step).await?;
+    Ok((chat, joined, deed))
 }
 
 /// Who did something: the number within the chat.
@@ -31,8 +44,7 @@ fn author(seen: &Seen) -> Option<i64> {
 
 /// That the agent types is told, under the name of the agent who joined.
 pub(super) async fn types(peer: Peer) -> Verdict {
-    let (chat, joined) = attended(&peer).await?;
-    let typing = chat.agent(Step::Type).await?;
+    let (chat, joined, typing) = does(&peer, Step::Type).await?;
     let pass =
         typing.must("CV-AG-04", author(&typing) == author(&joined), "the participantId of the agent who joined")?;
     chat.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
@@ -41,8 +53,7 @@ pub(super) async fn types(peer: Peer) -> Verdict {
 
 /// A page that the agent shows arrives with its URL.
 pub(super) async fn shows_page(peer: Peer) -> Verdict {
-    let (chat, _) = attended(&peer).await?;
-    let page = chat.agent(Step::PushUrl("https://shop.example/offer".to_owned())).await?;
+    let (chat, _, page) = does(&peer, Step::PushUrl("https://shop.example/offer".to_owned())).await?;
     let has_url = page.event.text.as_deref().is_some_and(|text| text.contains("://"));
     let pass = page.must("CV-AG-05", has_url, "a URL in `text`")?;
     chat.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
@@ -51,8 +62,7 @@ pub(super) async fn shows_page(peer: Peer) -> Verdict {
 
 /// A notice of the agent arrives with its text.
 pub(super) async fn sends_notice(peer: Peer) -> Verdict {
-    let (chat, _) = attended(&peer).await?;
-    let notice = chat.agent(Step::Notice(peer.word("notice"))).await?;
+    let (chat, _, notice) = does(&peer, Step::Notice(peer.word("notice"))).await?;
     let has_text = notice.event.text.as_deref().is_some_and(|text| !text.is_empty());
     let pass = notice.must("CV-AG-06", has_text, "what was sent in `text`")?;
     chat.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
@@ -61,9 +71,9 @@ pub(super) async fn sends_notice(peer: Peer) -> Verdict {
 
 /// What the agent says in a row arrives in that order, each once.
 pub(super) async fn order_kept(peer: Peer) -> Verdict {
-    let (chat, _) = attended(&peer).await?;
-    let mark = peer.mark();
     let words = ["one", "two", "three"].map(|word| peer.word(word));
+    let (chat, started) = told(&peer, &words.each_ref().map(|word| Step::Say(word.clone()))).await?;
+    let mark = joined(&chat, &started).await?.answer.received().mark_behind();
     for word in &words[..2] {
         chat.ask_agent(Step::Say(word.clone()));
     }
@@ -83,9 +93,8 @@ pub(super) async fn order_kept(peer: Peer) -> Verdict {
 
 /// When an agent hands the chat over, another one joins, the first leaves, and the chat goes on.
 pub(super) async fn hands_over(peer: Peer) -> Verdict {
-    let (chat, joined) = attended(&peer).await?;
-    let mark = peer.mark();
-    let second = chat.agent(Step::Transfer("Robin".to_owned())).await?;
+    let (chat, joined, second) = does(&peer, Step::Transfer("Robin".to_owned())).await?;
+    let mark = joined.answer.received().mark_behind();
     second.must(
         "CV-AG-08",
         author(&second) != author(&joined),
@@ -101,8 +110,7 @@ pub(super) async fn hands_over(peer: Peer) -> Verdict {
 
 /// When the agent leaves without closing, the chat goes on.
 pub(super) async fn leaves(peer: Peer) -> Verdict {
-    let (chat, joined) = attended(&peer).await?;
-    let left = chat.agent(Step::Leave).await?;
+    let (chat, joined, left) = does(&peer, Step::Leave).await?;
     left.must("CV-AG-09", author(&left) == author(&joined), "the participantId of the agent who joined")?;
     let goes_on = left.answer.notification.chat_ended == Some(false);
     let pass = left.must("CV-AG-09", goes_on, "chatEnded false")?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol::bayeux::advice::Reconnect;
 use protocol::chat::notification::{ParticipantType, Status};
 
-use crate::actor::Step;
+use crate::actor::{Step, Turn};
 use crate::cases::agent;
 use crate::peer::{Chat, Peer, Seen, Session};
 use crate::verdict::{AGENT_ROOT, Stop, Verdict};
@@ -71,12 +71,13 @@ pub(super) async fn missed_events_restored(peer: Peer) -> Verdict {
     session.keep_connected();
     let (chat, started) = session.start_chat().await?;
     let by_agent = |seen: &Seen| seen.is_by(&ParticipantType::Agent);
-    agent::greets(&chat);
-    chat.agent_event(&started.sent, "greet", |seen| by_agent(seen) && seen.is("Message")).await?;
     let word = peer.word("tapestry");
+    let answer = Step::Say(format!("You wrote: {word}"));
+    agent::greets(&chat, Some(Turn::once_written(answer.clone())));
+    chat.agent_event(&started.sent, "greet", |seen| by_agent(seen) && seen.is("Message")).await?;
     chat.say_and_see(&word, "CV-SM-01").await?;
     let last = last_index(&chat.events());
-    chat.let_agent(Step::Say(format!("You wrote: {word}")));
+    chat.let_agent(answer);
     let sent = session.disconnect().await?;
     let gone = session.reply_to(&sent, "BX-DC-05").by_any_sign().await?;
     peer.pause(peer.agent_takes()).await;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::describe::{describe_event, describe_notification};
 use super::net::{Arrival, Fate, Net, OpenChat};
 use super::{Check, PATIENCE, Received, Sent, Session, Sign, notification};
-use crate::actor::{self, Step};
+use crate::actor::{self, Step, Turn};
 use crate::run::Agent;
 use crate::verdict::{AGENT_ROOT, Frame, Stop, Verdict};
 
@@ -207,7 +207,11 @@ impl Session {
     /// A chat with this key is open and is to be ended at last.
     pub(crate) fn owes_end_of(&self, key: &Secret) {
         let open = OpenChat { browser: self.browser.number, client_id: self.client_id.clone(), key: key.clone() };
-        self.peer().with(|net| net.chats.push(open));
+        self.peer().with(|net| {
+            net.chats.push(open);
+            let ended = |chat: &&OpenChat| net.inbox.iter().any(|arrival| says_ended(&arrival.message, &chat.key));
+            net.at_once = net.at_once.max(net.chats.len() - net.chats.iter().filter(ended).count());
+        });
     }
 
     /// Waits for the first notification after a request for which a condition holds. That it comes is the clause.
@@ -400,6 +404,11 @@ impl Chat {
         }
     }
 
+    /// Says beforehand what the agent of this chat is going to be asked for, so that a person can be told of it at once.
+    pub(crate) fn brief(&self, turns: impl IntoIterator<Item = Turn>) {
+        self.session.peer().with(|net| net.briefing = turns.into_iter().collect());
+    }
+
     /// Lets an agent do what a script does by itself: only one who follows none is asked for it.
     pub(crate) fn let_agent(&self, step: Step) {
         if let Agent::Asked { .. } = self.session.peer().agent() {
@@ -414,18 +423,28 @@ impl Chat {
 
     /// Asks the agent for a step, and waits for an event.
     pub(crate) async fn agent_until(&self, step: Step, holds: impl FnMut(&Seen) -> bool) -> Result<Seen, Stop> {
-        let (asked, deed) = (self.session.peer().mark(), step.deed());
-        self.ask_agent(step);
+        let deed = step.deed();
+        let asked = self.ask_agent(step);
         self.agent_event_since(asked, deed, holds).await
     }
 
-    /// Asks the agent for a step, and waits for nothing.
-    pub(crate) fn ask_agent(&self, step: Step) {
+    /// Asks the agent for a step, and waits for nothing. Gives the place behind which it shows: whoever was told of the step
+    /// beforehand may have done it already.
+    pub(crate) fn ask_agent(&self, step: Step) -> usize {
         let within = self.session.peer().agent().patience();
         self.session.peer().with(|net| {
+            let is_known = net.briefing.front().is_some_and(|turn| turn.step == step);
+            if is_known {
+                net.briefing.pop_front();
+            }
+            let is_announced = is_known && net.is_briefed;
+            let then = if is_known && !net.is_briefed { net.briefing.iter().cloned().collect() } else { Vec::new() };
+            net.is_briefed |= is_known;
             net.asked += 1;
-            net.requests.push(actor::Request { id: net.asked, chat: self.nickname.clone(), step, within });
-        });
+            let (id, chat) = (net.asked, self.nickname.clone());
+            net.requests.push(actor::Request { id, chat, step, within, then, is_announced });
+            if is_announced { net.agent_seen } else { net.inbox.len() }
+        })
     }
 
     /// Waits for what an agent does, at most for a while. An agent who does not come blocks the case.
@@ -463,6 +482,7 @@ impl Chat {
                 .find(|seen| holds(seen))
         };
         if let Some(seen) = self.session.peer().wait(until, &mut find).await {
+            self.session.peer().with(|net| net.agent_seen = seen.answer.received.mark_behind());
             seen.answer.need("CV-TR-03", true, "each event is delivered when it happens")?;
             return Ok(seen);
         }

@@ -163,6 +163,13 @@ pub(crate) struct Net {
     /// What the case asks of an agent, and how often it has asked.
     pub(crate) requests: Vec<actor::Request>,
     pub(crate) asked: u64,
+    /// What the agent of its chat is going to be asked for, and whether he was told.
+    pub(crate) briefing: VecDeque<actor::Turn>,
+    pub(crate) is_briefed: bool,
+    /// Behind which message the last step of the agent showed.
+    pub(crate) agent_seen: usize,
+    /// How many of its chats were open at once, at the most.
+    pub(crate) at_once: usize,
     /// What was judged so far.
     pub(crate) ledger: Vec<Judged>,
     /// When the running case wants to be woken.
@@ -195,6 +202,10 @@ impl Net {
             chats: Vec::new(),
             requests: Vec::new(),
             asked: 0,
+            briefing: VecDeque::new(),
+            is_briefed: false,
+            agent_seen: 0,
+            at_once: 0,
             ledger: Vec::new(),
             wake: None,
             closed_by_peer: false,

@@ -71,46 +71,9 @@ fn header(report: &Report) -> String {
 
 /// The block about one entry: what was required, expected and seen, the frames, and how to run it again.
 pub(super) fn explain(report: &Report, result: &CaseResult) -> String {
-    let mut text = String::new();
-    // Writing to a text cannot fail.
-    let mut line = |label: &str, says: &str| {
-        let _ = writeln!(text, "      {label:<10} {says}");
-    };
-    let is_wrong = matches!(result.verdict, Kind::Fail | Kind::Deviation);
-    let reason = result.reason.as_ref();
-    let requirement =
-        reason.and_then(|reason| reason.requirement.as_ref()).and_then(|id| Catalogue::get().requirement(id));
-    if let Some(reason) = reason {
-        if let Some(root) = &reason.root {
-            line("blocked by", root);
-        }
-        if let Some(expected) = &reason.expected {
-            line("expected", expected);
-        }
-        line("observed", &reason.observed);
-        if let Some(rule) = reason.rule {
-            line("rule", rule);
-        }
-    }
-    if let Some(why) = requirement.and_then(Requirement::why).filter(|_| is_wrong) {
-        line("matters", why);
-    }
-    for consequence in &result.consequences {
-        line("also", consequence);
-    }
-    for witness in result.evidence.iter().take(FRAMES) {
-        let place = match witness.message {
-            Some(message) => format!("{}.{message}", witness.entry),
-            None => witness.entry.to_string(),
-        };
-        let label = if witness.from == Side::Client { "sent" } else { "came" };
-        line(label, &format!("{place} {} {} {}", witness.at, witness.from.arrow(), witness.text));
-    }
-    if let Some(ending) = result.ending {
-        line("ended", Ending::words(ending));
-    }
-    line("again", &format!("{} --case {}", report.about.command, result.name()));
-    let about = requirement.map(|requirement| {
+    let again = format!("{} --case {}", report.about.command, result.name());
+    let word = result.verdict.words().to_uppercase();
+    let about = requirement_of(result).map(|requirement| {
         format!(
             "   {} {}, {}, {}\n      {}",
             requirement.id,
@@ -120,8 +83,54 @@ pub(super) fn explain(report: &Report, result: &CaseResult) -> String {
             requirement.text
         )
     });
-    let word = result.verdict.words().to_uppercase();
-    format!("{word}  {}{}\n{text}", result.name(), about.unwrap_or_default())
+    let (about, shown, again) = (about.unwrap_or_default(), evidence(result), line("again", &again));
+    format!("{word}  {}{about}\n{shown}{again}", result.name())
+}
+
+/// What was expected and seen in an entry, and the frames that show it: one indented line each.
+#[must_use]
+pub fn evidence(result: &CaseResult) -> String {
+    let mut text = String::new();
+    let is_wrong = matches!(result.verdict, Kind::Fail | Kind::Deviation);
+    if let Some(reason) = &result.reason {
+        if let Some(root) = &reason.root {
+            text.push_str(&line("blocked by", root));
+        }
+        if let Some(expected) = &reason.expected {
+            text.push_str(&line("expected", expected));
+        }
+        text.push_str(&line("observed", &reason.observed));
+        if let Some(rule) = reason.rule {
+            text.push_str(&line("rule", rule));
+        }
+    }
+    if let Some(why) = requirement_of(result).and_then(Requirement::why).filter(|_| is_wrong) {
+        text.push_str(&line("matters", why));
+    }
+    for consequence in &result.consequences {
+        text.push_str(&line("also", consequence));
+    }
+    for witness in result.evidence.iter().take(FRAMES) {
+        let place = match witness.message {
+            Some(message) => format!("{}.{message}", witness.entry),
+            None => witness.entry.to_string(),
+        };
+        let label = if witness.from == Side::Client { "sent" } else { "came" };
+        text.push_str(&line(label, &format!("{place} {} {} {}", witness.at, witness.from.arrow(), witness.text)));
+    }
+    if let Some(ending) = result.ending {
+        text.push_str(&line("ended", Ending::words(ending)));
+    }
+    text
+}
+
+fn line(label: &str, says: &str) -> String {
+    format!("      {label:<10} {says}\n")
+}
+
+fn requirement_of(result: &CaseResult) -> Option<&'static Requirement> {
+    let id = result.reason.as_ref()?.requirement.as_ref()?;
+    Catalogue::get().requirement(id)
 }
 
 /// One line for each group that ran.

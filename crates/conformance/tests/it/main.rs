@@ -8,6 +8,7 @@ mod kill;
 #[allow(dead_code, reason = "shared with the tests of the whole matrix")]
 mod mutants;
 mod null;
+mod person;
 mod profiles;
 mod regressions;
 mod reports;

@@ -1,9 +1,14 @@
 //! Exit codes, and how a run reads in which something is wrong.
 
+use std::time::Duration;
+
 use conformance::cases::{case, plan};
 use conformance::conclude::{CaseResult, Reason};
+use conformance::report::kept::Kept;
 use conformance::report::{Cut, Exit, Report, json, junit, text, together};
+use conformance::run::Chats;
 use conformance::verdict::Kind;
+use protocol::time::Time;
 use protocol::wire::Transport;
 use rstest::rstest;
 use simulator::mutation::Mutation;
@@ -92,6 +97,21 @@ fn the_result_of_a_failing_run_obeys_the_schema() {
             validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
         assert!(errors.is_empty(), "{mutation}: {errors:#?}");
     }
+}
+
+#[test]
+fn a_result_is_read_back_as_it_was_written() {
+    let report = run_of("chat.message", "echo-doubled");
+    let kept = Kept::parse(&json::render(&report)).unwrap();
+    let written = report.entries().map(|(result, expected)| {
+        // Chats are told of the whole run, and moments in milliseconds.
+        let mut result = CaseResult { chats: Chats::default(), ..result.clone() };
+        result.took = Duration::from_millis(u64::try_from(result.took.as_millis()).unwrap());
+        result.evidence.iter_mut().for_each(|witness| witness.at = Time::from_millis(witness.at.as_millis()));
+        (result, expected.map(str::to_owned))
+    });
+    pretty_assertions::assert_eq!(kept.results, written.collect::<Vec<_>>());
+    assert_eq!((kept.target, kept.is_complete), (report.about.target, true));
 }
 
 #[test]
