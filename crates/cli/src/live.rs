@@ -10,7 +10,7 @@ use crate::exit::Failure;
 
 /// What `--version` says.
 pub(crate) const VERSION: &str =
-    concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("TAPESTRY_COMMIT"), ", tape format 1.0)");
+    concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("TAPESTRY_COMMIT"), ", tape format 1.1)");
 
 /// The runtime of a command. One thread: what the commands do is small, and its order is the same each time.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

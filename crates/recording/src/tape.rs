@@ -23,7 +23,9 @@ pub use self::record::{Carried, Closer, ConnLabel, Control, Finish, Kind, Link, 
 /// A reader takes every minor version of its major one, so a minor version may add kinds and members, but no words to the
 /// closed lists of a known member (such as the classes of failure). Changes:
 /// - 1.0: the first.
-pub const VERSION: Version = Version { major: 1, minor: 0 };
+/// - 1.1: marks may name tokens (`tokens`), a body may be a call of callback-polling, and the tape of a conformance case says
+///   in `env` by which settings it ran.
+pub const VERSION: Version = Version { major: 1, minor: 1 };
 
 /// The longest line that is read. Tokens are longer than what they replace, so this is well above the limit of a body.
 pub const MAX_LINE: usize = 16 << 20;
@@ -105,7 +107,7 @@ pub struct Located {
     pub entry: Entry,
 }
 
-/// A step of a scenario or a deed of an agent.
+/// A step of a scenario, a deed of an agent, or how tokens belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// The line.
@@ -114,6 +116,8 @@ pub struct Mark {
     pub at: Time,
     /// Which.
     pub label: String,
+    /// The tokens that it is about.
+    pub tokens: Vec<String>,
 }
 
 /// A recording that was read.
@@ -196,9 +200,12 @@ impl Tape {
     #[must_use]
     pub fn marks(&self) -> Vec<Mark> {
         let mark = |record: &Record| match &record.kind {
-            Kind::Mark { label } => {
-                Some(Mark { line: record.line, at: Time::from_micros(record.t), label: label.clone() })
-            }
+            Kind::Mark { label, tokens } => Some(Mark {
+                line: record.line,
+                at: Time::from_micros(record.t),
+                label: label.clone(),
+                tokens: tokens.clone(),
+            }),
             _ => None,
         };
         self.records.iter().filter_map(mark).collect()

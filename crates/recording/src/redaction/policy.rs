@@ -5,7 +5,10 @@
 use crate::token::Class;
 
 /// The version of these tables, written into the header of each tape.
-pub const POLICY_VERSION: u32 = 1;
+///
+/// - 1: the first.
+/// - 2: the messages of callback-polling are kept as messages, and the endings that names of files may have.
+pub const POLICY_VERSION: u32 = 2;
 
 /// The kind of object in which a member stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub(super) enum Grammar {
     Word,
     /// A whole number as text.
     Digits,
+    /// `txt:pdf`: the endings of names of files.
+    Endings,
     /// `1.0`, `1.0beta`
     Version,
     /// `2026-11-23T09:00:00.00`
@@ -59,7 +64,7 @@ pub(super) enum Grammar {
 
 /// The rule for a member.
 pub(super) fn rule(place: Place, name: &str) -> Rule {
-    use Grammar::{Channel, ChatAdvice, Digits, Error, Id, Timestamp, Version, Vocabulary, Word};
+    use Grammar::{Channel, ChatAdvice, Digits, Endings, Error, Id, Timestamp, Version, Vocabulary, Word};
     use Rule::{Hide, Inside, Keep};
 
     let own = match (place, name) {
@@ -86,6 +91,7 @@ pub(super) fn rule(place: Place, name: &str) -> Rule {
         (Place::UserData, "file-id") => Hide(Class::File),
         // What may be uploaded says nothing about anybody.
         (Place::UserData, "upload-need-agent") => Keep(Vocabulary),
+        (Place::UserData, "upload-file-types") => Keep(Endings),
         (Place::UserData, name) if is_limit(name) => Keep(Digits),
         (Place::UserData, name) if is_push(name) => Hide(Class::Push),
         (Place::UserData, _) => Hide(Class::UserData),
@@ -194,6 +200,7 @@ const VOCABULARY: &[&str] = &[
     "iframe",
     "invalid_channel",
     "invalid_id",
+    "jsonpcallback",
     "long-polling",
     "message deleted",
     "message_deleted",
@@ -303,6 +310,10 @@ pub(super) fn obeys(grammar: Grammar, text: &str) -> bool {
         Grammar::Digits => {
             let digits = text.strip_prefix('-').unwrap_or(text);
             (1..=19).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+        }
+        Grammar::Endings => {
+            let is_ending = |ending: &str| (1..=5).contains(&ending.len()) && few_digits(ending);
+            all(200, b":") && text.split(':').all(is_ending)
         }
         Grammar::Version => all(16, b".") && text.starts_with(|c: char| c.is_ascii_digit()),
         Grammar::Timestamp => {

@@ -379,7 +379,13 @@ fn kind(word: &str, members: &Members<'_>) -> Result<Kind, &'static str> {
             message: members.raw("m").filter(|m| m.get().starts_with('{')).ok_or("m")?.to_owned(),
         },
         "body" => Kind::Body { unit: unit()?, mime: text("mime")?, text: text("text")? },
-        "mark" => Kind::Mark { label: text("label")? },
+        "mark" => Kind::Mark {
+            label: text("label")?,
+            tokens: match members.raw("tokens") {
+                Some(raw) => serde_json::from_str(raw.get()).map_err(|_| "tokens")?,
+                None => Vec::new(),
+            },
+        },
         "end" => Kind::End {
             status: match text("status")?.as_str() {
                 "complete" => Finish::Complete,

@@ -240,10 +240,12 @@ pub enum Kind {
         /// A token in place of the contents.
         text: String,
     },
-    /// A step of a scenario or a deed of the agent.
+    /// A step of a scenario, a deed of the agent, or how tokens belong together.
     Mark {
         /// Which.
         label: String,
+        /// The tokens that it is about.
+        tokens: Vec<String>,
     },
     /// The last line.
     End {
@@ -384,8 +386,12 @@ impl Kind {
             Self::Body { unit, mime, text } => {
                 line.raw("u", unit).text("mime", mime).text("text", text);
             }
-            Self::Mark { label } => {
+            Self::Mark { label, tokens } => {
                 line.text("label", label);
+                if !tokens.is_empty() {
+                    let tokens: Vec<String> = tokens.iter().map(|token| quoted(token)).collect();
+                    line.raw("tokens", format_args!("[{}]", tokens.join(",")));
+                }
             }
             Self::End { status, counts, hash } => {
                 let counts: Vec<String> =

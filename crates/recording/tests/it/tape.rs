@@ -2,11 +2,12 @@
 
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
+use protocol::time::Time;
 use protocol::wire::{Entry, Transport};
 use recording::capture::Capture;
 use recording::redaction::Redactor;
 use recording::tape::{Finish, ReadError, Status, Tape};
-use recording::token::Key;
+use recording::token::{self, Class, Key};
 use rstest::rstest;
 
 use crate::sample::{Run, chat, config, pieces, tape, zoo};
@@ -73,12 +74,22 @@ fn entries_know_their_lines() {
 fn the_header_says_what_the_recorder_was_told() {
     let tape = tape(RUN, &[]);
     let header = tape.header();
-    assert_eq!(header.version.to_string(), "1.0");
+    assert_eq!(header.version.to_string(), "1.1");
     assert_eq!((header.source.as_str(), header.seed), ("sim", Some(1)));
     assert_eq!(header.start, "2026-11-23T09:00:00Z");
     assert_eq!(header.env["service"], "customer-support");
     assert_eq!(header.key_id, Key::from_bytes([7; 32]).id());
     assert_eq!(tape.marks()[0].label, "agent leaves");
+}
+
+#[test]
+fn a_mark_names_tokens_and_nothing_else() {
+    let (mut capture, mut tape) = Capture::new(config(RUN));
+    let token = capture.token(Class::Text, "hello").into_inner();
+    tape.extend(capture.mark_of(Time::ZERO, "asked to say", &[token.clone(), "hello".to_owned()]));
+    let marks = Tape::read(&tape).unwrap().marks();
+    assert_eq!((marks.len(), marks[0].label.as_str(), &marks[0].tokens[0]), (1, "asked to say", &token));
+    assert!(token::whole(&marks[0].tokens[1]).is_some(), "{marks:?}");
 }
 
 #[test]
@@ -151,8 +162,8 @@ fn unknown_kinds_and_members_are_kept() {
 #[test]
 fn a_newer_minor_version_is_read_and_a_newer_major_one_is_not() {
     let text = String::from_utf8(pieces(RUN, &[], None).concat()).unwrap();
-    assert!(Tape::read(text.replace(r#""v":"1.0""#, r#""v":"1.7""#).as_bytes()).is_ok());
-    let error = Tape::read(text.replace(r#""v":"1.0""#, r#""v":"2.0""#).as_bytes()).unwrap_err();
+    assert!(Tape::read(text.replace(r#""v":"1.1""#, r#""v":"1.7""#).as_bytes()).is_ok());
+    let error = Tape::read(text.replace(r#""v":"1.1""#, r#""v":"2.0""#).as_bytes()).unwrap_err();
     assert_eq!(error.to_string(), "line 1: the tape has format version 2.0, this program reads 1.x");
     assert!(error.hint().contains("later"));
 }
