@@ -1,8 +1,9 @@
 //! The tape: its file format, the redaction that stands before it, and the comparison of two of them.
 //!
 //! Reading order: [`token`] says how a secret becomes a pseudonym and [`redaction`] where secrets stand on the wire;
-//! [`capture`] turns redacted traffic into the bytes of a file, [`tape`] reads them back; [`compare`] puts a tape into a
-//! canonical form and tells how two tapes differ.
+//! [`capture`] turns redacted traffic into the bytes of a file, [`tape`] reads them back; [`originals`] gives tokens their
+//! values again for whoever can say the same once more; [`compare`] puts a tape into a canonical form and tells how two tapes
+//! differ.
 //!
 //! Nothing here opens a file or reads a clock: bytes and moments are arguments.
 
@@ -12,5 +13,6 @@ mod json;
 pub mod token;
 pub mod redaction;
 pub mod tape;
+pub mod originals;
 pub mod capture;
 pub mod compare;

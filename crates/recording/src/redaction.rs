@@ -23,7 +23,9 @@ use protocol::wire::{Close, Entry, Exchange, Request, Response, Socket, Wire};
 use crate::json::Node;
 use crate::token::{self, Class, Key};
 
+pub(crate) use self::http::decoded;
 use self::known::Known;
+pub(crate) use self::known::percent;
 pub use self::policy::POLICY_VERSION;
 use self::policy::{Grammar, Place, Rule};
 

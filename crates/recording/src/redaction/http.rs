@@ -213,7 +213,7 @@ fn in_query(value: &str) -> String {
 }
 
 /// A parameter's value without its percent encoding.
-fn decoded(value: &str) -> String {
+pub(crate) fn decoded(value: &str) -> String {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.as_bytes();
     while let Some((first, behind)) = rest.split_first() {

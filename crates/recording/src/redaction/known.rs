@@ -165,7 +165,7 @@ fn encodings(value: &str) -> Vec<String> {
     encodings
 }
 
-fn percent(value: &str) -> String {
+pub(crate) fn percent(value: &str) -> String {
     let mut out = String::new();
     for byte in value.bytes() {
         match byte {

@@ -3,6 +3,7 @@
 mod compare;
 mod files;
 mod fixtures;
+mod originals;
 mod redaction;
 mod sample;
 mod tape;
