@@ -13,6 +13,7 @@ mod doctor;
 mod harness;
 mod help;
 mod record;
+mod replay;
 mod reverse_proxy;
 mod serve;
 mod tapes;

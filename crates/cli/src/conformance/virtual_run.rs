@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use ::conformance::actor::Request;
 use ::conformance::cases;
 use ::conformance::conclude::CaseResult;
 use ::conformance::run::{Event, Outcome, Run, Settings};
@@ -16,6 +17,7 @@ use simulator::control;
 use simulator::gms::{self, Gms};
 use simulator::link::Network;
 use simulator::pair::Pair;
+use transport::tap::Tap;
 
 use super::select::Planned;
 use super::witness::{Done, Mark, Witness};
@@ -44,7 +46,7 @@ pub(super) fn rehearse(plan: &[Planned], settings: &Settings) -> Vec<Rehearsal> 
         if planned.entry.not_applicable.is_some() {
             return Rehearsal::default();
         }
-        let (pair, outcome) = drive(planned, settings, 0);
+        let (pair, outcome) = drive(planned, settings, 0, |_, _| {});
         Rehearsal { took: pair.now().since(Time::ZERO), chats: outcome.map_or(0, |outcome| outcome.chats.opened) }
     };
     each(plan, rehearse).into_iter().map(Option::unwrap_or_default).collect()
@@ -71,18 +73,34 @@ fn judge(planned: &Planned, settings: &Settings, seed: u64) -> Done {
     let start = live::rfc3339(simulated(settings).start_utc);
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
-    let mark = Mark { source: Source::Sim, start, id: u128::from(seed), key: Key::from_bytes(key) };
+    let mark = Mark { source: Source::Sim, start, id: u128::from(seed), key: Key::from_bytes(key), embedded: true };
     let mut witness = Witness::new(planned, settings, seed, mark);
-    let (pair, outcome) = drive(planned, settings, seed);
-    pair.entries().iter().for_each(|entry| witness.see(entry));
-    if let Some(outcome) = outcome {
-        witness.learn(outcome);
+    let mut asked: Vec<(usize, Time, Event)> = Vec::new();
+    let (pair, outcome) = drive(planned, settings, seed, |pair, request| {
+        asked.push((pair.entries().len(), pair.now(), Event::Asked(request.clone())));
+    });
+    let mut asked = asked.into_iter().peekable();
+    for (place, entry) in pair.entries().iter().enumerate() {
+        while let Some((_, at, event)) = asked.next_if(|(before, ..)| *before <= place) {
+            let _ = witness.event(at, event);
+        }
+        witness.entry(entry);
     }
-    witness.conclude(planned, pair.now())
+    let ended = outcome.map(|outcome| (0, pair.now(), Event::Finished(outcome)));
+    for (_, at, event) in asked.chain(ended) {
+        let _ = witness.event(at, event);
+    }
+    witness.conclude(pair.now())
 }
 
-/// Lets a case run against a simulator, whose agent does what the case asks. One that does not come to its end says nothing.
-fn drive(planned: &Planned, settings: &Settings, seed: u64) -> (Pair<Run, Gms>, Option<Outcome>) {
+/// Lets a case run against a simulator, whose agent does what the case asks, which `asked` is told. One that does not come to
+/// its end says nothing.
+fn drive(
+    planned: &Planned,
+    settings: &Settings,
+    seed: u64,
+    mut asked: impl FnMut(&Pair<Run, Gms>, &Request),
+) -> (Pair<Run, Gms>, Option<Outcome>) {
     let cases::Planned { case, transport, .. } = planned.entry;
     let run = Run::new(case, transport, settings, seed);
     let mut pair = Pair::new(run, Gms::new(simulated(settings), seed), Network::default(), seed);
@@ -90,10 +108,11 @@ fn drive(planned: &Planned, settings: &Settings, seed: u64) -> (Pair<Run, Gms>, 
     loop {
         let told = pair.drive_until(limit, |pair| pair.client.is_finished() || !pair.client_events.is_empty());
         match pair.client_events.pop_front() {
-            Some((_, Event::Asked(asked))) if told == Ok(true) => {
+            Some((_, Event::Asked(request))) if told == Ok(true) => {
+                asked(&pair, &request);
                 // Whether it was done is told by the wire.
                 let now = pair.now();
-                let _ = control::answer(&mut pair.server, now, &asked.to_control());
+                let _ = control::answer(&mut pair.server, now, &request.to_control());
             }
             Some((_, Event::Finished(outcome))) => return (pair, Some(outcome)),
             Some((_, Event::Asked(_))) | None => return (pair, None),

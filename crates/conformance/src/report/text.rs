@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use protocol::wire::Side;
 
-use super::Report;
+use super::{Again, Report, tape_name};
 use crate::clients::UNSEEN;
 use crate::conclude::CaseResult;
 use crate::requirements::{Catalogue, Requirement, VERSION};
@@ -34,6 +34,9 @@ pub fn render(report: &Report) -> String {
         let _ = writeln!(text, "expectation: {problem}");
     }
     text.push_str(&departures(report));
+    for shortfall in &report.shortfalls {
+        let _ = writeln!(text, "incomplete: {shortfall}");
+    }
     let chats = report.chats();
     if chats.opened > 0 {
         let (opened, ended, open) = (chats.opened, chats.ended, chats.left_open());
@@ -109,7 +112,16 @@ pub(super) fn explain(report: &Report, result: &CaseResult) -> String {
     if let Some(ending) = result.ending {
         line("ended", Ending::words(ending));
     }
-    line("again", &format!("{} --case {}", report.about.command, result.name()));
+    match &report.about.again {
+        Again::Run { command, tapes } => {
+            line("again", &format!("{command} --case {}", result.name()));
+            // What was not worth a try has no tape.
+            if let Some(tapes) = tapes.as_ref().filter(|_| result.ending.is_some()) {
+                line("offline", &format!("tapestry replay {tapes}/{}", tape_name(result)));
+            }
+        }
+        Again::Tape(command) => line("again", command),
+    }
     let about = requirement.map(|requirement| {
         format!(
             "   {} {}, {}, {}\n      {}",

@@ -10,6 +10,7 @@ mod mutants;
 mod null;
 mod profiles;
 mod regressions;
+mod replay;
 mod reports;
 mod suite;
 mod variety;
