@@ -40,6 +40,9 @@ fn judges_our_own_client() {
     let tape = format!("{report}/tapes/client.end.without-events.long-polling.tape.jsonl");
     let checked = run(&["check", &tape]);
     assert_eq!(checked.status.code(), Some(0), "{}", shown(&checked));
+    let replayed = run(&["replay", &tape]);
+    let text = shown(&replayed);
+    assert!(replayed.status.code() == Some(0) && text.contains("1 cases: 1 pass"), "{text}");
     let result = fs::read_to_string(format!("{report}/result.json")).unwrap();
     assert!(result.contains("\"client.end.without-events\""), "{result}");
 }

@@ -15,6 +15,7 @@ mod help;
 mod kill;
 mod record;
 mod review;
+mod replay;
 mod reverse_proxy;
 mod secrets;
 mod serve;

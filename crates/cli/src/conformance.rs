@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use ::conformance::conclude::CaseResult;
 use ::conformance::expectations::{Expectations, SIMULATOR};
-use ::conformance::report::{self, About, Cut, Report, Unsteady, json, junit, text};
+use ::conformance::report::{self, About, Again, Cut, Report, Unsteady, json, junit, text};
 use ::conformance::run::{Agent, Chats, Settings};
 use ::conformance::verdict::Kind;
 use anyhow::{Context, anyhow};
@@ -165,7 +165,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         seed,
         started: (!args.in_virtual_time).then_some(started),
         took: clock.now().since(protocol::time::Time::ZERO),
-        command: command(args),
+        again: Again::Run { command: command(args), tapes: folder.as_ref().map(Folder::tapes) },
     };
     let (results, tapes, unsteady) = together(ran.runs);
     let mut report = Report::new(about, results, ran.cut, &known, &today);
@@ -303,7 +303,7 @@ async fn aim(
     let settings = settings.clone();
     if let Some(target) = target {
         let actor = Actor::new(&agent_of(args, target))?;
-        return Ok((Peer { settings, route: target.route()?, fields: target.fields()?, actor }, None));
+        return Ok((Peer { settings, route: target.route()?, fields: target.fields()?, actor, embedded: false }, None));
     }
     if args.trust.is_given() {
         let error = anyhow!("`--ca` and `--insecure` say whom to trust as the target, and there is none");
@@ -312,7 +312,7 @@ async fn aim(
     let embedded = Embedded::start(settings.service.as_deref().unwrap_or_default(), seed).await?;
     let route = args.trust.route(&embedded.endpoint)?;
     let actor = Actor::control(&embedded.control)?;
-    Ok((Peer { settings, route, fields: Fields::default(), actor }, Some(embedded)))
+    Ok((Peer { settings, route, fields: Fields::default(), actor, embedded: true }, Some(embedded)))
 }
 
 /// How many cases run at once.
@@ -343,7 +343,7 @@ fn agent_of(args: &Args, target: &Target) -> Who {
     args.agent.clone().or_else(configured).unwrap_or(Who::None)
 }
 
-fn expectations(file: Option<&Path>) -> Result<Expectations, Failure> {
+pub(crate) fn expectations(file: Option<&Path>) -> Result<Expectations, Failure> {
     let Some(file) = file else { return Ok(Expectations::default()) };
     let text = files::read_text(file)?;
     Expectations::parse(&text).with_context(|| format!("`{}`", file.display())).map_err(Failure::usage)
@@ -387,7 +387,7 @@ fn command(args: &Args) -> String {
 }
 
 /// A word for a shell, in single quotes if it needs any.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
     if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
@@ -404,6 +404,11 @@ impl Folder {
         Ok(Self(path.to_path_buf()))
     }
 
+    /// Where the tapes go, as a word for a shell.
+    fn tapes(&self) -> String {
+        quoted(&self.0.join("tapes").display().to_string())
+    }
+
     /// Writes the report, and the tape of each entry of it that ran.
     fn keep(&self, report: &Report, tapes: &[Option<Vec<u8>>]) -> Result<(), Failure> {
         files::write(&self.0.join("result.json"), json::render(report).as_bytes())?;
@@ -411,8 +416,7 @@ impl Folder {
         files::write(&self.0.join("junit.xml"), junit.as_bytes())?;
         for (result, tape) in report.results.iter().zip(tapes) {
             if let Some(tape) = tape {
-                let name = result.name().replace('@', ".");
-                files::write(&self.0.join("tapes").join(format!("{name}.tape.jsonl")), tape)?;
+                files::write(&self.0.join("tapes").join(report::tape_name(result)), tape)?;
             }
         }
         let _ = writeln!(anstream::stderr(), "report in {}", self.0.display());

@@ -101,7 +101,7 @@ impl CaseResult {
         Self::unjudged(case, transport, Kind::Error, says)
     }
 
-    fn unjudged(case: &'static Case, transport: Transport, verdict: Kind, says: &str) -> Self {
+    pub(crate) fn unjudged(case: &'static Case, transport: Transport, verdict: Kind, says: &str) -> Self {
         let reason = Reason { requirement: None, rule: None, root: None, expected: None, observed: says.to_owned() };
         Self {
             case,

@@ -5,6 +5,7 @@
 //! can come to; [`cases`] is the table of cases and [`run`] the machine that runs one, with [`actor`] for what it asks of
 //! agents; [`clients`] does the same for clients under test; [`rules`] judge what any peer did,
 //! with [`schema`] for the shapes of messages; [`conclude`] puts a run, its redacted entries and the rules together;
+//! [`testimony`] keeps both while a case runs, and leaves a tape, which [`replay`] judges again;
 //! [`doctor`] finds out what a target is before anything is judged; [`check`] judges a tape by the rules alone;
 //! [`expectations`] says what is known to depart, and [`review`] how that is brought up to date; [`explain`] puts an id in words; [`report`] adds up and renders.
 //!
@@ -25,6 +26,8 @@ pub mod doctor;
 pub mod schema;
 pub mod rules;
 pub mod conclude;
+pub mod testimony;
+pub mod replay;
 pub mod check;
 pub mod expectations;
 pub mod review;

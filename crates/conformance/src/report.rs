@@ -35,8 +35,28 @@ pub struct About {
     pub started: Option<String>,
     /// How long it took.
     pub took: Duration,
-    /// The command that runs the same again, without a choice of cases.
-    pub command: String,
+    /// How to see an entry again.
+    pub again: Again,
+}
+
+/// How an entry can be seen again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// It can be run again.
+    Run {
+        /// The command that does so, without a choice of cases.
+        command: String,
+        /// The folder of the tapes, if they are kept.
+        tapes: Option<String>,
+    },
+    /// Its tape can be judged again, by this command.
+    Tape(String),
+}
+
+/// The name of an entry's tape within its folder.
+#[must_use]
+pub fn tape_name(result: &CaseResult) -> String {
+    format!("{}.tape.jsonl", result.name().replace('@', "."))
 }
 
 /// What cut a run short.
@@ -159,6 +179,8 @@ pub struct Report {
     pub unsteady: Vec<Unsteady>,
     /// The chats of entries that were cut short and are not among the results.
     pub unfinished: Chats,
+    /// What kept entries from being seen to their end though nobody cut the run short, such as a torn tape.
+    pub shortfalls: Vec<String>,
     /// For each entry the reason why its departure is expected.
     expected: Vec<Option<String>>,
     /// What is wrong with the expectations.
@@ -178,7 +200,16 @@ impl Report {
         let reason = |result| expectations.met_by(result).map(|entry| entry.reason.clone());
         let expected = results.iter().map(reason).collect();
         let problems = expectations.problems(&results, today);
-        Self { about, results, cut, unsteady: Vec::new(), unfinished: Chats::default(), expected, problems }
+        Self {
+            about,
+            results,
+            cut,
+            unsteady: Vec::new(),
+            unfinished: Chats::default(),
+            shortfalls: Vec::new(),
+            expected,
+            problems,
+        }
     }
 
     /// What became of the chats that the run opened, those of entries that were cut short among them.
@@ -263,6 +294,9 @@ impl Report {
         let (blocked, inconclusive) = (self.count(Kind::Blocked), self.count(Kind::Inconclusive));
         if blocked + inconclusive > 0 {
             return (Exit::Incomplete, format!("{blocked} blocked, {inconclusive} inconclusive"));
+        }
+        if let [first, ..] = self.shortfalls.as_slice() {
+            return (Exit::Incomplete, first.clone());
         }
         let judged = [Kind::Pass, Kind::Fail, Kind::Deviation, Kind::Observed];
         if !self.results.iter().any(|result| judged.contains(&result.verdict)) {

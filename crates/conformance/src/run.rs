@@ -201,6 +201,26 @@ impl Run {
         matches!(self.stage, Stage::Done)
     }
 
+    /// Whether the case itself is over, whatever becomes of the good-bye.
+    pub(crate) const fn has_judged(&self) -> bool {
+        matches!(self.stage, Stage::Leaving(..) | Stage::Done)
+    }
+
+    /// Ends the run where it is, since nothing more can come: a verdict that has fallen stands. What it came to so far.
+    pub(crate) fn abandon(&mut self, now: Time, stop: Stop) -> Option<Outcome> {
+        let verdict = match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::Leaving(_, verdict) => verdict,
+            Stage::Waiting | Stage::Judging(_) => Err(stop),
+            Stage::Done => return None,
+        };
+        self.stage = Stage::Leaving(Box::pin(async { false }), verdict);
+        self.finish(now, false);
+        self.events.drain(..).find_map(|event| match event {
+            Event::Finished(outcome) => Some(outcome),
+            Event::Asked(_) => None,
+        })
+    }
+
     /// Ends the case without a verdict: chats are ended and sessions left, as at any end.
     pub fn cut_short(&mut self, now: Time) {
         match self.stage {

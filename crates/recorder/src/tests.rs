@@ -129,7 +129,9 @@ async fn a_slow_disk_loses_units_and_says_how_many() {
         .records()
         .iter()
         .filter_map(|record| match &record.kind {
-            Kind::Mark { label } => label.strip_suffix(" units lost here: the disk was too slow")?.parse::<u64>().ok(),
+            Kind::Mark { label, .. } => {
+                label.strip_suffix(" units lost here: the disk was too slow")?.parse::<u64>().ok()
+            }
             _ => None,
         })
         .sum();

@@ -6,12 +6,14 @@
 
 mod words;
 
+use protocol::bayeux::batch::{Batch, Limits};
+use protocol::bayeux::http::{MESSAGE_PARAMETER, callback_argument};
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::json::{Node, members};
-use crate::redaction::Keep;
 use crate::redaction::policy::{self, Field, Grammar, Place, Policy, Rule};
+use crate::redaction::{Keep, decoded};
 use crate::tape::{Kind, ReadError, Record, Status, Tape};
 use crate::token::{self, Class};
 
@@ -173,6 +175,7 @@ impl Auditor<'_> {
                 self.at(name, |a| a.each_text(node, Self::body));
             }
             (Kind::Body { .. }, "mime") => self.at(name, |a| a.each_text(node, Self::field_value)),
+            (Kind::Mark { .. }, "tokens") => self.at(name, |a| a.each_text(node, Self::hidden)),
             (Kind::WsCtl { .. }, "payload" | "reason") => self.at(name, |a| a.each_text(node, Self::hidden)),
             (Kind::End { .. }, "hash") => {
                 self.at(name, |a| a.each_text(node, |a, text| a.check(is_hash(text), "a key or an id", text)));
@@ -307,7 +310,7 @@ impl Auditor<'_> {
             Rule::Hide(class) => self.check(false, class_guess(class), text),
             Rule::Inside(_) | Rule::Keep(Grammar::Word | Grammar::Vocabulary) => self.hidden(text),
             Rule::Keep(Grammar::Id) => self.check(is_message_id(text), "a key or an id", text),
-            Rule::Keep(grammar @ (Grammar::Digits | Grammar::Version | Grammar::Timestamp)) => {
+            Rule::Keep(grammar @ (Grammar::Digits | Grammar::Endings | Grammar::Version | Grammar::Timestamp)) => {
                 self.check(policy::obeys(grammar, text), guess(text), text);
             }
             Rule::Keep(Grammar::Channel) => self.channel(text),
@@ -353,14 +356,41 @@ impl Auditor<'_> {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             self.check(words::is_parameter(name), "a name of a member", name);
-            self.hidden(value);
+            if name != MESSAGE_PARAMETER || !self.messages(decoded(value).as_bytes()) {
+                self.hidden(value);
+            }
         }
+    }
+
+    /// The messages of callback-polling; says whether the text holds any.
+    fn messages(&mut self, text: &[u8]) -> bool {
+        let Ok(batch) = Batch::parse(text, &Limits::default()) else { return false };
+        for message in &batch.messages {
+            if let Some(node) = Node::parse(message.text()) {
+                self.node(&node, Rule::Inside(Place::Message));
+            }
+        }
+        true
+    }
+
+    /// A call of callback-polling: its function and its messages. Says whether it is one.
+    fn call(&mut self, text: &str) -> bool {
+        let argument = callback_argument(text.as_bytes());
+        if argument.len() == text.len() || !self.messages(argument) {
+            return false;
+        }
+        let function = text.split('(').next().unwrap_or_default();
+        self.hidden(function.strip_prefix("/**/").unwrap_or(function));
+        true
     }
 
     /// One token, or a form of tokens.
     fn body(&mut self, text: &str) {
         if token::whole(text).is_some() || text.is_empty() {
             return self.hidden(text);
+        }
+        if self.call(text) {
+            return;
         }
         let boundary = format!("--{}", crate::redaction::BOUNDARY);
         if text.starts_with(&boundary) {

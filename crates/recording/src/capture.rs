@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use crate::json::quoted;
 use crate::redaction::{Keep, POLICY_VERSION, Redacted, Redactor};
 use crate::tape::{Carried, Closer, ConnLabel, Control, Finish, Kind, Link, VERSION, mime};
-use crate::token::Key;
+use crate::token::{Class, Key};
 
 /// Where the traffic comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,8 @@ pub struct Config {
     pub scenario: Option<String>,
     /// The seed of a virtual run.
     pub seed: Option<u64>,
-    /// What else is known about the surroundings: service, profile, transports. Addresses are replaced.
+    /// What else is known about the surroundings: service, profile, transports. Addresses are replaced; a path is kept as
+    /// that of a request is, and the name of the service as in its channel.
     pub env: BTreeMap<String, String>,
 }
 
@@ -108,8 +109,15 @@ impl Capture {
             header.push_str(&format!(r#","seed":{seed}"#));
         }
         if !config.env.is_empty() {
-            let env: Vec<String> =
-                config.env.iter().map(|(name, value)| format!("{}:{}", label(name), label(value))).collect();
+            let mut pair = |name: &str, said: &str| {
+                let kept = match name {
+                    "service" => redactor.service(said),
+                    _ if said.starts_with('/') => redactor.path(said),
+                    _ => redactor.label(said),
+                };
+                format!("{}:{}", quoted(redactor.label(name).get()), quoted(kept.get()))
+            };
+            let env: Vec<String> = config.env.iter().map(|(name, said)| pair(name, said)).collect();
             header.push_str(&format!(r#","env":{{{}}}"#, env.join(",")));
         }
         let mode = match keep {
@@ -220,8 +228,19 @@ impl Capture {
 
     /// A step of a scenario or a deed of an agent.
     pub fn mark(&mut self, at: Time, label: &str) -> Vec<u8> {
+        self.mark_of(at, label, &[])
+    }
+
+    /// The same about tokens, such as those of the words that an agent is asked to say.
+    pub fn mark_of(&mut self, at: Time, label: &str, tokens: &[String]) -> Vec<u8> {
         let label = self.redactor.label(label).into_inner();
-        self.line(at, &Kind::Mark { label }).into_bytes()
+        let tokens = tokens.iter().map(|token| self.redactor.pseudonym(token).into_inner()).collect();
+        self.line(at, &Kind::Mark { label, tokens }).into_bytes()
+    }
+
+    /// The token that stands for a value of a class on this tape.
+    pub fn token(&mut self, class: Class, value: &str) -> Redacted<String> {
+        self.redactor.token(class, value)
     }
 
     /// What the application asks the client to do: an operation, and its arguments as the text of a JSON object.

@@ -1,8 +1,9 @@
 //! The tape: its file format, the redaction that stands before it, and the comparison of two of them.
 //!
 //! Reading order: [`token`] says how a secret becomes a pseudonym and [`redaction`] where secrets stand on the wire;
-//! [`capture`] turns redacted traffic into the bytes of a file, [`tape`] reads them back; [`compare`] puts a tape into a
-//! canonical form and tells how two tapes differ; [`show`] and [`stats`] are for people who read one; [`pack`] makes it small; [`audit`] proves that it holds
+//! [`capture`] turns redacted traffic into the bytes of a file, [`tape`] reads them back; [`originals`] gives tokens their
+//! values again for whoever can say the same once more; [`compare`] puts a tape into a canonical form and tells how two tapes
+//! differ; [`show`] and [`stats`] are for people who read one; [`pack`] makes it small; [`audit`] proves that it holds
 //! nothing but words of closed lists, tokens and numbers.
 //!
 //! Nothing here opens a file or reads a clock: bytes and moments are arguments.
@@ -14,6 +15,7 @@ pub mod token;
 pub mod redaction;
 pub mod tape;
 pub mod pack;
+pub mod originals;
 pub mod capture;
 pub mod compare;
 pub mod audit;

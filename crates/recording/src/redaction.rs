@@ -16,6 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use protocol::bayeux::batch::{Batch, Limits};
+use protocol::bayeux::http::callback_argument;
 use protocol::chat::CHANNEL_PREFIX;
 use protocol::chat::files::is_target;
 use protocol::wire::{Close, Entry, Exchange, Request, Response, Socket, Wire};
@@ -25,7 +26,9 @@ use crate::json::Node;
 use crate::token::{self, Class, Key};
 
 pub(crate) use self::files::BOUNDARY;
+pub(crate) use self::http::decoded;
 use self::known::Known;
+pub(crate) use self::known::percent;
 pub use self::policy::POLICY_VERSION;
 use self::policy::{Grammar, Place, Policy, Rule};
 
@@ -228,6 +231,27 @@ impl Redactor {
         Redacted::of(self.scrub(kept, false))
     }
 
+    /// The path of a server as it stands in the targets of requests.
+    pub fn path(&mut self, path: &str) -> Redacted<String> {
+        Redacted::of(self.target(path))
+    }
+
+    /// The name of a chat service, which stands in the name of its channel by right.
+    pub fn service(&mut self, name: &str) -> Redacted<String> {
+        let channel = self.channel(&format!("{CHANNEL_PREFIX}{name}"));
+        Redacted::of(channel.strip_prefix(CHANNEL_PREFIX).unwrap_or(&channel).to_owned())
+    }
+
+    /// A token stays as it is; anything else becomes one.
+    pub fn pseudonym(&mut self, token: &str) -> Redacted<String> {
+        Redacted::of(self.unknown(token))
+    }
+
+    /// The token that stands for a value of a class.
+    pub fn token(&mut self, class: Class, value: &str) -> Redacted<String> {
+        Redacted::of(self.hide(class, value))
+    }
+
     /// The symbol of a host, `$host.1` for the first.
     pub fn host(&mut self, host: &str) -> Redacted<String> {
         if self.keep == Keep::Everything {
@@ -276,12 +300,32 @@ impl Redactor {
     }
 
     fn response(&mut self, response: &Response) -> Response {
-        let body = self.body(&response.body);
+        let body = self.call(&response.body).unwrap_or_else(|| self.body(&response.body));
         Response { status: response.status, headers: self.headers(&response.headers), body }
     }
 
     fn body(&mut self, body: &[u8]) -> Vec<u8> {
         if body.is_empty() { Vec::new() } else { self.carrier(body).into_bytes() }
+    }
+
+    /// A call of callback-polling (Bayeux 6.2.2) stays one, with its messages redacted and its function under the token that
+    /// the request has.
+    fn call(&mut self, body: &[u8]) -> Option<Vec<u8>> {
+        let argument = callback_argument(body);
+        if argument.len() == body.len() || Batch::parse(argument, &self.limits).ok()?.single {
+            return None;
+        }
+        let text = std::str::from_utf8(body).ok()?;
+        let (ahead, behind) = text.split_once(std::str::from_utf8(argument).ok()?)?;
+        let (comment, function) = match ahead.trim().split_once("/**/") {
+            Some(("", function)) => ("/**/", function),
+            Some(_) => return None,
+            None => ("", ahead.trim()),
+        };
+        let function = function.strip_suffix('(')?.trim();
+        let end = Some(behind.trim()).filter(|end| [")", ");"].contains(end))?;
+        let function = self.unknown(function);
+        Some(format!("{comment}{function}({}{end}", self.carrier(argument)).into_bytes())
     }
 
     /// What carries messages: a body or a text frame.

@@ -143,7 +143,9 @@ impl Shown {
             Kind::WsErr { conn, link, by, error } => {
                 (format!("{conn} {link}"), format!("lost by the {}: {}", by_word(*by), failure_word(error)))
             }
-            Kind::Mark { label } => (String::new(), format!("mark: {label}")),
+            Kind::Mark { label, tokens } => {
+                (String::new(), [&[format!("mark: {label}")], tokens.as_slice()].concat().join(" "))
+            }
             Kind::Call { operation, arguments } => (String::new(), format!("call: {operation} {arguments}")),
             Kind::Timer { name, due } => {
                 let due = due.map(|due| format!(", due at {} s", Time::from_micros(due))).unwrap_or_default();

@@ -27,7 +27,8 @@ pub use self::record::{Carried, Closer, ConnLabel, Control, Finish, Kind, Link, 
 /// closed lists of a known member (such as the classes of failure). Changes:
 /// - 1.0: the first.
 /// - 1.1: records `call`, `timer`, `rand`, `fault`, `clock` and `redacted`; `bytes` of a unit; `redacted` and `paths` in
-///   `end`; in the header's `redact` the member `keep` and the mode `none`; `b64` in `body`. A tape of 1.0 has none of them.
+///   `end`; in the header's `redact` the member `keep` and the mode `none`; `b64` in `body`; `tokens` of a mark; a body that is a
+///   call of callback-polling; in `env`, by which settings the case of a tape ran. A tape of 1.0 has none of them.
 pub const VERSION: Version = Version { major: 1, minor: 1 };
 
 /// The longest line that is read. Tokens are longer than what they replace, so this is well above the limit of a body.
@@ -114,7 +115,7 @@ pub struct Located {
     pub entry: Entry,
 }
 
-/// A step of a scenario or a deed of an agent.
+/// A step of a scenario, a deed of an agent, or how tokens belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// The line.
@@ -123,6 +124,8 @@ pub struct Mark {
     pub at: Time,
     /// Which.
     pub label: String,
+    /// The tokens that it is about.
+    pub tokens: Vec<String>,
 }
 
 /// A recording that was read.
@@ -210,9 +213,12 @@ impl Tape {
     #[must_use]
     pub fn marks(&self) -> Vec<Mark> {
         let mark = |record: &Record| match &record.kind {
-            Kind::Mark { label } => {
-                Some(Mark { line: record.line, at: Time::from_micros(record.t), label: label.clone() })
-            }
+            Kind::Mark { label, tokens } => Some(Mark {
+                line: record.line,
+                at: Time::from_micros(record.t),
+                label: label.clone(),
+                tokens: tokens.clone(),
+            }),
             _ => None,
         };
         self.records.iter().filter_map(mark).collect()

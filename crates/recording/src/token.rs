@@ -180,6 +180,13 @@ pub fn whole(text: &str) -> Option<Class> {
     (range.end == text.len()).then_some(class)
 }
 
+/// How many bytes a token says that its value had; `None` if it does not say.
+#[must_use]
+pub fn size(token: &str) -> Option<usize> {
+    whole(token)?;
+    token.rsplit_once("~u8=")?.1.parse().ok()
+}
+
 /// Every token inside a text, in order.
 #[must_use]
 pub fn find(text: &str) -> Vec<(Range<usize>, Class)> {

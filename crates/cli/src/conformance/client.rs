@@ -10,7 +10,7 @@ use ::conformance::cases::Case;
 use ::conformance::clients::door::Door;
 use ::conformance::clients::visit::Visit;
 use ::conformance::clients::{Settings, scenarios};
-use ::conformance::report::{About, Cut, Report, text};
+use ::conformance::report::{About, Again, Cut, Report, text};
 use ::conformance::run::Agent;
 use protocol::bayeux::batch::Limits;
 use protocol::time::Time;
@@ -134,7 +134,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         seed,
         started: Some(started),
         took: clock.now().since(Time::ZERO),
-        command: command(args),
+        again: Again::Run { command: command(args), tapes: folder.as_ref().map(Folder::tapes) },
     };
     let came = desk.came();
     let (results, tapes) = desk.finish();
@@ -193,16 +193,18 @@ async fn hold(
     let wait = args.client.wait.map_or_else(|| if command.is_some() { 20 } else { 300 }, u64::from);
     let jobs = args.jobs.map_or(COMMANDS, usize::from);
     let mut commands = Commands::new(command, plan, &urls, service, jobs);
-    let mut desk = Desk::new(plan, Progress::new(plan.len()), seed, service, clock)?;
+    let mut desk = Desk::new(plan, Progress::new(plan.len()), seed, plan.iter().map(settings).collect(), clock)?;
     loop {
         let now = clock.now();
         for (place, says) in commands.turn(now, &desk, Duration::from_secs(wait))? {
+            desk.give_up(now, place, &says);
             door.give_up(now, place, &says);
         }
         if command.is_none() && now.since(desk.last_heard()) >= Duration::from_secs(wait) {
             let open: Vec<usize> = door.open().collect();
             for place in open {
-                door.give_up(now, place, "no client came, or it went; point one at the URL of the scenario");
+                desk.give_up(now, place, GONE);
+                door.give_up(now, place, GONE);
             }
         }
         let mut interrupted = false;
@@ -232,6 +234,9 @@ async fn hold(
         }
     }
 }
+
+/// Why a scenario is given up to which nobody comes. A tape keeps it as it is.
+const GONE: &str = "no client came or it went: point one at the URL of the scenario";
 
 /// How often commands are looked after.
 const TURN: Duration = Duration::from_millis(100);

@@ -36,6 +36,8 @@ pub(super) struct Peer {
     pub(super) route: Route,
     pub(super) fields: Fields,
     pub(super) actor: Actor,
+    /// Whether it is the embedded simulator.
+    pub(super) embedded: bool,
 }
 
 /// What a run came to.
@@ -185,7 +187,7 @@ async fn judge(
         return unrun(CaseResult::blocked(case, transport, AGENT_ROOT, says));
     }
     let clock = Clock::start();
-    let mark = match mark(&clock) {
+    let mark = match mark(&clock, peer.embedded) {
         Ok(mark) => mark,
         Err(error) => return unrun(CaseResult::error(case, transport, &error.to_string())),
     };
@@ -209,7 +211,7 @@ async fn judge(
         }
         return Ended::CutShort(witness.outcome().map(|outcome| outcome.chats).unwrap_or_default());
     }
-    let done = witness.conclude(&planned, clock.now());
+    let done = witness.conclude(clock.now());
     let mut learned = learned.borrow_mut();
     let now = learned.clock.now();
     learned.silence.learn(&done.result, now);
@@ -220,11 +222,12 @@ async fn judge(
 }
 
 /// Draws what nobody can guess.
-fn mark(clock: &Clock) -> std::io::Result<Mark> {
+fn mark(clock: &Clock, embedded: bool) -> std::io::Result<Mark> {
     Ok(Mark {
         source: Source::Live,
         start: live::rfc3339(clock.start_utc()),
         id: u128::from_ne_bytes(clock::random()?),
         key: Key::from_bytes(clock::random()?),
+        embedded,
     })
 }

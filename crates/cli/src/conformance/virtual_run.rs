@@ -17,6 +17,7 @@ use simulator::gms;
 use simulator::link::Network;
 use simulator::mutation::Mutation;
 use simulator::pair::Pair;
+use transport::tap::Tap;
 
 use super::select::Planned;
 use super::witness::{Done, Mark, Witness};
@@ -53,6 +54,7 @@ pub(super) fn rehearse(plan: &[Planned], settings: &Settings) -> Vec<Rehearsal> 
         }
         let Driven { pair, outcome, asks } = drive(planned, settings, Served::new(simulated(settings), None, 0), 0);
         let chats = outcome.map(|outcome| outcome.chats).unwrap_or_default();
+        let asks = asks.into_iter().map(|asked| asked.request).collect();
         Rehearsal { took: pair.now().since(Time::ZERO), chats, asks }
     };
     each(plan, rehearse).into_iter().map(Option::unwrap_or_default).collect()
@@ -89,14 +91,23 @@ fn judge(planned: &Planned, settings: &Settings, server: Served, seed: u64) -> D
     let start = live::rfc3339(simulated(settings).start_utc);
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
-    let mark = Mark { source: Source::Sim, start, id: u128::from(seed), key: Key::from_bytes(key) };
+    let mark = Mark { source: Source::Sim, start, id: u128::from(seed), key: Key::from_bytes(key), embedded: true };
     let mut witness = Witness::new(planned, settings, seed, mark);
-    let Driven { pair, outcome, .. } = drive(planned, settings, server, seed);
-    pair.entries().iter().for_each(|entry| witness.see(entry));
-    if let Some(outcome) = outcome {
-        witness.learn(outcome);
+    let Driven { pair, outcome, asks } = drive(planned, settings, server, seed);
+    let mut asks = asks.into_iter().peekable();
+    for (place, entry) in pair.entries().iter().enumerate() {
+        while let Some(asked) = asks.next_if(|asked| asked.entries <= place) {
+            let _ = witness.event(asked.at, Event::Asked(asked.request));
+        }
+        witness.entry(entry);
     }
-    witness.conclude(planned, pair.now())
+    for asked in asks {
+        let _ = witness.event(asked.at, Event::Asked(asked.request));
+    }
+    if let Some(outcome) = outcome {
+        let _ = witness.event(pair.now(), Event::Finished(outcome));
+    }
+    witness.conclude(pair.now())
 }
 
 /// A case that ran, as far as it came.
@@ -105,7 +116,15 @@ struct Driven {
     /// What it came to; one that does not come to its end says nothing.
     outcome: Option<Outcome>,
     /// What it asked of an agent.
-    asks: Vec<Request>,
+    asks: Vec<Asked>,
+}
+
+/// What an agent was asked for.
+struct Asked {
+    request: Request,
+    at: Time,
+    /// How many entries there were before it.
+    entries: usize,
 }
 
 /// Lets a case run against a simulator, whose agent does what the case asks.
@@ -118,11 +137,11 @@ fn drive(planned: &Planned, settings: &Settings, server: Served, seed: u64) -> D
     loop {
         let told = pair.drive_until(limit, |pair| pair.client.is_finished() || !pair.client_events.is_empty());
         match pair.client_events.pop_front() {
-            Some((_, Event::Asked(asked))) if told == Ok(true) => {
+            Some((_, Event::Asked(request))) if told == Ok(true) => {
                 // Whether it was done is told by the wire.
-                let now = pair.now();
-                let _ = pair.server.answer(now, &asked.to_control());
-                asks.push(asked);
+                let at = pair.now();
+                asks.push(Asked { at, entries: pair.entries().len(), request: request.clone() });
+                let _ = pair.server.answer(at, &request.to_control());
             }
             Some((_, Event::Finished(outcome))) => return Driven { pair, outcome: Some(outcome), asks },
             Some((_, Event::Asked(_))) | None => return Driven { pair, outcome: None, asks },

@@ -1,15 +1,14 @@
-//! Looks on while a case runs: redacts what crosses the wire, judges that, and keeps it as a tape.
+//! Looks on while a case runs: hands on what it asks of an agent, and keeps what it comes to.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use ::conformance::actor::Request;
-use ::conformance::conclude::{CaseResult, conclude};
+use ::conformance::conclude::CaseResult;
 use ::conformance::run::{Event, Outcome, Settings};
+use ::conformance::testimony::{Label, Testimony};
 use protocol::time::Time;
 use protocol::wire::Entry;
-use recording::capture::{Capture, Config, Source};
-use recording::tape::Finish;
+use recording::capture::Source;
 use recording::token::Key;
 use tokio::sync::mpsc;
 use transport::tap::Tap;
@@ -29,42 +28,29 @@ pub(super) struct Mark {
     pub(super) start: String,
     pub(super) id: u128,
     pub(super) key: Key,
+    /// Whether the peer is the embedded simulator.
+    pub(super) embedded: bool,
 }
 
-/// Redacts, keeps, and waits for the end.
+/// Looks on, and waits for the end.
 pub(super) struct Witness {
-    capture: Capture,
-    redacted: Vec<Entry>,
-    tape: Vec<u8>,
-    outcome: Option<Outcome>,
+    testimony: Testimony,
     asks: Option<mpsc::UnboundedSender<Request>>,
 }
 
 impl Witness {
     pub(super) fn new(planned: &Planned, settings: &Settings, seed: u64, mark: Mark) -> Self {
-        let mut env = BTreeMap::from([("transport".to_owned(), planned.entry.transport.to_string())]);
-        if let Some(service) = &settings.service {
-            env.insert("service".to_owned(), service.clone());
-        }
-        let (capture, tape) = Capture::new(Config {
+        let label = Label {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             git: env!("TAPESTRY_COMMIT").to_owned(),
+            source: mark.source,
             start: mark.start,
             id: format!("{:032x}", mark.id),
             key: mark.key,
-            source: mark.source,
-            scenario: Some(planned.entry.case.id.to_owned()),
-            seed: Some(seed),
-            env,
-        });
-        Self { capture, redacted: Vec::new(), tape, outcome: None, asks: None }
-    }
-
-    /// Looks at an entry.
-    pub(super) fn see(&mut self, entry: &Entry) {
-        let redacted = self.capture.redact(entry);
-        self.tape.extend(self.capture.redacted(None, &redacted));
-        self.redacted.push(redacted.into_inner());
+            embedded: mark.embedded,
+        };
+        let testimony = Testimony::new(planned.entry.case, planned.entry.transport, settings, seed, label);
+        Self { testimony, asks: None }
     }
 
     /// Hands on what the case asks of an agent.
@@ -73,42 +59,33 @@ impl Witness {
         self
     }
 
-    /// Takes what the case came to.
-    pub(super) fn learn(&mut self, outcome: Outcome) {
-        self.outcome = Some(outcome);
-    }
-
     /// What the case came to, if it has come to anything.
     pub(super) const fn outcome(&self) -> Option<&Outcome> {
-        self.outcome.as_ref()
+        self.testimony.outcome()
     }
 
     /// Judges.
-    pub(super) fn conclude(self, planned: &Planned, now: Time) -> Done {
-        let Self { capture, redacted, mut tape, outcome, .. } = self;
-        tape.extend(capture.finish(now, Finish::Complete));
-        let result = match outcome {
-            Some(outcome) => conclude(&outcome, &redacted),
-            None => CaseResult::error(planned.entry.case, planned.entry.transport, "the run said nothing at its end"),
-        };
+    pub(super) fn conclude(self, now: Time) -> Done {
+        let (result, tape) = self.testimony.conclude(now);
         Done { result, tape: Some(tape) }
     }
 }
 
 impl Tap<Event> for Witness {
     fn entry(&mut self, entry: &Entry) {
-        self.see(entry);
+        self.testimony.see(entry);
     }
 
-    fn event(&mut self, _: Time, event: Event) -> ControlFlow<()> {
+    fn event(&mut self, now: Time, event: Event) -> ControlFlow<()> {
         match event {
             Event::Asked(request) => {
+                self.testimony.ask(now, &request);
                 // Whoever is asked listens for as long as the case runs.
                 let _ = self.asks.as_ref().map(|asks| asks.send(request));
                 ControlFlow::Continue(())
             }
             Event::Finished(outcome) => {
-                self.learn(outcome);
+                self.testimony.learn(outcome);
                 ControlFlow::Break(())
             }
         }

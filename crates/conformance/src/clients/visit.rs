@@ -109,6 +109,26 @@ impl Visit {
         matches!(self.stage, Stage::Done)
     }
 
+    /// Whether the case itself is over, whatever becomes of the good-bye.
+    pub(crate) const fn has_judged(&self) -> bool {
+        matches!(self.stage, Stage::Leaving(..) | Stage::Done)
+    }
+
+    /// Ends the visit where it is, since nothing more can come: a verdict that has fallen stands. What it came to so far.
+    pub(crate) fn abandon(&mut self, now: Time, stop: Stop) -> Option<Outcome> {
+        self.shared.with(|house| house.now = house.now.max(now));
+        let verdict = match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::Leaving(_, verdict) => verdict,
+            Stage::Waiting | Stage::Judging(_) => Err(stop),
+            Stage::Done => return None,
+        };
+        self.stop(verdict);
+        self.events.drain(..).find_map(|event| match event {
+            Event::Finished(finished) => Some(finished.0),
+            Event::Begun | Event::Asks(_) => None,
+        })
+    }
+
     /// Ends the visit: there is nothing more to be expected of the client. What it did until now is judged.
     pub fn give_up(&mut self, now: Time, says: &str) {
         self.catch_up(now);

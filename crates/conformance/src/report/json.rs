@@ -51,6 +51,7 @@ pub fn value(report: &Report) -> Value {
         "exit": {"code": exit.code(), "word": exit.word(), "reason": reason},
         "expectationProblems": report.problems(),
         "unsteady": report.unsteady.iter().map(unsteady).collect::<Vec<_>>(),
+        "shortfalls": report.shortfalls,
         "cases": report.entries().map(|(result, expected)| case(result, expected)).collect::<Vec<_>>(),
         "coverage": report.coverage().iter().map(coverage).collect::<Vec<_>>(),
     })

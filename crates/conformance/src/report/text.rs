@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use protocol::wire::Side;
 
-use super::Report;
+use super::{Again, Report, tape_name};
 use crate::clients::UNSEEN;
 use crate::conclude::CaseResult;
 use crate::requirements::{Catalogue, Requirement, VERSION};
@@ -34,6 +34,9 @@ pub fn render(report: &Report) -> String {
         let _ = writeln!(text, "expectation: {problem}");
     }
     text.push_str(&departures(report));
+    for shortfall in &report.shortfalls {
+        let _ = writeln!(text, "incomplete: {shortfall}");
+    }
     let chats = report.chats();
     if chats.opened > 0 {
         let (opened, ended, open) = (chats.opened, chats.ended, chats.left_open());
@@ -71,7 +74,16 @@ fn header(report: &Report) -> String {
 
 /// The block about one entry: what was required, expected and seen, the frames, and how to run it again.
 pub(super) fn explain(report: &Report, result: &CaseResult) -> String {
-    let again = format!("{} --case {}", report.about.command, result.name());
+    let again = match &report.about.again {
+        Again::Run { command, tapes } => {
+            let again = line("again", &format!("{command} --case {}", result.name()));
+            // What was not worth a try has no tape.
+            let tapes = tapes.as_ref().filter(|_| result.ending.is_some());
+            let offline = tapes.map(|tapes| line("offline", &format!("tapestry replay {tapes}/{}", tape_name(result))));
+            again + &offline.unwrap_or_default()
+        }
+        Again::Tape(command) => line("again", command),
+    };
     let word = result.verdict.words().to_uppercase();
     let about = requirement_of(result).map(|requirement| {
         format!(
@@ -83,7 +95,7 @@ pub(super) fn explain(report: &Report, result: &CaseResult) -> String {
             requirement.text
         )
     });
-    let (about, shown, again) = (about.unwrap_or_default(), evidence(result), line("again", &again));
+    let (about, shown) = (about.unwrap_or_default(), evidence(result));
     format!("{word}  {}{about}\n{shown}{again}", result.name())
 }
 

@@ -7,12 +7,14 @@ use conformance::clients::visit::{Event, Visit};
 use conformance::clients::{Settings, Step};
 use conformance::conclude::{CaseResult, conclude};
 use conformance::run::Outcome;
+use conformance::testimony::{Label, Testimony};
 use protocol::bayeux::client as bayeux;
 use protocol::chat::client::{Client, Config};
 use protocol::chat::operation::RequestChat;
 use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
 use protocol::wire::{Entry, Transport};
+use recording::capture::Source;
 use recording::redaction::Redactor;
 use recording::token::Key;
 use simulator::link::Network;
@@ -101,6 +103,19 @@ pub(crate) fn drive_over<C: Driven>(
     client: C,
     seed: u64,
 ) -> (Outcome, Vec<Entry>) {
+    drive_noting(network, case, transport, client, seed, &mut Vec::new(), &mut None)
+}
+
+/// The same, with what the client's user was asked for, and why the client was given up.
+fn drive_noting<C: Driven>(
+    network: Network,
+    case: &'static Case,
+    transport: Transport,
+    client: C,
+    seed: u64,
+    asked: &mut Vec<(Time, Step)>,
+    given_up: &mut Option<(Time, &str)>,
+) -> (Outcome, Vec<Entry>) {
     let settings = Settings { transport: Some(transport), ..Settings::new(SERVICE) };
     let mut pair = Pair::new(client, Visit::new(case, &settings, seed), network, seed).without_entries();
     pair.client.begin(Time::ZERO);
@@ -112,16 +127,49 @@ pub(crate) fn drive_over<C: Driven>(
             (Ok(_), Some((_, Event::Asks(step)))) => {
                 let now = pair.now();
                 pair.client.obey(now, step);
+                asked.push((now, step));
             }
             (Ok(_), Some((_, Event::Finished(finished)))) => return *finished,
             // Whoever drives a visit gives up a client that does not come.
             (Ok(_), None) => {
                 let now = pair.now();
-                pair.server.give_up(now, "no client came; point one at the URL of the scenario");
+                let says = "no client came: point one at the URL of the scenario";
+                *given_up = Some((now, says));
+                pair.server.give_up(now, says);
             }
             (Err(livelock), _) => panic!("{}: {livelock}", case.id),
         }
     }
+}
+
+/// Runs a scenario and judges it as `tapestry conformance --client` does, and gives its tape too.
+pub(crate) fn testify<C: Driven>(
+    case: &'static Case,
+    transport: Transport,
+    client: C,
+    seed: u64,
+) -> (CaseResult, Vec<u8>) {
+    let (mut asked, mut given_up) = (Vec::new(), None);
+    let (outcome, entries) = drive_noting(Network::default(), case, transport, client, seed, &mut asked, &mut given_up);
+    let label = Label {
+        version: "0.0.0".to_owned(),
+        git: "0000000".to_owned(),
+        source: Source::Sim,
+        start: "2026-01-01T00:00:00Z".to_owned(),
+        id: format!("{seed:032x}"),
+        key: Key::from_bytes([9; 32]),
+        embedded: false,
+    };
+    let settings = Settings { transport: Some(transport), ..Settings::new(SERVICE) };
+    let mut testimony = Testimony::of_client(case, outcome.transport, &settings, seed, label);
+    entries.iter().for_each(|entry| testimony.see(entry));
+    asked.into_iter().for_each(|(at, step)| testimony.ask_user(at, step));
+    let end = entries.last().map_or(Time::ZERO, |entry| entry.at) + outcome.took;
+    if let Some((at, says)) = given_up {
+        testimony.give_up(at, says);
+    }
+    testimony.learn(outcome);
+    testimony.conclude(end)
 }
 
 /// Redacts entries as a tape does.

@@ -8,3 +8,4 @@ mod kill;
 mod sample;
 mod null;
 mod door;
+mod replay;

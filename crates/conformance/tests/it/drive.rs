@@ -7,13 +7,17 @@ use conformance::actor::Request;
 use conformance::cases::{Case, plan};
 use conformance::conclude::{CaseResult, conclude};
 use conformance::expectations::{Expectations, SIMULATOR};
-use conformance::report::{About, Report};
+use conformance::replay::{Recorded, Replay, replay};
+use conformance::report::{About, Again, Report, json};
 use conformance::run::{Agent, Event, Outcome, Run, Settings};
+use conformance::testimony::{Label, Testimony};
 use protocol::bayeux::dialect::Dialect;
 use protocol::machine::Machine;
 use protocol::time::Time;
 use protocol::wire::{Entry, Transport};
+use recording::capture::Source;
 use recording::redaction::Redactor;
+use recording::tape::Tape;
 use recording::token::Key;
 use simulator::control;
 use simulator::gms::{self, Gms};
@@ -93,6 +97,18 @@ pub(crate) fn drive_over<A: Finishing, B: Machine + 'static>(
     server: B,
     seed: u64,
 ) -> (Outcome, Vec<Entry>) {
+    drive_noting(network, case, run, server, seed, &mut Vec::new())
+}
+
+/// The same, with what the case asks of an agent.
+fn drive_noting<A: Finishing, B: Machine + 'static>(
+    network: Network,
+    case: &'static Case,
+    run: A,
+    server: B,
+    seed: u64,
+    asked: &mut Vec<(Time, Request)>,
+) -> (Outcome, Vec<Entry>) {
     let mut pair = Pair::new(run, server, network, seed);
     let limit = Time::ZERO + case.at_most + Duration::from_secs(60);
     loop {
@@ -102,6 +118,7 @@ pub(crate) fn drive_over<A: Finishing, B: Machine + 'static>(
             Some((_, Event::Asked(request))) => {
                 let now = pair.now();
                 act(&mut pair.server, now, &request);
+                asked.push((now, request));
             }
             Some((_, Event::Finished(outcome))) => return (outcome, pair.entries().to_vec()),
             None => panic!("{} says nothing at its end", case.id),
@@ -126,6 +143,66 @@ pub(crate) fn redacted(entries: &[Entry], seed: u64) -> Vec<Entry> {
     key[..8].copy_from_slice(&seed.to_le_bytes());
     let mut redactor = Redactor::new(Key::from_bytes(key));
     entries.iter().map(|entry| redactor.entry(entry).into_inner()).collect()
+}
+
+/// Runs a case and judges it as `tapestry conformance` does, and gives its tape too.
+pub(crate) fn testify<B: Machine + 'static>(
+    case: &'static Case,
+    transport: Transport,
+    settings: &Settings,
+    server: B,
+    seed: u64,
+) -> (CaseResult, Vec<u8>) {
+    let mut asked = Vec::new();
+    let run = Run::new(case, transport, settings, seed);
+    let (outcome, entries) = drive_noting(Network::default(), case, run, server, seed, &mut asked);
+    let mut testimony = Testimony::new(case, transport, settings, seed, label(seed));
+    let mut asked = asked.iter().peekable();
+    for entry in &entries {
+        while let Some((at, request)) = asked.next_if(|(at, _)| *at <= entry.at) {
+            testimony.ask(*at, request);
+        }
+        testimony.see(entry);
+    }
+    asked.for_each(|(at, request)| testimony.ask(*at, request));
+    let end = Time::ZERO + outcome.took;
+    testimony.learn(outcome);
+    testimony.conclude(end)
+}
+
+/// Judges a tape again.
+pub(crate) fn again(tape: &[u8]) -> Replay {
+    let tape = Tape::read(tape).expect("it is a tape");
+    let recorded = Recorded::read(tape.header()).expect("its header is complete").expect("it is of a case");
+    replay(&recorded, &tape)
+}
+
+/// How an entry in `result.json` is another one offline, if it is.
+pub(crate) fn difference(then: &CaseResult, tape: &[u8]) -> Option<String> {
+    let entry = |result: &CaseResult| {
+        let report = report(&settings(), vec![result.clone()], SEED);
+        json::value(&report)["cases"][0].to_string()
+    };
+    let offline = again(tape);
+    let (then, now) = (entry(then), entry(&offline.result));
+    let same = then == now && offline.divergence.is_none() && !offline.ends_early;
+    let (name, divergence) = (offline.result.name(), offline.divergence);
+    (!same).then(|| format!("{name}\n  then {then}\n  now  {now}\n  {divergence:?}\n"))
+}
+
+/// What stands at the head of a tape of a virtual run.
+fn label(seed: u64) -> Label {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    Label {
+        version: "0.0.0".to_owned(),
+        git: "0000000".to_owned(),
+        source: Source::Sim,
+        start: "2026-01-01T00:00:00Z".to_owned(),
+        id: format!("{seed:032x}"),
+        key: Key::from_bytes(key),
+        embedded: true,
+    }
 }
 
 /// Runs a case and judges it.
@@ -171,7 +248,7 @@ pub(crate) fn report_knowing(known: &Expectations, settings: &Settings, results:
         seed,
         started: None,
         took: results.iter().map(|result| result.took).sum(),
-        command: "tapestry conformance".to_owned(),
+        again: Again::Run { command: "tapestry conformance".to_owned(), tapes: None },
     };
     Report::new(about, results, None, known, "2026-01-01")
 }

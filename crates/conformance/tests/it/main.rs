@@ -11,6 +11,7 @@ mod null;
 mod person;
 mod profiles;
 mod regressions;
+mod replay;
 mod reports;
 mod suite;
 mod variety;

@@ -67,6 +67,13 @@ pub(crate) fn all_tries() -> &'static [Tries] {
     &TRIES
 }
 
+/// The entries that judge a requirement which a mutation breaks.
+pub(crate) fn judges_of(mutation: &Mutation) -> impl Iterator<Item = &'static Planned> {
+    let cases = mutation.requirements.iter().filter_map(|id| Catalogue::get().requirement(id));
+    let cases: BTreeSet<&str> = cases.flat_map(|requirement| requirement.cases.iter().map(String::as_str)).collect();
+    entries().iter().filter(move |entry| cases.contains(entry.case.id))
+}
+
 /// What an entry came to without a mutation.
 type Sound = (Outcome, CaseResult);
 

@@ -189,7 +189,7 @@ fn html(value: &str) -> String {
     out
 }
 
-fn percent(value: &str) -> String {
+pub(crate) fn percent(value: &str) -> String {
     let mut out = String::new();
     for byte in value.bytes() {
         match byte {

@@ -16,7 +16,7 @@ pub(crate) use self::rows::ROWS;
 /// The version of these tables, written into the header of each tape. Changes:
 /// - 1: the first.
 /// - 2: telephone numbers have a class; long numbers at unknown places are hidden; of credentials in a header field the
-///   scheme is kept.
+///   scheme is kept; so are the messages of callback-polling as messages, and the endings that names of files may have.
 pub const POLICY_VERSION: u32 = 2;
 
 /// The kind of object in which a member stands.
@@ -55,6 +55,8 @@ pub(crate) enum Grammar {
     Word,
     /// A whole number as text.
     Digits,
+    /// `txt:pdf`: the endings of names of files.
+    Endings,
     /// `1.0`, `1.0beta`
     Version,
     /// `2026-11-23T09:00:00.00`
@@ -216,6 +218,7 @@ const VOCABULARY: &[&str] = &[
     "iframe",
     "invalid_channel",
     "invalid_id",
+    "jsonpcallback",
     "long-polling",
     "message deleted",
     "message_deleted",
@@ -346,6 +349,10 @@ pub(crate) fn obeys(grammar: Grammar, text: &str) -> bool {
         Grammar::Digits => {
             let digits = text.strip_prefix('-').unwrap_or(text);
             (1..=19).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+        }
+        Grammar::Endings => {
+            let is_ending = |ending: &str| (1..=5).contains(&ending.len()) && few_digits(ending);
+            all(200, b":") && text.split(':').all(is_ending)
         }
         Grammar::Version => all(16, b".") && text.starts_with(|c: char| c.is_ascii_digit()),
         Grammar::Timestamp => {

@@ -136,6 +136,7 @@ fn treatment(rule: Rule) -> String {
                 Grammar::Id => "an id of up to 40 letters, digits and `._:-`",
                 Grammar::Word => "a word with at most three digits",
                 Grammar::Digits => "a whole number",
+                Grammar::Endings => "endings of names of files",
                 Grammar::Version => "a version",
                 Grammar::Timestamp => "a time in digits",
                 Grammar::Channel => "a channel; segments that look personal are hidden",

@@ -420,7 +420,13 @@ fn kind(word: &str, members: &Members<'_>) -> Result<Kind, &'static str> {
                 None => text("text")?.into_bytes(),
             },
         },
-        "mark" => Kind::Mark { label: text("label")? },
+        "mark" => Kind::Mark {
+            label: text("label")?,
+            tokens: match members.raw("tokens") {
+                Some(raw) => serde_json::from_str(raw.get()).map_err(|_| "tokens")?,
+                None => Vec::new(),
+            },
+        },
         "call" => Kind::Call { operation: text("op")?, arguments: members.raw_object("args").ok_or("args")? },
         "timer" => Kind::Timer { name: text("name")?, due: members.optional("due")? },
         "rand" => Kind::Rand { purpose: text("use")?, value: members.whole("value").ok_or("value")? },

@@ -248,10 +248,12 @@ pub enum Kind {
         /// A token in place of the contents, or a redacted form; the contents themselves if everything was kept.
         content: Vec<u8>,
     },
-    /// A step of a scenario or a deed of the agent.
+    /// A step of a scenario, a deed of the agent, or how tokens belong together.
     Mark {
         /// Which.
         label: String,
+        /// The tokens that it is about.
+        tokens: Vec<String>,
     },
     /// What the application asked the client to do.
     Call {
@@ -451,8 +453,12 @@ impl Kind {
                     Err(_) => line.text("b64", BASE64_STANDARD.encode(content)),
                 };
             }
-            Self::Mark { label } => {
+            Self::Mark { label, tokens } => {
                 line.text("label", label);
+                if !tokens.is_empty() {
+                    let tokens: Vec<String> = tokens.iter().map(|token| quoted(token)).collect();
+                    line.raw("tokens", format_args!("[{}]", tokens.join(",")));
+                }
             }
             Self::Call { operation, arguments } => {
                 line.text("op", operation).raw("args", arguments);

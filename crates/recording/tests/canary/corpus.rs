@@ -106,6 +106,7 @@ const KEPT: &[(&str, &str, &str)] = &[
     ("data.messages[].from", "type", "\"NovelRole\""),
     ("data.messages[].from", "participantId", "\"12345678\""),
     ("data.userData", "upload-need-agent", "\"true\""),
+    ("data.userData", "upload-file-types", "\"pdf:docx:png\""),
     ("data.userData", "download-attempts", "\"12345678\""),
     ("data.userData", "file-size", "\"12345678\""),
     ("data.userData", "upload-max-file-size", "\"12345678\""),

@@ -5,6 +5,7 @@ mod compare;
 mod files;
 mod fixtures;
 mod pack;
+mod originals;
 mod redaction;
 mod show;
 mod sample;

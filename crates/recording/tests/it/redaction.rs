@@ -2,6 +2,7 @@
 
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
+use protocol::bayeux::batch::Batch;
 use protocol::time::Time;
 use protocol::wire::{Entry, Exchange, Headers, Request, Response, Side, Socket, Transport, Wire};
 use recording::capture::Capture;
@@ -67,7 +68,15 @@ fn planted(c: &[String; 20]) -> Vec<Entry> {
         body: body.into_bytes(),
     };
     let response = |body: String| Response { status: 500, headers: set.clone(), body: body.into_bytes() };
+    let callback = Request {
+        method: "GET".to_owned(),
+        target: format!("/genesys/cometd?jsonp={}&message={}", percent(&c[12]), percent(&body.to_string())),
+        headers: headers.clone(),
+        body: Vec::new(),
+    };
     vec![
+        entry(Side::Client, Wire::Request(Exchange(7), callback)),
+        entry(Side::Server, Wire::Response(Exchange(7), response(format!("/**/{}({body});", c[12])))),
         entry(Side::Client, Wire::Request(Exchange(1), request(body.to_string()))),
         entry(Side::Server, Wire::Response(Exchange(1), response(html.clone()))),
         entry(
@@ -104,6 +113,33 @@ fn assert_absent(tape: &str, canary: &str) {
     for form in forms {
         assert!(!tape.contains(&form), "`{form}` is on the tape:\n{tape}");
     }
+}
+
+#[test]
+fn messages_of_callback_polling_stay_messages() {
+    let message = json!([{"channel": "/a", "clientId": "abc", "data": {"text": "hello"}}]);
+    let mut redactor = redactor();
+    let target = format!("/genesys/cometd?jsonp=cb_1&message={}", percent(&message.to_string()));
+    let request = Request { method: "GET".to_owned(), target, headers: Headers::new(), body: Vec::new() };
+    let response =
+        Response { status: 200, headers: Headers::new(), body: format!("/**/cb_1({message});").into_bytes() };
+    let asked = Entry { at: Time::ZERO, from: Side::Client, wire: Wire::Request(Exchange(1), request) };
+    let told = Entry { at: Time::ZERO, from: Side::Server, wire: Wire::Response(Exchange(1), response) };
+    let (asked, told) = (redactor.entry(&asked).into_inner().wire, redactor.entry(&told).into_inner().wire);
+    let texts = |wire: &Wire| Batch::carried(wire).iter().map(|message| message.text().to_owned()).collect::<Vec<_>>();
+    assert_eq!((texts(&asked).len(), texts(&asked)), (1, texts(&told)));
+    let (Wire::Request(_, request), Wire::Response(_, response)) = (asked, told) else {
+        panic!("they stay what they are")
+    };
+    let function = token::token(&Key::from_bytes([7; 32]), Class::Unknown, "cb_1");
+    assert!(request.target.starts_with("/genesys/cometd?jsonp=") && request.target.contains(&function));
+    assert!(String::from_utf8(response.body).unwrap().starts_with(&format!("/**/{function}([")));
+}
+
+#[test]
+fn the_name_of_a_service_is_kept_as_in_its_channel() {
+    assert_eq!(redactor().service("we~ird!").get(), "we~ird!");
+    assert!(redactor().service("a/ann@example.org").get().starts_with("a/unk_"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use protocol::wire::{Entry, Side, Socket, Transport, Wire};
 use recording::capture::Capture;
 use recording::redaction::Redactor;
 use recording::tape::{Finish, Kind, ReadError, Status, Tape, VERSION};
-use recording::token::Key;
+use recording::token::{self, Class, Key};
 use rstest::rstest;
 
 use crate::sample::{Run, chat, config, pieces, tape, zoo};
@@ -80,6 +80,16 @@ fn the_header_says_what_the_recorder_was_told() {
     assert_eq!(header.env["service"], "customer-support");
     assert_eq!(header.key_id, Key::from_bytes([7; 32]).id());
     assert_eq!(tape.marks()[0].label, "agent leaves");
+}
+
+#[test]
+fn a_mark_names_tokens_and_nothing_else() {
+    let (mut capture, mut tape) = Capture::new(config(RUN));
+    let token = capture.token(Class::Text, "hello").into_inner();
+    tape.extend(capture.mark_of(Time::ZERO, "asked to say", &[token.clone(), "hello".to_owned()]));
+    let marks = Tape::read(&tape).unwrap().marks();
+    assert_eq!((marks.len(), marks[0].label.as_str(), &marks[0].tokens[0]), (1, "asked to say", &token));
+    assert!(token::whole(&marks[0].tokens[1]).is_some(), "{marks:?}");
 }
 
 #[test]

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use ::conformance::clients::Step;
 use ::conformance::clients::visit::Event;
-use ::conformance::conclude::{CaseResult, conclude};
+use ::conformance::clients::{Settings, Step};
+use ::conformance::conclude::CaseResult;
 use ::conformance::run::Outcome;
+use ::conformance::testimony::{Label, Testimony};
 use anyhow::Context;
 use protocol::time::Time;
 use protocol::wire::Entry;
-use recording::capture::{Capture, Config, Source};
-use recording::tape::Finish;
+use recording::capture::Source;
 use recording::token::Key;
 use transport::clock::{self, Clock};
 use transport::tap::Tap;
@@ -26,13 +26,17 @@ pub(super) struct Desk {
     plan: Vec<Planned>,
     progress: Progress,
     seed: u64,
-    service: String,
+    /// What the client finds in each scenario.
+    settings: Vec<Settings>,
     start: String,
     /// One key and one id for each tape, drawn ahead.
     keys: Vec<([u8; 32], [u8; 16])>,
     begun: Vec<bool>,
     done: BTreeMap<usize, (CaseResult, Vec<u8>)>,
     asks: Vec<(usize, Step)>,
+    /// What was asked for in each scenario, and why some were given up.
+    asked: BTreeMap<usize, Vec<(Time, Step)>>,
+    given_up: BTreeMap<usize, (Time, String)>,
     last_heard: Time,
 }
 
@@ -41,7 +45,7 @@ impl Desk {
         plan: &[Planned],
         progress: Progress,
         seed: u64,
-        service: &str,
+        settings: Vec<Settings>,
         clock: &Clock,
     ) -> Result<Self, Failure> {
         let draw = || -> std::io::Result<([u8; 32], [u8; 16])> { Ok((clock::random()?, clock::random()?)) };
@@ -50,12 +54,14 @@ impl Desk {
             plan: plan.to_vec(),
             progress,
             seed,
-            service: service.to_owned(),
+            settings,
             start: live::rfc3339(clock.start_utc()),
             keys: keys.context("failed to draw keys").map_err(Failure::internal)?,
             begun: vec![false; plan.len()],
             done: BTreeMap::new(),
             asks: Vec::new(),
+            asked: BTreeMap::new(),
+            given_up: BTreeMap::new(),
             last_heard: Time::ZERO,
         })
     }
@@ -97,34 +103,42 @@ impl Desk {
         done.map(|(result, tape)| (result, Some(tape).filter(|tape| !tape.is_empty()))).unzip()
     }
 
+    /// Notes that a scenario is given up, and why.
+    pub(super) fn give_up(&mut self, now: Time, place: usize, says: &str) {
+        self.given_up.insert(place, (now, says.to_owned()));
+    }
+
     /// Redacts what crossed the wire, and judges it.
-    fn conclude(&mut self, place: usize, outcome: &Outcome, entries: &[Entry]) {
+    fn conclude(&mut self, now: Time, place: usize, outcome: Outcome, entries: &[Entry]) {
         let (Some(planned), Some((key, id))) = (self.plan.get(place), self.keys.get(place)) else { return };
-        let env =
-            [("transport".to_owned(), outcome.transport.to_string()), ("service".to_owned(), self.service.clone())];
-        let (mut capture, mut tape) = Capture::new(Config {
+        let Some(settings) = self.settings.get(place) else { return };
+        let label = Label {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             git: env!("TAPESTRY_COMMIT").to_owned(),
+            source: Source::Live,
             start: self.start.clone(),
             id: format!("{:032x}", u128::from_ne_bytes(*id)),
             key: Key::from_bytes(*key),
-            source: Source::Live,
-            scenario: Some(planned.case.id.to_owned()),
-            seed: Some(self.seed.wrapping_add(planned.number)),
-            env: env.into(),
-        });
-        let mut redacted = Vec::new();
+            embedded: false,
+        };
+        let seed = self.seed.wrapping_add(planned.number);
+        let mut testimony = Testimony::of_client(planned.case, outcome.transport, settings, seed, label);
+        let mut asked = self.asked.remove(&place).unwrap_or_default().into_iter().peekable();
         for entry in entries {
-            let hidden = capture.redact(entry);
-            tape.extend(capture.redacted(None, &hidden));
-            redacted.push(hidden.into_inner());
+            while let Some((at, step)) = asked.next_if(|(at, _)| *at <= entry.at) {
+                testimony.ask_user(at, step);
+            }
+            testimony.see(entry);
         }
-        let end = entries.last().map_or(Time::ZERO, |entry| entry.at);
-        tape.extend(capture.finish(end, Finish::Complete));
+        asked.for_each(|(at, step)| testimony.ask_user(at, step));
+        if let Some((at, says)) = self.given_up.remove(&place) {
+            testimony.give_up(at, &says);
+        }
+        testimony.learn(outcome);
+        let (result, mut tape) = testimony.conclude(now);
         if entries.is_empty() {
             tape.clear();
         }
-        let result = conclude(outcome, &redacted);
         self.progress.tell(&result);
         self.done.insert(place, (result, tape));
     }
@@ -135,15 +149,21 @@ impl Tap<(usize, Event)> for Desk {
         self.last_heard = self.last_heard.max(entry.at);
     }
 
-    fn event(&mut self, _: Time, (place, event): (usize, Event)) -> ControlFlow<()> {
+    fn event(&mut self, now: Time, (place, event): (usize, Event)) -> ControlFlow<()> {
         match event {
             Event::Begun => {
                 if let Some(begun) = self.begun.get_mut(place) {
                     *begun = true;
                 }
             }
-            Event::Asks(step) => self.asks.push((place, step)),
-            Event::Finished(finished) => self.conclude(place, &finished.0, &finished.1),
+            Event::Asks(step) => {
+                self.asks.push((place, step));
+                self.asked.entry(place).or_default().push((now, step));
+            }
+            Event::Finished(finished) => {
+                let (outcome, entries) = *finished;
+                self.conclude(now, place, outcome, &entries);
+            }
         }
         ControlFlow::Break(())
     }

@@ -1,6 +1,6 @@
 //! Every rule of redaction, one row each.
 
-use super::Grammar::{Channel, ChatAdvice, Digits, Error, Id, Timestamp, Version, Vocabulary, Word};
+use super::Grammar::{Channel, ChatAdvice, Digits, Endings, Error, Id, Timestamp, Version, Vocabulary, Word};
 use super::Place::{Advice, ChatError, Data, Event, Ext, From, Message, Unknown, UserData};
 use super::Rule::{Hide, Inside, Keep};
 use super::{Field, Row};
@@ -36,6 +36,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::Members(&[UserData], &["file-id"], Hide(File)),
     // What may be uploaded says nothing about anybody.
     Row::Members(&[UserData], &["upload-need-agent"], Keep(Vocabulary)),
+    Row::Members(&[UserData], &["upload-file-types"], Keep(Endings)),
     Row::Members(
         &[UserData],
         &[

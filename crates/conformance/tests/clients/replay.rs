@@ -1,0 +1,81 @@
+//! The tape of a scenario comes to the verdict that the scenario came to.
+
+use conformance::cases::{Case, case};
+use conformance::clients::scenarios;
+use conformance::conclude::CaseResult;
+use conformance::replay::{Recorded, Replay, Unfit, replay};
+use conformance::requirements::Catalogue;
+use conformance::verdict::Kind;
+use protocol::chat::client::Client;
+use protocol::wire::Transport;
+use recording::tape::Tape;
+
+use crate::drive::{SEED, config, testify};
+use crate::mutant::Mutant;
+use crate::mutants::DEFECTS;
+
+fn again(tape: &[u8]) -> Replay {
+    let tape = Tape::read(tape).expect("it is a tape");
+    let recorded = Recorded::read(tape.header()).expect("its header is complete").expect("it is of a case");
+    replay(&recorded, &tape)
+}
+
+/// How a verdict offline is another one, if it is.
+fn difference(then: &CaseResult, tape: &[u8]) -> Option<String> {
+    let offline = again(tape);
+    let same = offline.result == *then && offline.divergence.is_none() && !offline.ends_early;
+    (!same).then(|| format!("{}\n  then {then:?}\n  now  {offline:?}\n", then.name()))
+}
+
+#[test]
+fn every_scenario_comes_to_the_same_offline() {
+    let mut different = Vec::new();
+    for case in scenarios() {
+        for transport in case.transports {
+            let (then, tape) = testify(case, *transport, Client::new(config(*transport)), SEED);
+            different.extend(difference(&then, &tape));
+        }
+    }
+    assert!(different.is_empty(), "{}\n{}", different.len(), different.concat());
+}
+
+#[test]
+fn every_defect_comes_to_the_same_offline() {
+    let mut different = Vec::new();
+    for defect in DEFECTS {
+        let breaks = Catalogue::get().requirement(defect.breaks).unwrap();
+        let judges =
+            |case: &&Case| case.transports.contains(&defect.transport) && breaks.cases.iter().any(|id| id == case.id);
+        let some = scenarios().iter().filter(judges).take(2).chain(scenarios().iter().take(1));
+        for case in some {
+            let (then, tape) = testify(case, defect.transport, Mutant::new(defect), SEED);
+            different.extend(difference(&then, &tape).map(|difference| format!("{}: {difference}", defect.name)));
+        }
+    }
+    assert!(different.is_empty(), "{}\n{}", different.len(), different.concat());
+}
+
+#[test]
+fn a_client_that_does_something_else_is_judged_by_what_it_does() {
+    let case = case("client.handshake.well-formed").unwrap();
+    let (then, tape) = testify(case, Transport::LongPolling, Client::new(config(Transport::LongPolling)), SEED);
+    assert_eq!(then.verdict, Kind::Pass);
+    let text = std::str::from_utf8(&tape).unwrap();
+    let (text, _) = text.split_once(r#"{"k":"end""#).unwrap();
+    let altered = text.replacen(r#""version":"1.0","#, "", 1);
+    assert_ne!(altered, text);
+    assert_ne!(again(altered.as_bytes()).result.verdict, Kind::Pass);
+}
+
+#[test]
+fn a_header_that_says_too_little_is_told() {
+    let case = case("client.handshake.well-formed").unwrap();
+    let (_, tape) = testify(case, Transport::LongPolling, Client::new(config(Transport::LongPolling)), SEED);
+    let text = std::str::from_utf8(&tape).unwrap();
+    let (text, _) = text.split_once(r#"{"k":"end""#).unwrap();
+    for (member, name) in [("env.patience", "patience"), ("env.startUtc", "startUtc"), ("env.wanted", "wanted")] {
+        let lacking = text.replacen(&format!(r#""{name}":"#), r#""gone":"#, 1);
+        let unfit = Recorded::read(Tape::read(lacking.as_bytes()).unwrap().header()).unwrap_err();
+        assert_eq!(unfit, Unfit { case: case.id.to_owned(), member });
+    }
+}
