@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::causes::Cause;
 use super::{Coverage, Cut, Report, Unsteady};
 use crate::conclude::{CaseResult, Reason, Witness};
 use crate::requirements::{Binds, VERSION};
@@ -51,8 +52,19 @@ pub fn value(report: &Report) -> Value {
         "exit": {"code": exit.code(), "word": exit.word(), "reason": reason},
         "expectationProblems": report.problems(),
         "unsteady": report.unsteady.iter().map(unsteady).collect::<Vec<_>>(),
+        "causes": report.causes().iter().map(cause).collect::<Vec<_>>(),
         "cases": report.entries().map(|(result, expected)| case(result, expected)).collect::<Vec<_>>(),
         "coverage": report.coverage().iter().map(coverage).collect::<Vec<_>>(),
+    })
+}
+
+fn cause(cause: &Cause<'_>) -> Value {
+    let names = |results: &[&CaseResult]| results.iter().map(|result| result.name()).collect::<Vec<_>>();
+    json!({
+        "entry": cause.root.name(),
+        "requirement": cause.requirement().map(|requirement| requirement.id.as_str()),
+        "same": names(&cause.same),
+        "follows": names(&cause.follows),
     })
 }
 
@@ -76,7 +88,7 @@ fn case(result: &CaseResult, expected: Option<&str>) -> Value {
         "requirements": result.case.requirements().iter().map(|requirement| requirement.id.as_str()).collect::<Vec<_>>(),
         "judged": result.clauses.iter().map(|(id, kind)| json!({"requirement": id, "verdict": kind.name()})).collect::<Vec<_>>(),
         "reason": result.reason.as_ref().map(reason),
-        "consequences": result.consequences,
+        "consequences": result.consequences.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "evidence": result.evidence.iter().map(witness).collect::<Vec<_>>(),
         "ending": result.ending.map(Ending::name),
         "tookMs": millis(result.took),

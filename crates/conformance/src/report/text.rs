@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use protocol::wire::Side;
 
 use super::Report;
+use super::causes::Cause;
 use crate::clients::UNSEEN;
-use crate::conclude::CaseResult;
+use crate::conclude::{CaseResult, Reason};
 use crate::requirements::{Catalogue, Requirement, VERSION};
 use crate::verdict::{Ending, Kind};
 
@@ -17,9 +18,7 @@ pub fn render(report: &Report) -> String {
     let mut text = header(report);
     for cause in report.causes() {
         text.push('\n');
-        text.push_str(&explain(report, cause.root));
-        text.push_str(&others("as well", &cause.same));
-        text.push_str(&others("follows", &cause.follows));
+        text.push_str(&block(report, &cause));
     }
     text.push('\n');
     text.push_str(&groups(report));
@@ -49,10 +48,20 @@ const FRAMES: usize = 4;
 /// How many entries are named that have one cause with the entry shown.
 const NAMED: usize = 8;
 
-fn others(label: &str, results: &[&CaseResult]) -> String {
+/// A cause, with what has the same and what follows from it.
+pub(super) fn block(report: &Report, cause: &Cause<'_>) -> String {
+    let same = others("as well", &cause.same, CaseResult::name);
+    let follows = others("follows", &cause.follows, |result| {
+        let id = result.reason.as_ref().and_then(|reason| reason.requirement.as_deref()).unwrap_or_default();
+        format!("{}   {} {id}", result.name(), result.verdict).trim_end().to_owned()
+    });
+    format!("{}{same}{follows}", explain(report, cause.root))
+}
+
+fn others(label: &str, results: &[&CaseResult], shown: impl Fn(&CaseResult) -> String) -> String {
     let mut text = String::new();
     for result in results.iter().take(NAMED) {
-        let _ = writeln!(text, "      {label:<10} {}", result.name());
+        let _ = writeln!(text, "      {label:<10} {}", shown(result));
     }
     if results.len() > NAMED {
         let _ = writeln!(text, "      {label:<10} {} more", results.len() - NAMED);
@@ -83,6 +92,9 @@ pub(super) fn explain(report: &Report, result: &CaseResult) -> String {
     if let Some(reason) = reason {
         if let Some(root) = &reason.root {
             line("blocked by", root);
+            if let Some(needed) = reason.blocker() {
+                line("", &needed.text);
+            }
         }
         if let Some(expected) = &reason.expected {
             line("expected", expected);
@@ -92,11 +104,12 @@ pub(super) fn explain(report: &Report, result: &CaseResult) -> String {
             line("rule", rule);
         }
     }
-    if let Some(why) = requirement.and_then(Requirement::why).filter(|_| is_wrong) {
+    let blocker = reason.and_then(Reason::blocker);
+    if let Some(why) = requirement.filter(|_| is_wrong).or(blocker).and_then(Requirement::why) {
         line("matters", why);
     }
     for consequence in &result.consequences {
-        line("also", consequence);
+        line("also", &consequence.to_string());
     }
     for witness in result.evidence.iter().take(FRAMES) {
         let place = match witness.message {
