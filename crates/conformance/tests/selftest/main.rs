@@ -9,3 +9,4 @@ mod matrix;
 #[path = "../it/mutants.rs"]
 #[allow(dead_code, reason = "shared with the other tests")]
 mod mutants;
+mod repetitions;
