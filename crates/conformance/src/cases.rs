@@ -359,6 +359,7 @@ static CASES: &[Case] = &[
     case!("chat.sharing.two-sessions-one-key", BOTH, Service, 45, sharing::two_with_one_key),
     case!("chat.sharing.two-chats-one-session", BOTH, Service, 45, sharing::two_chats_in_one),
     case!("chat.sharing.background", BOTH, Service, 45, sharing::background),
+    case!("chat.sharing.session-expires", BOTH, Service, 60, sharing::session_expires),
     case!("chat.file.limits-told", BOTH, Service, 30, file::limits_told),
     case!("chat.file.limits-spelling", BOTH, Service, 30, file::limits_spelling),
     case!("chat.file.upload-announced", BOTH, Service, 45, file::upload_announced),

@@ -4,6 +4,7 @@
 //! the reason; what else is wrong stands under it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use protocol::bayeux::batch::Batch;
@@ -12,7 +13,7 @@ use protocol::time::Time;
 use protocol::wire::{Entry, Side, Transport, Wire};
 
 use crate::cases::Case;
-use crate::requirements::{Binds, Catalogue};
+use crate::requirements::{Binds, Catalogue, Requirement};
 use crate::rules;
 use crate::run::{Chats, Outcome};
 use crate::verdict::{Ending, Frame, Kind, Stop};
@@ -55,6 +56,33 @@ pub struct Reason {
     pub observed: String,
 }
 
+impl Reason {
+    /// The requirement that blocks the case, if it is one.
+    #[must_use]
+    pub fn blocker(&self) -> Option<&'static Requirement> {
+        self.root.as_ref()?.split_whitespace().next().and_then(|id| Catalogue::get().requirement(id))
+    }
+}
+
+/// What else an entry shows beside its reason. Shown as one line: `fail BX-CN-11: ...`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consequence {
+    /// What it amounts to.
+    pub kind: Kind,
+    /// What it is.
+    pub reason: Reason,
+    /// The frames that show it.
+    pub evidence: Vec<Witness>,
+}
+
+impl fmt::Display for Consequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = &self.reason;
+        let what = reason.requirement.as_deref().or(reason.root.as_deref()).unwrap_or("-");
+        write!(f, "{} {what}: {}", self.kind, reason.observed)
+    }
+}
+
 /// What one case came to on one transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaseResult {
@@ -66,8 +94,8 @@ pub struct CaseResult {
     pub verdict: Kind,
     /// Why, unless it passed.
     pub reason: Option<Reason>,
-    /// What else was wrong or observed, one line each.
-    pub consequences: Vec<String>,
+    /// What else was wrong or observed.
+    pub consequences: Vec<Consequence>,
     /// Each requirement that was judged, with what it came to.
     pub clauses: BTreeMap<String, Kind>,
     /// The frames that show it.
@@ -172,7 +200,7 @@ pub fn conclude(outcome: &Outcome, redacted: &[Entry]) -> CaseResult {
         transport: outcome.transport,
         verdict,
         reason: first.map(|ground| ground.reason),
-        consequences: grounds.map(|ground| consequence(&ground)).collect(),
+        consequences: grounds.map(|ground| consequence(ground, &counted)).collect(),
         clauses,
         evidence: witnesses(frames, &counted),
         ending: Some(outcome.ending),
@@ -296,10 +324,9 @@ fn last_sent(before: usize, counted: &[(usize, &Entry)], holds: impl Fn(&Message
     })
 }
 
-fn consequence(ground: &Ground) -> String {
-    let reason = &ground.reason;
-    let what = reason.requirement.as_deref().or(reason.root.as_deref()).unwrap_or("-");
-    format!("{} {what}: {}", ground.kind, reason.observed)
+fn consequence(ground: Ground, counted: &[(usize, &Entry)]) -> Consequence {
+    let evidence = witnesses(with_requests(&ground.frames, counted), counted);
+    Consequence { kind: ground.kind, reason: ground.reason, evidence }
 }
 
 fn witnesses(mut frames: Vec<Frame>, counted: &[(usize, &Entry)]) -> Vec<Witness> {

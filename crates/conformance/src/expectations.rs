@@ -7,7 +7,7 @@ use protocol::wire::Transport;
 use serde::Deserialize;
 
 use crate::cases::case;
-use crate::conclude::CaseResult;
+use crate::conclude::{CaseResult, Consequence, Reason};
 use crate::requirements::Catalogue;
 use crate::verdict::Kind;
 
@@ -137,10 +137,44 @@ impl Expectations {
         self
     }
 
-    /// The expectation that a result meets.
+    /// The expectation that a result meets. Each covers the requirement that it names: if something else is broken too,
+    /// the result meets none.
     #[must_use]
     pub fn met_by(&self, result: &CaseResult) -> Option<&Expectation> {
-        self.0.iter().find(|entry| entry.is_about(result) && entry.is_met_by(result))
+        let reason = result.reason.as_ref().filter(|_| is_departure(result.verdict))?;
+        let met = self.about(result, result.verdict, reason)?;
+        self.unknown(result).is_none().then_some(met)
+    }
+
+    /// What a result comes to besides what somebody knows of: of a known departure the first that nobody knows of becomes
+    /// the reason, and the known one stands under it.
+    #[must_use]
+    pub fn without_known(&self, mut result: CaseResult) -> CaseResult {
+        let known = result.reason.as_ref().filter(|_| is_departure(result.verdict));
+        if !known.is_some_and(|reason| self.about(&result, result.verdict, reason).is_some()) {
+            return result;
+        }
+        let Some(place) = self.unknown(&result) else { return result };
+        let first = result.consequences.remove(place);
+        let evidence = std::mem::replace(&mut result.evidence, first.evidence);
+        if let Some(reason) = result.reason.replace(first.reason) {
+            result.consequences.insert(0, Consequence { kind: result.verdict, reason, evidence });
+        }
+        result.verdict = first.kind;
+        result
+    }
+
+    /// Where the worst of the departures stands, beside the reason, that nobody knows of.
+    fn unknown(&self, result: &CaseResult) -> Option<usize> {
+        let others = result.consequences.iter().enumerate();
+        let unknown = others
+            .filter(|(_, other)| is_departure(other.kind) && self.about(result, other.kind, &other.reason).is_none());
+        unknown.min_by_key(|(_, other)| other.kind).map(|(place, _)| place)
+    }
+
+    /// The expectation of a departure of a result.
+    pub(crate) fn about(&self, result: &CaseResult, kind: Kind, reason: &Reason) -> Option<&Expectation> {
+        self.0.iter().find(|entry| entry.is_about(result) && entry.is(kind, reason))
     }
 
     /// What is wrong with the expectations themselves, one line each. `today` is `YYYY-MM-DD`.
@@ -155,9 +189,14 @@ impl Expectation {
         self.case == result.case.id && self.transport.as_ref().is_none_or(|name| name == result.transport.name())
     }
 
+    fn is(&self, kind: Kind, reason: &Reason) -> bool {
+        self.verdict == kind.name() && reason.requirement.as_ref() == Some(&self.requirement)
+    }
+
+    /// Whether the departure is among what a result shows, whatever else it shows.
     fn is_met_by(&self, result: &CaseResult) -> bool {
-        let broken = result.reason.as_ref().and_then(|reason| reason.requirement.as_ref());
-        self.verdict == result.verdict.name() && broken == Some(&self.requirement)
+        result.reason.as_ref().is_some_and(|reason| self.is(result.verdict, reason))
+            || result.consequences.iter().any(|other| self.is(other.kind, &other.reason))
     }
 
     /// How the entries of a run stand to it.
@@ -198,6 +237,10 @@ impl Expectation {
     }
 }
 
+pub(crate) const fn is_departure(kind: Kind) -> bool {
+    matches!(kind, Kind::Fail | Kind::Deviation)
+}
+
 /// How the entries of a run stand to an expectation that is about them.
 #[derive(Debug, Default)]
 pub(crate) struct Standing<'a> {
@@ -236,7 +279,6 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::conclude::Reason;
 
     const CASE: &str = "bayeux.handshake.without-common-type-refused";
 
@@ -288,6 +330,39 @@ mod tests {
             (Some(says), Some(part)) => assert!(says.contains(part), "{says}"),
             (says, part) => panic!("{says:?} instead of {part:?}"),
         }
+    }
+
+    /// An entry that departs as expected, and in which something else is broken.
+    fn two_departures(kind: Kind, requirement: &str) -> CaseResult {
+        let mut known = result(Kind::Deviation, Some("BX-HS-12"));
+        let other = result(kind, Some(requirement)).reason.unwrap();
+        known.consequences.push(Consequence { kind, reason: other, evidence: Vec::new() });
+        known
+    }
+
+    #[test]
+    fn covers_the_requirement_that_it_names_and_no_other() {
+        let expectations = Expectations::parse(SIMULATOR).unwrap();
+        let two = two_departures(Kind::Deviation, "BX-HS-09");
+        assert_eq!(expectations.met_by(&two), None);
+        let shown = expectations.without_known(two);
+        assert_eq!(shown.reason.unwrap().requirement.as_deref(), Some("BX-HS-09"));
+        assert_eq!(shown.consequences[0].to_string(), "deviation BX-HS-12: x");
+    }
+
+    #[rstest]
+    #[case(two_departures(Kind::Deviation, "BX-HS-12"))]
+    #[case(two_departures(Kind::Observed, "BX-HS-09"))]
+    fn is_met_if_nothing_else_is_broken(#[case] known: CaseResult) {
+        let expectations = Expectations::parse(SIMULATOR).unwrap();
+        assert!(expectations.met_by(&known).is_some());
+        assert_eq!(expectations.without_known(known.clone()), known);
+    }
+
+    #[test]
+    fn is_no_problem_itself_if_something_else_is_broken_too() {
+        let two = two_departures(Kind::Deviation, "BX-HS-09");
+        assert_eq!(Expectations::parse(SIMULATOR).unwrap().problems(&[two], "2026-01-01"), [""; 0]);
     }
 
     #[test]

@@ -197,9 +197,10 @@ impl Report {
         expectations: &Expectations,
         today: &str,
     ) -> Self {
+        let problems = expectations.problems(&results, today);
         let reason = |result| expectations.met_by(result).map(|entry| entry.reason.clone());
         let expected = results.iter().map(reason).collect();
-        let problems = expectations.problems(&results, today);
+        let results = results.into_iter().map(|result| expectations.without_known(result)).collect();
         Self {
             about,
             results,
@@ -282,7 +283,13 @@ impl Report {
         }
         if !unexpected.is_empty() {
             let count = counted(unexpected.len(), "verdict that nobody expected", "verdicts that nobody expected");
-            return (Exit::Unexpected, format!("{count}: {}", names(&unexpected)));
+            // The most elementary first, as they are shown.
+            let causes = self.causes();
+            let shown = causes.iter().flat_map(|cause| [cause.root].into_iter().chain(cause.same.iter().copied()));
+            let first: Vec<&CaseResult> = shown.filter(|result| unexpected.contains(result)).collect();
+            let rest = unexpected.iter().copied().filter(|result| !first.contains(result));
+            let ordered: Vec<&CaseResult> = first.iter().copied().chain(rest).collect();
+            return (Exit::Unexpected, format!("{count}: {}", names(&ordered)));
         }
         if let [first, ..] = self.unsteady.as_slice() {
             let count = counted(self.unsteady.len(), "unsteady verdict", "unsteady verdicts");

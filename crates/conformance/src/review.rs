@@ -6,8 +6,8 @@
 use protocol::wire::Transport;
 
 use crate::cases::Case;
-use crate::conclude::CaseResult;
-use crate::expectations::{Expectation, Expectations};
+use crate::conclude::{CaseResult, Reason};
+use crate::expectations::{Expectation, Expectations, is_departure};
 use crate::report::kept::Kept;
 use crate::verdict::Kind;
 
@@ -95,15 +95,13 @@ struct Departure<'a> {
 /// The departures that nobody expects, those of one case in one requirement together if they are over all its transports.
 fn missing<'a>(kept: &'a Kept, known: &Expectations) -> Vec<Proposal<'a>> {
     let mut departures: Vec<Departure<'a>> = Vec::new();
-    let is_unexpected = |(result, expected): &&(CaseResult, Option<String>)| {
-        let departs = matches!(result.verdict, Kind::Fail | Kind::Deviation);
-        departs && expected.is_none() && known.met_by(result).is_none()
-    };
-    for (result, _) in kept.results.iter().filter(is_unexpected) {
-        let Some(requirement) = result.reason.as_ref().and_then(|reason| reason.requirement.as_deref()) else {
+    for (result, verdict, reason) in kept.results.iter().flat_map(unexpected) {
+        let Some(requirement) =
+            reason.requirement.as_deref().filter(|_| known.about(result, verdict, reason).is_none())
+        else {
             continue;
         };
-        let (case, verdict) = (result.case, result.verdict);
+        let case = result.case;
         let same = |other: &&mut Departure<'_>| {
             other.case == case && other.verdict == verdict && other.requirement == requirement
         };
@@ -113,6 +111,13 @@ fn missing<'a>(kept: &'a Kept, known: &Expectations) -> Vec<Proposal<'a>> {
         }
     }
     departures.into_iter().flat_map(new_entries).collect()
+}
+
+/// Each departure of an entry that was not expected when the run was made.
+fn unexpected((result, expected): &(CaseResult, Option<String>)) -> Vec<(&CaseResult, Kind, &Reason)> {
+    let first = result.reason.iter().map(|reason| (result, result.verdict, reason));
+    let others = result.consequences.iter().map(|other| (result, other.kind, &other.reason));
+    first.chain(others).filter(|(_, kind, _)| expected.is_none() && is_departure(*kind)).collect()
 }
 
 fn new_entries(departure: Departure<'_>) -> Vec<Proposal<'_>> {

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use protocol::bayeux::dialect::Dialect;
 use protocol::time::Time;
-use protocol::wire::{Exchange, Wire};
+use protocol::wire::{Exchange, Socket, Wire};
 use serde_json::Value;
 
 pub use self::files::{FILES_OFF, NO_FILES};
@@ -59,7 +59,7 @@ pub struct Mutation {
     input: fn(&mut Memory, Wire) -> Passed,
     delay: fn(&mut Memory, Time, &Wire) -> Duration,
     dialect: fn(&mut Dialect),
-    output: fn(Wire) -> Wire,
+    output: fn(&mut Memory, Wire) -> Wire,
     apart: bool,
 }
 
@@ -79,7 +79,7 @@ impl Mutation {
             input: |_, wire| (Some(wire), Vec::new()),
             delay: |_, _, _| Duration::ZERO,
             dialect: |_| {},
-            output: |wire| wire,
+            output: |_, wire| wire,
             apart: false,
         }
     }
@@ -141,7 +141,7 @@ impl Mutation {
 
     /// Changes a whole output, behind everything else.
     #[must_use]
-    pub const fn output(mut self, output: fn(Wire) -> Wire) -> Self {
+    pub const fn output(mut self, output: fn(&mut Memory, Wire) -> Wire) -> Self {
         self.output = output;
         self
     }
@@ -176,6 +176,14 @@ pub struct Memory {
     pub subscribers: Vec<String>,
     /// A message that is held back.
     pub kept: Option<Value>,
+    /// What time it is.
+    pub now: Time,
+    /// Until when something lasts.
+    pub until: Time,
+    /// The clientId that asked last on each socket.
+    pub sockets: BTreeMap<Socket, String>,
+    /// The names of what is gone.
+    pub gone: Vec<String>,
     /// The subscriptions that were changed on their way in, by the id of their message: replies give them back as they came.
     subscriptions: BTreeMap<String, Value>,
     /// When each exchange began that carries a connect, and how long it asks to be held.
@@ -205,6 +213,13 @@ impl Memory {
         if message["channel"] == "/meta/subscribe" && self.subscribers.len() < REMEMBERED {
             self.subscribers.push(self.client.clone());
         }
+    }
+
+    fn ask_on(&mut self, socket: Socket) {
+        if self.sockets.len() >= REMEMBERED {
+            self.sockets.pop_first();
+        }
+        self.sockets.insert(socket, self.client.clone());
     }
 
     fn expect_echo(&mut self, before: &Value, after: &Value) {

@@ -178,9 +178,16 @@ async fn strangers_refused(desk: &Desk, clause: &'static str, spoilt: impl Fn(&F
     let others = others.iter().filter(|seen| !announces(seen, EventType::FileUploaded, &file_id)).count();
     let observed = format!("{others} events about other files came to the chat");
     last.answer.received().must_show(clause, others == 0, "nothing of it in the chat", observed)?;
-    let answer = desk.download(&file_id).await?;
-    let there = answer.response.body == file.bytes;
-    answer.must_show(clause, there, "the file is still there", format!("the file is gone: {}", answer.describe()))
+    still_there(desk, clause, &file, &file_id).await
+}
+
+/// A file that nobody could delete is still there.
+async fn still_there(desk: &Desk, clause: &'static str, file: &Upload, file_id: &str) -> Verdict {
+    let answer = desk.download(file_id).await?;
+    let observed = format!("the file is gone: {}", answer.describe());
+    let pass = answer.must_show(clause, !answer.is_refusal(), "the file is still there", observed)?;
+    answer.need("CV-FL-10", answer.response.body == file.bytes, "the bytes that were uploaded")?;
+    Ok(pass)
 }
 
 /// Without a key nothing is done.
@@ -224,9 +231,7 @@ pub(super) async fn foreign_file_refused(peer: Peer) -> Verdict {
         let observed = format!("{count} events about files of the other chat");
         last.answer.received().must_show("CV-FL-23", count == 0, "events about its own files alone", observed)?;
     }
-    let still = one.download(&file_id).await?;
-    let there = still.response.body == file.bytes;
-    still.must_show("CV-FL-22", there, "the file is still there", format!("the file is gone: {}", still.describe()))
+    still_there(&one, "CV-FL-22", &file, &file_id).await
 }
 
 /// Nobody says how a request about a file that does not exist, or not any more, is refused.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use protocol::chat::notification::{Notification, ParticipantType, Status};
 use protocol::chat::operation::Operation;
 
+use super::operations::is_carried_out;
 use crate::peer::{AFTERGLOW, Answer, Chat, Peer, Seen};
 use crate::verdict::{Stop, Verdict};
 
@@ -17,9 +18,8 @@ pub(super) async fn echoed_once(peer: Peer) -> Verdict {
     let pass = seen.must("CV-SM-01", seen.is_by(&ParticipantType::Client), "a Message by Client")?;
     // What was doubled has come before the echo of a second message.
     let last = chat.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
-    let echoes = chat.events().iter().filter(|seen| seen.says(&text)).count();
-    let observed = format!("the event came {echoes} times");
-    last.answer.received().must_show("CV-SM-02", echoes == 1, "the event once", observed)?;
+    let echoes: Vec<Seen> = chat.events().into_iter().filter(|seen| seen.says(&text)).collect();
+    last.comes_behind_one("CV-SM-02", "the event", &echoes)?;
     Ok(pass)
 }
 
@@ -106,6 +106,9 @@ pub(super) async fn notifications_refused_after_end(peer: Peer) -> Verdict {
 pub(super) async fn refused_after_end(peer: Peer, operations: Vec<Operation>) -> Verdict {
     let chat: Chat = peer.chat().await?;
     chat.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
+    for operation in &operations {
+        is_carried_out(&chat, operation).await?;
+    }
     chat.end("CV-DC-01").await?;
     let mut pass = Err(Stop::Error("nothing was asked after the end".to_owned()));
     for operation in operations {

@@ -43,7 +43,7 @@ pub(super) async fn replay(chat: &Chat, sent: &Sent, clause: &'static str) -> Re
     answer.need(clause, answer.notification.status == Some(Status::Ok), "statusCode 0")?;
     // An answer may come without events and the events behind it; the echo of a message is behind both.
     let word = chat.session.peer().word("tapestry");
-    chat.say_and_see(&word, "CV-SM-01").await?;
+    chat.say_and_see(&word, "RC-04").await?;
     let events = chat.events_since(sent.mark).into_iter().filter(|seen| !seen.says(&word)).collect();
     Ok((answer, events))
 }

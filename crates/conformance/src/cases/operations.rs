@@ -3,20 +3,28 @@
 //!
 //! An answer may come in one delivery or in two, with or without an `id`, and typing and notices may have an index or none.
 
-use protocol::chat::notification::{Event, ParticipantType, Status};
+use protocol::chat::notification::{Event, Notification, ParticipantType, Status};
 use protocol::chat::operation::Operation;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::notifications::replay;
-use crate::peer::{Chat, Peer, Seen, ask};
+use crate::peer::{Answer, Chat, Peer, Seen, Sent, ask};
 use crate::verdict::{Pass, Stop, Verdict};
 
 /// A page that may be shown to anybody.
 pub(super) const PAGE: &str = "https://tapestry.example/help?topic=1&lang=en";
 
+fn is_own(seen: &Seen, kind: &str) -> bool {
+    seen.is(kind) && seen.is_by(&ParticipantType::Client)
+}
+
+fn one_event(kind: &str) -> String {
+    format!("statusCode 0, chatEnded false and one {kind} by Client")
+}
+
 /// Asks for something that makes an event of the client, and waits for that. A refusal is told at once.
-async fn own_event(chat: &Chat, operation: Operation, kind: &str, clause: &'static str) -> Result<Seen, Stop> {
-    let expected = format!("statusCode 0, chatEnded false and one {kind} by Client");
+async fn told_back(chat: &Chat, operation: Operation, kind: &str, clause: &'static str) -> Result<(Sent, Seen), Stop> {
+    let expected = one_event(kind);
     let sent = chat.ask(operation).await?;
     let answer = chat
         .answer(&sent, clause, &expected, |answer| {
@@ -26,21 +34,52 @@ async fn own_event(chat: &Chat, operation: Operation, kind: &str, clause: &'stat
             comes || answer.status == Some(Status::Failed)
         })
         .await?;
-    let told = &answer.notification;
-    let goes_on = told.status == Some(Status::Ok) && told.chat_ended == Some(false);
-    answer.need(clause, goes_on, &expected)?;
-    let is_own = |seen: &Seen| seen.is(kind) && seen.is_by(&ParticipantType::Client);
-    let own = chat.events_since(sent.mark).into_iter().find(is_own);
+    answer.need(clause, is_done(&answer), &expected)?;
+    let own = chat.events_since(sent.mark).into_iter().find(|seen| is_own(seen, kind));
     answer.need(clause, own.is_some(), &expected)?;
+    let own = own.ok_or_else(|| Stop::Error("an event that was seen is gone".to_owned()))?;
+    Ok((sent, own))
+}
+
+/// The same, and the event comes once.
+async fn own_event(chat: &Chat, operation: Operation, kind: &str, clause: &'static str) -> Result<Seen, Stop> {
+    let (sent, own) = told_back(chat, operation, kind, clause).await?;
     // What was doubled has come before the echo of a message.
     let alive = chat.say_and_see(&chat.session.peer().word("tapestry"), "CV-SM-01").await?;
     let events = chat.events_since(sent.mark);
-    let times = events.iter().filter(|seen| is_own(seen)).count();
-    if times != 1 {
-        let observed = format!("{kind} by Client came {times} times");
-        return Err(chat.session.peer().broken(clause, expected, observed, vec![sent.frame, alive.answer.frame()]));
+    let copies: Vec<&Seen> = events.iter().filter(|seen| is_own(seen, kind)).collect();
+    if copies.len() != 1 {
+        let observed = format!("{kind} by Client came {} times", copies.len());
+        let shown = copies.iter().map(|copy| copy.answer.frame());
+        let frames = [sent.frame].into_iter().chain(shown).chain([alive.answer.frame()]).collect();
+        return Err(chat.session.peer().broken(clause, one_event(kind), observed, frames));
     }
-    own.ok_or_else(|| Stop::Error("an event that was seen is gone".to_owned()))
+    Ok(own)
+}
+
+/// Makes sure that something is done when it is asked for properly: only then does its refusal say anything.
+pub(super) async fn is_carried_out(chat: &Chat, operation: &Operation) -> Result<(), Stop> {
+    let (kind, clause) = match operation {
+        Operation::StartTyping { .. } => ("TypingStarted", "CV-TY-01"),
+        Operation::StopTyping { .. } => ("TypingStopped", "CV-TY-02"),
+        Operation::CustomNotice { .. } => ("CustomNotice", "CV-CN-01"),
+        Operation::PushUrl { .. } => ("PushUrl", "CV-PU-01"),
+        Operation::UpdateNickname { .. } => ("NicknameUpdated", "CV-UN-01"),
+        Operation::SendMessage { .. } => ("Message", "CV-SM-01"),
+        Operation::UpdateData { user_data } => {
+            let answer = changes_data(chat, user_data.clone()).await?;
+            return answer.need("CV-UD-01", is_done(&answer), DATA_CHANGED);
+        }
+        Operation::RequestNotifications { .. } => {
+            let sent = chat.ask(operation.clone()).await?;
+            let is_answer = |answer: &Notification| matches!(answer.status, Some(Status::Ok | Status::Failed));
+            let answer = chat.answer(&sent, "CV-RN-01", "an answer", is_answer).await?;
+            return answer.need("CV-RN-01", answer.notification.status == Some(Status::Ok), "statusCode 0");
+        }
+        // Nobody says whether there are receipts; a chat begins and ends once.
+        Operation::RequestChat(_) | Operation::Disconnect | Operation::ReadReceipt { .. } => return Ok(()),
+    };
+    told_back(chat, operation.clone(), kind, clause).await.map(drop)
 }
 
 /// The whole of a case about an operation that comes back.
@@ -193,31 +232,41 @@ pub(super) async fn name_used(peer: Peer) -> Verdict {
     peer.observe("CV-UN-03", says, seen.answer.frame())
 }
 
-fn some_data() -> Operation {
-    Operation::UpdateData { user_data: Map::from_iter([("tapestry".to_owned(), json!("conformance"))]) }
+fn some_data() -> Map<String, Value> {
+    Map::from_iter([("tapestry".to_owned(), json!("conformance"))])
+}
+
+const DATA_CHANGED: &str = "statusCode 0 and chatEnded false";
+
+/// Changes the attached data; that it is answered is CV-UD-01.
+async fn changes_data(chat: &Chat, user_data: Map<String, Value>) -> Result<Answer, Stop> {
+    let peer = chat.session.peer();
+    let sent = chat.ask(Operation::UpdateData { user_data }).await?;
+    chat.session.reply_to(&sent, "BX-PB-05").await?;
+    // An answer need not have an event, so whatever names the chat may be it; none of what follows is asked before.
+    let answer = chat.session.answer_if_any(&sent).await;
+    let alive = chat.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
+    answer.ok_or_else(|| {
+        let frames = vec![sent.frame, alive.answer.frame()];
+        peer.broken("CV-UD-01", DATA_CHANGED, "nothing came, and the chat goes on", frames)
+    })
+}
+
+fn is_done(answer: &Answer) -> bool {
+    answer.notification.status == Some(Status::Ok) && answer.notification.chat_ended == Some(false)
 }
 
 /// A change of the attached data is answered.
 pub(super) async fn data_answered(peer: Peer) -> Verdict {
     let chat = peer.chat().await?;
-    let sent = chat.ask(some_data()).await?;
-    chat.session.reply_to(&sent, "BX-PB-05").await?;
-    // An answer need not have an event, so whatever names the chat may be it; none of what follows is asked before.
-    let answer = chat.session.answer_if_any(&sent).await;
-    let alive = chat.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
-    let expected = "statusCode 0 and chatEnded false";
-    let Some(answer) = answer else {
-        let frames = vec![sent.frame, alive.answer.frame()];
-        return Err(peer.broken("CV-UD-01", expected, "nothing came, and the chat goes on", frames));
-    };
-    let told = &answer.notification;
-    answer.must("CV-UD-01", told.status == Some(Status::Ok) && told.chat_ended == Some(false), expected)
+    let answer = changes_data(&chat, some_data()).await?;
+    answer.must("CV-UD-01", is_done(&answer), DATA_CHANGED)
 }
 
 /// Nobody says whether a change of the attached data makes an event.
 pub(super) async fn data_event(peer: Peer) -> Verdict {
     let chat = peer.chat().await?;
-    let sent = chat.ask(some_data()).await?;
+    let sent = chat.ask(Operation::UpdateData { user_data: some_data() }).await?;
     chat.session.answer_if_any(&sent).await;
     let word = peer.word("tapestry");
     let alive = chat.say_and_see(&word, "CV-SM-01").await?;
@@ -242,7 +291,7 @@ pub(super) async fn receipt_answered(peer: Peer) -> Verdict {
 }
 
 /// States what requests get where nobody says what they should. The chat goes on after each.
-pub(super) async fn gets(chat: &Chat, clause: &str, requests: Vec<(&str, serde_json::Value)>) -> Verdict {
+pub(super) async fn gets(chat: &Chat, clause: &str, requests: Vec<(&str, Value)>) -> Verdict {
     let peer = chat.session.peer();
     let (mut says, mut frame) = (Vec::new(), None);
     for (name, data) in requests {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::key::{is_refused, wrong};
 use super::message::refused_after_end;
-use super::operations::{PAGE, gets};
+use super::operations::{PAGE, gets, is_carried_out};
 use crate::peer::{Peer, Seen, ask};
 use crate::verdict::{Stop, Verdict};
 
@@ -42,6 +42,7 @@ async fn needs_key(peer: Peer, operations: Vec<Operation>, kinds: &[&str]) -> Ve
     victim.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
     let mut verdict = Err(Stop::Error("nothing was asked without a key".to_owned()));
     for operation in operations {
+        is_carried_out(&victim, &operation).await?;
         let is_its_event = |seen: &Seen| kinds.iter().any(|kind| seen.is(kind));
         verdict = Ok(is_refused(&victim, ask(operation, None), is_its_event, "CV-SK-02").await?);
     }

@@ -10,7 +10,7 @@ use crate::peer::{Fate, Peer, Received, Sent, Session};
 use crate::verdict::{Stop, Verdict};
 
 /// Longer than a session lives without a connect, by default, with the time that servers take to notice.
-const LONG: Duration = Duration::from_millis(12_500);
+pub(super) const LONG: Duration = Duration::from_millis(12_500);
 
 /// A session that does not connect is forgotten, whether or not its connection is there, and told to handshake.
 pub(super) async fn expires_without_connect(peer: Peer) -> Verdict {

@@ -1,5 +1,7 @@
 //! Several sessions with one chat, several chats in one session, and what the key of a chat is good for.
 
+use std::time::Duration;
+
 use protocol::bayeux::channel;
 use protocol::chat::notification::{Event, Notification, Status};
 use protocol::chat::operation::{Operation, RequestChat};
@@ -7,8 +9,9 @@ use serde_json::json;
 
 use super::key::wrong;
 use super::operations::gets;
-use crate::peer::{AFTERGLOW, Asked, Peer, ask};
-use crate::verdict::{Stop, Verdict};
+use super::session::LONG;
+use crate::peer::{AFTERGLOW, Asked, Chat, Peer, ask};
+use crate::verdict::{Frame, Stop, Verdict};
 
 /// Nobody says who hears of a chat that two sessions have asked for.
 pub(super) async fn two_with_one_key(peer: Peer) -> Verdict {
@@ -21,7 +24,7 @@ pub(super) async fn two_with_one_key(peer: Peer) -> Verdict {
     let answer = second.answer(&sent, "CV-RN-01", "an answer", |answer| answer.status.is_some()).await?;
     answer.need("CV-RN-01", answer.notification.status == Some(Status::Ok), "statusCode 0")?;
     let word = peer.word("tapestry");
-    let heard = second.say_and_see(&word, "CV-SM-01").await?;
+    let heard = second.say_and_see(&word, "RC-04").await?;
     peer.pause(AFTERGLOW).await;
     // The first session is alive, so that silence on it means something.
     first.session.sane("BX-SB-03").await?;
@@ -33,6 +36,7 @@ pub(super) async fn two_with_one_key(peer: Peer) -> Verdict {
 /// Of two chats in one session each event says to which it belongs.
 pub(super) async fn two_chats_in_one(peer: Peer) -> Verdict {
     let one = peer.chat().await?;
+    one.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
     let request = RequestChat { nickname: Some("Robin".to_owned()), ..RequestChat::default() };
     let data = ask(Operation::RequestChat(request), None);
     let two = match one.session.ask_for_chat(data, "Robin", "CV-RC-01").await? {
@@ -64,7 +68,28 @@ pub(super) async fn background(peer: Peer) -> Verdict {
     let draft = session.draft(channel::DISCONNECT).with("ext", json!({"transcriptPosition": last.to_string()}));
     let sent = session.send(draft).await?;
     session.reply_to(&sent, "BX-DC-05").by_any_sign().await?;
-    let again = session.browser.handshake().await?;
+    let (says, frame) = taken_up_anew(&chat, last).await?;
+    peer.observe("CV-SH-03", says, frame)
+}
+
+/// Nobody says whether a chat outlives a session that expires because its client is gone.
+pub(super) async fn session_expires(peer: Peer) -> Verdict {
+    let chat = peer.chat().await?;
+    let last = chat.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?.event.index.unwrap_or(1);
+    let session = &chat.session;
+    session.browser.cut();
+    peer.pause(LONG).await;
+    let sent = session.connect(Some(Duration::ZERO)).await?;
+    let reply = session.reply_to(&sent, "BX-CN-06").by_any_sign().await?;
+    let gone = reply.message().successful() == Some(false);
+    let session = if gone { "the session is gone" } else { "the session is still there" };
+    let (chat, frame) = taken_up_anew(&chat, last).await?;
+    peer.observe("CV-SH-04", format!("after 12.5 s {session}; {chat}"), frame)
+}
+
+/// What a new session gets of a chat whose session is gone.
+async fn taken_up_anew(chat: &Chat, last: u64) -> Result<(String, Frame), Stop> {
+    let again = chat.session.browser.handshake().await?;
     again.first_connect().await?;
     again.keep_connected();
     let chat = chat.on(&again);
@@ -73,7 +98,7 @@ pub(super) async fn background(peer: Peer) -> Verdict {
     again.sane("BX-SB-03").await?;
     let goes_on = answer.notification.status == Some(Status::Ok) && answer.notification.chat_ended == Some(false);
     let says = if goes_on { "the chat goes on".to_owned() } else { answer.outline() };
-    peer.observe("CV-SH-03", says, answer.frame())
+    Ok((says, answer.frame()))
 }
 
 /// Nobody says whether a request for notifications gives the chat another key. If it does, that one is good.
@@ -130,6 +155,7 @@ pub(super) async fn wrong_key_beside_ids(peer: Peer) -> Verdict {
 /// The key alone is enough, on whatever session.
 pub(super) async fn key_suffices(peer: Peer) -> Verdict {
     let chat = peer.chat().await?;
+    chat.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
     let session = peer.session().await?;
     session.keep_connected();
     let word = peer.word("tapestry");

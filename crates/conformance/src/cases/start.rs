@@ -61,6 +61,7 @@ pub(super) async fn with_user_data(peer: Peer) -> Verdict {
 pub(super) async fn legacy_members(peer: Peer) -> Verdict {
     let session = connected(&peer).await?;
     let (chat, started) = session.start_chat().await?;
+    chat.say_and_see(&peer.word("tapestry"), "CV-SM-01").await?;
     let told = &started.answer.notification;
     let word = peer.word("tapestry");
     let operation = Operation::SendMessage { message: word.clone(), message_type: None };

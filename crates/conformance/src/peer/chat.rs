@@ -117,6 +117,19 @@ impl Seen {
     }
 }
 
+impl Seen {
+    /// What came before this event came once. If it did not, every copy is shown.
+    pub(crate) fn comes_behind_one(&self, clause: &str, what: &str, copies: &[Self]) -> Verdict {
+        let (expected, observed) = (format!("{what} once"), format!("{what} came {} times", copies.len()));
+        let received = self.answer.received();
+        if copies.len() > 1 {
+            let frames = copies.iter().map(|copy| copy.answer.frame()).collect();
+            return Err(received.peer.broken(clause, expected, observed, frames));
+        }
+        received.must_show(clause, copies.len() == 1, &expected, observed)
+    }
+}
+
 /// The `data` of a request with an operation of the protocol.
 pub(crate) fn ask(operation: Operation, key: Option<&Secret>) -> Value {
     Request { operation, secure_key: key.cloned() }.to_value()

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::Report;
-use crate::conclude::CaseResult;
+use crate::conclude::{CaseResult, Reason};
 use crate::requirements::{Catalogue, Requirement};
 use crate::verdict::Kind;
 
@@ -53,18 +53,18 @@ fn requirement_of(result: &CaseResult) -> Option<&'static Requirement> {
     result.reason.as_ref()?.requirement.as_ref().and_then(|id| Catalogue::get().requirement(id))
 }
 
-/// How elementary it is what an entry shows to be broken: what presupposes something else that is broken comes last; what a
-/// rule shows in a single message comes before what a case shows, except that the rules about whole shapes only say that
+/// How elementary it is what an entry shows to be broken: what presupposes something else that is broken comes last; what
+/// fails a peer comes before what only deviates; what a rule shows in a single message comes before what a case shows, except that the rules about whole shapes only say that
 /// something is wrong; and what stands ahead in the catalogue comes before what stands behind.
-fn depth(result: &CaseResult, broken: &BTreeSet<&str>) -> (bool, u8, usize) {
-    let Some(requirement) = requirement_of(result) else { return (true, u8::MAX, usize::MAX) };
+fn depth(result: &CaseResult, broken: &BTreeSet<&str>) -> (bool, Kind, u8, usize) {
+    let Some(requirement) = requirement_of(result) else { return (true, result.verdict, u8::MAX, usize::MAX) };
     let hangs = broken.iter().any(|id| *id != requirement.id && presupposes(requirement, id, &mut BTreeSet::new()));
     let class = match result.reason.as_ref().and_then(|reason| reason.rule) {
         Some(rule) if rule.ends_with("shape") => 2,
         Some(_) => 0,
         None => 1,
     };
-    (hangs, class, Catalogue::get().place(&requirement.id))
+    (hangs, result.verdict, class, Catalogue::get().place(&requirement.id))
 }
 
 /// Whether two entries are wrong for one cause: the same requirement is broken, the same root blocks, or nothing of that
@@ -82,9 +82,8 @@ fn is_same(one: &CaseResult, other: &CaseResult) -> bool {
 fn follows(result: &CaseResult, cause: &Cause<'_>) -> bool {
     let Some(broken) = cause.requirement() else { return false };
     let shows_it = result.clauses.get(&broken.id).is_some_and(|kind| *kind == broken.kind_if_broken());
-    let root = result.reason.as_ref().and_then(|reason| reason.root.as_deref());
-    let blocked_by_it = root.and_then(|root| root.split_whitespace().next()) == Some(broken.id.as_str());
-    let blocker = root.and_then(|root| Catalogue::get().requirement(root.split_whitespace().next()?));
+    let blocker = result.reason.as_ref().and_then(Reason::blocker);
+    let blocked_by_it = blocker.is_some_and(|blocker| blocker.id == broken.id);
     let presupposes_it =
         requirement_of(result).or(blocker).is_some_and(|other| presupposes(other, &broken.id, &mut BTreeSet::new()));
     broken.kind_if_broken() != Kind::Observed && (shows_it || blocked_by_it || presupposes_it)

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::causes::Cause;
 use super::{Coverage, Cut, Report, Unsteady};
-use crate::conclude::{CaseResult, Reason, Witness};
+use crate::conclude::{CaseResult, Consequence, Reason, Witness};
 use crate::requirements::{Binds, VERSION};
 use crate::run::Agent;
 use crate::verdict::{Ending, Kind};
@@ -52,8 +53,19 @@ pub fn value(report: &Report) -> Value {
         "expectationProblems": report.problems(),
         "unsteady": report.unsteady.iter().map(unsteady).collect::<Vec<_>>(),
         "shortfalls": report.shortfalls,
+        "causes": report.causes().iter().map(cause).collect::<Vec<_>>(),
         "cases": report.entries().map(|(result, expected)| case(result, expected)).collect::<Vec<_>>(),
         "coverage": report.coverage().iter().map(coverage).collect::<Vec<_>>(),
+    })
+}
+
+fn cause(cause: &Cause<'_>) -> Value {
+    let names = |results: &[&CaseResult]| results.iter().map(|result| result.name()).collect::<Vec<_>>();
+    json!({
+        "entry": cause.root.name(),
+        "requirement": cause.requirement().map(|requirement| requirement.id.as_str()),
+        "same": names(&cause.same),
+        "follows": names(&cause.follows),
     })
 }
 
@@ -77,10 +89,18 @@ fn case(result: &CaseResult, expected: Option<&str>) -> Value {
         "requirements": result.case.requirements().iter().map(|requirement| requirement.id.as_str()).collect::<Vec<_>>(),
         "judged": result.clauses.iter().map(|(id, kind)| json!({"requirement": id, "verdict": kind.name()})).collect::<Vec<_>>(),
         "reason": result.reason.as_ref().map(reason),
-        "consequences": result.consequences,
+        "consequences": result.consequences.iter().map(consequence).collect::<Vec<_>>(),
         "evidence": result.evidence.iter().map(witness).collect::<Vec<_>>(),
         "ending": result.ending.map(Ending::name),
         "tookMs": millis(result.took),
+    })
+}
+
+fn consequence(consequence: &Consequence) -> Value {
+    json!({
+        "verdict": consequence.kind.name(),
+        "reason": reason(&consequence.reason),
+        "evidence": consequence.evidence.iter().map(witness).collect::<Vec<_>>(),
     })
 }
 

@@ -1,12 +1,14 @@
 //! JUnit XML: a failure is a requirement that is broken and that nobody expected to be, an error is an entry that could not
 //! be judged, and what does not apply is skipped.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
 use super::Report;
-use super::text::explain;
+use super::causes::Cause;
+use super::text::{block, explain};
 use crate::conclude::CaseResult;
 use crate::verdict::Kind;
 
@@ -19,13 +21,15 @@ pub fn render(report: &Report) -> Result<String, quick_junit::SerializeError> {
     let mut junit = Junit::new("tapestry conformance");
     junit.set_time(report.about.took);
     let mut suites: Vec<TestSuite> = Vec::new();
+    let places = places(report);
     for (result, expected) in report.entries() {
+        let place = places.get(&result.name());
         let group = result.case.group();
         if suites.last().is_none_or(|suite| suite.name.as_str() != group) {
             suites.push(TestSuite::new(group));
         }
         if let Some(suite) = suites.last_mut() {
-            suite.add_test_case(test_case(report, result, expected));
+            suite.add_test_case(test_case(report, result, expected, place));
         }
     }
     for mut suite in suites {
@@ -37,11 +41,35 @@ pub fn render(report: &Report) -> Result<String, quick_junit::SerializeError> {
     Ok(text)
 }
 
-fn test_case(report: &Report, result: &CaseResult, expected: Option<&str>) -> TestCase {
+/// What an entry has to do with what went wrong.
+enum Place<'a> {
+    /// It is shown for it.
+    Root(Cause<'a>),
+    /// The same is wrong as in another entry.
+    Same(&'a CaseResult),
+    /// It follows from what is wrong in another entry.
+    Follows(&'a CaseResult),
+}
+
+/// The place of every entry in which something is wrong or open, by its name.
+fn places(report: &Report) -> BTreeMap<String, Place<'_>> {
+    let mut places = BTreeMap::new();
+    for cause in report.causes() {
+        let same = cause.same.iter().map(|result| (result.name(), Place::Same(cause.root)));
+        let follows = cause.follows.iter().map(|result| (result.name(), Place::Follows(cause.root)));
+        places.extend(same.chain(follows));
+        places.insert(cause.root.name(), Place::Root(cause));
+    }
+    places
+}
+
+fn test_case(report: &Report, result: &CaseResult, expected: Option<&str>, place: Option<&Place<'_>>) -> TestCase {
     let why = result.reason.as_ref().map(|reason| reason.observed.as_str()).unwrap_or_default();
     let status = match (result.verdict, expected) {
-        (Kind::Fail | Kind::Deviation, None) => non_success(NonSuccessKind::Failure, report, result),
-        (Kind::Blocked | Kind::Inconclusive | Kind::Error, _) => non_success(NonSuccessKind::Error, report, result),
+        (Kind::Fail | Kind::Deviation, None) => non_success(NonSuccessKind::Failure, report, result, place),
+        (Kind::Blocked | Kind::Inconclusive | Kind::Error, _) => {
+            non_success(NonSuccessKind::Error, report, result, place)
+        }
         (Kind::NotApplicable, _) => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(why);
@@ -64,13 +92,29 @@ fn test_case(report: &Report, result: &CaseResult, expected: Option<&str>) -> Te
     case
 }
 
-fn non_success(kind: NonSuccessKind, report: &Report, result: &CaseResult) -> TestCaseStatus {
+fn non_success(
+    kind: NonSuccessKind,
+    report: &Report,
+    result: &CaseResult,
+    place: Option<&Place<'_>>,
+) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
     let reason = result.reason.as_ref();
     status.set_type(
         reason.and_then(|reason| reason.requirement.clone()).unwrap_or_else(|| result.verdict.name().to_owned()),
     );
-    status.set_message(reason.map(|reason| reason.observed.clone()).unwrap_or_default());
-    status.set_description(explain(report, result));
+    let observed = reason.map(|reason| reason.observed.as_str()).unwrap_or_default();
+    let (message, description) = match place {
+        Some(Place::Root(cause)) => (observed.to_owned(), block(report, cause)),
+        Some(Place::Same(root)) => (format!("as in {}: {observed}", root.name()), explain(report, result)),
+        Some(Place::Follows(root)) => {
+            let broken = root.reason.as_ref().and_then(|reason| reason.requirement.as_deref()).unwrap_or_default();
+            let from = format!("{broken} {}", root.name());
+            (format!("follows from {}: {observed}", from.trim_start()), explain(report, result))
+        }
+        None => (observed.to_owned(), explain(report, result)),
+    };
+    status.set_message(message);
+    status.set_description(description);
     status
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::json::FORMAT;
 use crate::cases::case;
-use crate::conclude::{CaseResult, Reason, Witness};
+use crate::conclude::{CaseResult, Consequence, Reason, Witness};
 use crate::rules::rule;
 use crate::run::Chats;
 use crate::verdict::{Ending, Kind};
@@ -75,7 +75,7 @@ struct Entry {
     expected: Option<String>,
     judged: Vec<Judged>,
     reason: Option<Why>,
-    consequences: Vec<String>,
+    consequences: Vec<Other>,
     evidence: Vec<Frame>,
     ending: Option<String>,
     took_ms: u64,
@@ -85,6 +85,13 @@ struct Entry {
 struct Judged {
     requirement: String,
     verdict: String,
+}
+
+#[derive(Deserialize)]
+struct Other {
+    verdict: String,
+    reason: Why,
+    evidence: Vec<Frame>,
 }
 
 #[derive(Deserialize)]
@@ -135,7 +142,7 @@ fn result(entry: Entry) -> Result<(CaseResult, Option<String>), KeptError> {
         transport,
         verdict: kind(&entry.verdict)?,
         reason: entry.reason.map(reason).transpose()?,
-        consequences: entry.consequences,
+        consequences: entry.consequences.into_iter().map(consequence).collect::<Result<_, _>>()?,
         clauses: judged.collect::<Result<_, _>>()?,
         evidence: entry.evidence.into_iter().map(witness).collect::<Result<_, _>>()?,
         ending: entry.ending.map(|word| named("ending", &word, &Ending::ALL, Ending::name)).transpose()?,
@@ -143,6 +150,11 @@ fn result(entry: Entry) -> Result<(CaseResult, Option<String>), KeptError> {
         took: Duration::from_millis(entry.took_ms),
     };
     Ok((result, entry.expected))
+}
+
+fn consequence(other: Other) -> Result<Consequence, KeptError> {
+    let evidence = other.evidence.into_iter().map(witness).collect::<Result<_, _>>()?;
+    Ok(Consequence { kind: kind(&other.verdict)?, reason: reason(other.reason)?, evidence })
 }
 
 fn reason(why: Why) -> Result<Reason, KeptError> {

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 
 use protocol::wire::Side;
 
+use super::causes::Cause;
 use super::{Again, Report, tape_name};
 use crate::clients::UNSEEN;
-use crate::conclude::CaseResult;
+use crate::conclude::{CaseResult, Reason};
 use crate::requirements::{Catalogue, Requirement, VERSION};
 use crate::verdict::{Ending, Kind};
 
@@ -17,9 +18,7 @@ pub fn render(report: &Report) -> String {
     let mut text = header(report);
     for cause in report.causes() {
         text.push('\n');
-        text.push_str(&explain(report, cause.root));
-        text.push_str(&others("as well", &cause.same));
-        text.push_str(&others("follows", &cause.follows));
+        text.push_str(&block(report, &cause));
     }
     text.push('\n');
     text.push_str(&groups(report));
@@ -52,10 +51,20 @@ const FRAMES: usize = 4;
 /// How many entries are named that have one cause with the entry shown.
 const NAMED: usize = 8;
 
-fn others(label: &str, results: &[&CaseResult]) -> String {
+/// A cause, with what has the same and what follows from it.
+pub(super) fn block(report: &Report, cause: &Cause<'_>) -> String {
+    let same = others("as well", &cause.same, CaseResult::name);
+    let follows = others("follows", &cause.follows, |result| {
+        let id = result.reason.as_ref().and_then(|reason| reason.requirement.as_deref()).unwrap_or_default();
+        format!("{}   {} {id}", result.name(), result.verdict).trim_end().to_owned()
+    });
+    format!("{}{same}{follows}", explain(report, cause.root))
+}
+
+fn others(label: &str, results: &[&CaseResult], shown: impl Fn(&CaseResult) -> String) -> String {
     let mut text = String::new();
     for result in results.iter().take(NAMED) {
-        let _ = writeln!(text, "      {label:<10} {}", result.name());
+        let _ = writeln!(text, "      {label:<10} {}", shown(result));
     }
     if results.len() > NAMED {
         let _ = writeln!(text, "      {label:<10} {} more", results.len() - NAMED);
@@ -107,6 +116,9 @@ pub fn evidence(result: &CaseResult) -> String {
     if let Some(reason) = &result.reason {
         if let Some(root) = &reason.root {
             text.push_str(&line("blocked by", root));
+            if let Some(needed) = reason.blocker() {
+                text.push_str(&line("", &needed.text));
+            }
         }
         if let Some(expected) = &reason.expected {
             text.push_str(&line("expected", expected));
@@ -116,11 +128,12 @@ pub fn evidence(result: &CaseResult) -> String {
             text.push_str(&line("rule", rule));
         }
     }
-    if let Some(why) = requirement_of(result).and_then(Requirement::why).filter(|_| is_wrong) {
+    let blocker = result.reason.as_ref().and_then(Reason::blocker);
+    if let Some(why) = requirement_of(result).filter(|_| is_wrong).or(blocker).and_then(Requirement::why) {
         text.push_str(&line("matters", why));
     }
     for consequence in &result.consequences {
-        text.push_str(&line("also", consequence));
+        text.push_str(&line("also", &consequence.to_string()));
     }
     for witness in result.evidence.iter().take(FRAMES) {
         let place = match witness.message {

@@ -49,7 +49,7 @@ fn is_convicted(
     assert!(matches!(clause, Some(Kind::Fail | Kind::Deviation)), "{result:#?}");
     // One trap may lead into another: then it stands beside the reason.
     let reason = result.reason.iter().map(|reason| reason.observed.clone());
-    let told: Vec<String> = reason.chain(result.consequences).collect();
+    let told: Vec<String> = reason.chain(result.consequences.iter().map(ToString::to_string)).collect();
     assert!(told.iter().any(|told| told.contains(seen)), "{told:?}");
 }
 

@@ -4,11 +4,11 @@ use std::any::Any;
 use std::time::Duration;
 
 use conformance::actor::Request;
-use conformance::cases::{Case, plan};
+use conformance::cases::{Case, Planned, plan};
 use conformance::conclude::{CaseResult, conclude};
 use conformance::expectations::{Expectations, SIMULATOR};
 use conformance::replay::{Recorded, Replay, replay};
-use conformance::report::{About, Again, Report, json};
+use conformance::report::{About, Again, Report, json, together};
 use conformance::run::{Agent, Event, Outcome, Run, Settings};
 use conformance::testimony::{Label, Testimony};
 use protocol::bayeux::dialect::Dialect;
@@ -223,7 +223,7 @@ pub(crate) fn run_all<B: Machine + 'static>(
     mut server: impl FnMut() -> B,
 ) -> Vec<CaseResult> {
     let entries = plan(settings, &Transport::ALL);
-    let result = |planned: &conformance::cases::Planned| match planned.not_applicable {
+    let result = |planned: &Planned| match planned.not_applicable {
         Some(why) => CaseResult::not_applicable(planned.case, planned.transport, why),
         None => {
             let (outcome, entries) = drive(planned.case, planned.transport, settings, server(), seed);
@@ -231,6 +231,29 @@ pub(crate) fn run_all<B: Machine + 'static>(
         }
     };
     entries.iter().map(result).collect()
+}
+
+/// Runs every case over every transport that a dialect offers.
+pub(crate) fn run_dialect(name: &str, network: Network, seed: u64) -> Vec<CaseResult> {
+    let dialect = Dialect::by_name(name).expect("a dialect");
+    let offered: Vec<Transport> =
+        Transport::ALL.into_iter().filter(|transport| dialect.offers(transport.name())).collect();
+    let result = |entry: &Planned| {
+        let run = Run::new(entry.case, entry.transport, &settings(), seed);
+        let server = speaking(dialect.clone(), seed);
+        let (outcome, entries) = drive_over(network, entry.case, run, server, seed);
+        conclude(&outcome, &redacted(&entries, seed))
+    };
+    plan(&settings(), &offered).iter().map(result).collect()
+}
+
+/// Asserts that every entry comes to the same verdict with every seed, on networks that are not equally even.
+pub(crate) fn assert_steady(dialect: &str, seeds: impl Iterator<Item = u64>) {
+    let network = |seed: u64| Network { jitter: Duration::from_millis(7 * (seed % 4)), ..Network::default() };
+    let runs: Vec<Vec<CaseResult>> = seeds.map(|seed| run_dialect(dialect, network(seed), seed)).collect();
+    let (_, unsteady) = together(&runs);
+    let unsteady: Vec<String> = unsteady.iter().map(|entry| format!("{}: {}", entry.name, entry.counts())).collect();
+    assert!(unsteady.is_empty(), "{dialect}: {unsteady:#?}");
 }
 
 /// A report as `tapestry conformance` makes it.

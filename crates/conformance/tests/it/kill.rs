@@ -20,7 +20,6 @@ const WITHOUT_MUTATION: &[(&str, &str)] = &[
     ("BX-HS-12", "the simulator breaks it, as every CometD does"),
     ("BX-CH-50", "the simulator breaks it, as every CometD from 3.0 to 5.0 does"),
     ("BX-CN-60", "the simulator breaks it, as CometD 3.1 does"),
-    ("BX-WS-05", "open: no mutation that delays what is pushed has been caught yet"),
     ("BX-SVC-03", "a permission: a server that does not use it breaks CV-CH-01, which ends the case before"),
 ];
 

@@ -3,16 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use conformance::cases::plan;
-use conformance::conclude::{CaseResult, conclude};
 use conformance::expectations::Expectations;
 use conformance::report::Exit;
 use conformance::verdict::Kind;
 use protocol::bayeux::dialect::Dialect;
-use protocol::wire::Transport;
 use rstest::rstest;
+use simulator::link::Network;
 
-use crate::drive::{SEED, drive, redacted, report_knowing, settings, speaking};
+use crate::drive::{SEED, assert_steady, report_knowing, run_dialect, settings};
 
 /// The known departures of a dialect; those of the default one are the embedded simulator's.
 fn known(name: &str) -> Expectations {
@@ -26,17 +24,7 @@ fn known(name: &str) -> Expectations {
 fn every_dialect_is_as_it_is_known(
     #[values("cometd-2.9", "cometd-3.0", "cometd-3.1", "cometd-4.0.0", "cometd-4.0.4", "cometd-5.0")] name: &str,
 ) {
-    let dialect = Dialect::by_name(name).unwrap();
-    let offered: Vec<Transport> =
-        Transport::ALL.into_iter().filter(|transport| dialect.offers(transport.name())).collect();
-    let results: Vec<CaseResult> = plan(&settings(), &offered)
-        .iter()
-        .map(|entry| {
-            let server = speaking(dialect.clone(), SEED);
-            let (outcome, entries) = drive(entry.case, entry.transport, &settings(), server, SEED);
-            conclude(&outcome, &redacted(&entries, SEED))
-        })
-        .collect();
+    let results = run_dialect(name, Network::default(), SEED);
     let mut told = String::new();
     for result in results.iter().filter(|result| result.verdict != Kind::Pass) {
         let reason = result.reason.as_ref();
@@ -50,4 +38,12 @@ fn every_dialect_is_as_it_is_known(
     });
     let report = report_knowing(&known(name), &settings(), results, SEED);
     assert_eq!(report.exit().0, Exit::Complete, "{}", conformance::report::text::render(&report));
+}
+
+/// A few repetitions; `tests/selftest` has twenty.
+#[rstest]
+fn repetitions_come_to_the_same_verdicts(
+    #[values("cometd-2.9", "cometd-3.0", "cometd-3.1", "cometd-4.0.0", "cometd-4.0.4", "cometd-5.0")] name: &str,
+) {
+    assert_steady(name, SEED..SEED + 2);
 }

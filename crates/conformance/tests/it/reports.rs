@@ -88,6 +88,16 @@ fn junit_tells_failures_from_what_could_not_run() {
 }
 
 #[test]
+fn the_result_says_what_follows_from_a_cause() {
+    let value = json::value(&run_of("chat.end", "end-not-said"));
+    let causes = value["causes"].as_array().unwrap();
+    assert_eq!(causes.len(), 1, "{causes:#?}");
+    assert_eq!(causes[0]["requirement"], "CV-DC-01");
+    assert_eq!(causes[0]["entry"], "chat.end.disconnect-ends-chat@websocket");
+    assert_eq!(causes[0]["follows"].as_array().map(Vec::len), Some(5), "{causes:#?}");
+}
+
+#[test]
 fn the_result_of_a_failing_run_obeys_the_schema() {
     let schema = serde_json::from_str(include_str!("../../../../schemas/result.schema.json")).unwrap();
     let validator = jsonschema::draft202012::new(&schema).unwrap();

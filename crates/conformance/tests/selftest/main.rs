@@ -10,3 +10,4 @@ mod matrix;
 #[allow(dead_code, reason = "shared with the other tests")]
 mod mutants;
 mod offline;
+mod repetitions;

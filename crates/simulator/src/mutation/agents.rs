@@ -22,12 +22,12 @@ pub(super) const AGENTS: &[Mutation] = &[
             })]
         }),
     Mutation::named("page-without-url")
-        .about("A page that an agent shows arrives without its URL.")
+        .about("A page that an agent shows arrives with a word in place of its URL.")
         .breaks(&["CV-AG-05"])
         .told(|_, message| {
             vec![events(message, |event| {
                 if by_agent(event, "PushUrl") {
-                    event["text"] = "".into();
+                    event["text"] = "offer".into();
                 }
             })]
         }),

@@ -330,7 +330,7 @@ pub(super) const BROADCAST: &[Mutation] = &[
     Mutation::named("reply-without-array")
         .about("A reply that is alone in its response has no array around it.")
         .breaks(&["BX-GEN-05", "BX-MSG-03"])
-        .output(|wire| match wire {
+        .output(|_, wire| match wire {
             Wire::Response(exchange, mut response) => {
                 let body = String::from_utf8_lossy(&response.body).into_owned();
                 if let Some(alone) = alone(&body).filter(|body| body.contains("/sentinel")) {
@@ -358,7 +358,7 @@ pub(super) const BROADCAST: &[Mutation] = &[
         .about("Browsers are given no cookie.")
         .breaks(&["BX-MC-01"])
         .dialect(|dialect| dialect.browser.owns_sessions = false)
-        .output(|wire| match wire {
+        .output(|_, wire| match wire {
             Wire::Response(exchange, mut response) => {
                 response.headers.0.retain(|(name, _)| !name.eq_ignore_ascii_case("set-cookie"));
                 Wire::Response(exchange, response)
@@ -388,7 +388,7 @@ pub(super) const BROADCAST: &[Mutation] = &[
     Mutation::named("callback-brings-no-events")
         .about("Over callback-polling connects bring no events.")
         .breaks(&["BX-CP-07"])
-        .output(|wire| match wire {
+        .output(|_, wire| match wire {
             Wire::Response(exchange, mut response) => {
                 let body = String::from_utf8_lossy(&response.body).into_owned();
                 let argument = body.strip_prefix("tapestry_2(").and_then(|rest| rest.strip_suffix(')'));

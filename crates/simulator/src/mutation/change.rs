@@ -74,7 +74,10 @@ pub(super) fn data(mut message: Value, change: impl Fn(&mut Value)) -> Value {
 pub(super) fn replaced(wire: Wire, from: &str, to: &str) -> Wire {
     match wire {
         Wire::Response(exchange, mut response) => {
-            response.body = String::from_utf8_lossy(&response.body).replace(from, to).into_bytes();
+            // A file need not be text.
+            if let Ok(text) = std::str::from_utf8(&response.body) {
+                response.body = text.replace(from, to).into_bytes();
+            }
             Wire::Response(exchange, response)
         }
         Wire::Text(socket, text) => Wire::Text(socket, text.replace(from, to)),
@@ -184,7 +187,8 @@ pub(super) fn mended(wire: Wire) -> Wire {
     };
     match wire {
         Wire::Request(exchange, request) => {
-            let body = mend(String::from_utf8_lossy(&request.body).into_owned()).into_bytes();
+            let body = String::from_utf8(request.body)
+                .map_or_else(std::string::FromUtf8Error::into_bytes, |text| mend(text).into_bytes());
             Wire::Request(exchange, Request { body, ..request })
         }
         Wire::Text(socket, text) => Wire::Text(socket, mend(text)),
@@ -201,8 +205,8 @@ pub(super) fn handshake_alone(wire: Wire) -> Wire {
     };
     match wire {
         Wire::Request(exchange, request) => {
-            let text = String::from_utf8_lossy(&request.body).into_owned();
-            let body = alone(&text).unwrap_or(text).into_bytes();
+            let first = std::str::from_utf8(&request.body).ok().and_then(alone);
+            let body = first.map_or(request.body, String::into_bytes);
             Wire::Request(exchange, Request { body, ..request })
         }
         Wire::Text(socket, text) => Wire::Text(socket, alone(&text).unwrap_or(text)),

@@ -1,6 +1,5 @@
 //! What a server of chats can do wrong, each a few lines.
 
-use protocol::wire::Wire;
 use serde_json::{Value, json};
 
 use super::Mutation;
@@ -236,25 +235,25 @@ pub(super) const CHATS: &[Mutation] = &[
             }
             Some(message)
         }),
-    Mutation::named("wrong-key-accepted").about("Any `secureKey` opens the first chat.").breaks(&["CV-SK-01"]).asked(
+    Mutation::named("wrong-key-accepted").about("Any `secureKey` opens the last chat.").breaks(&["CV-SK-01"]).asked(
         |memory, mut message| {
             let key = message["data"]["secureKey"].as_str().map(str::to_owned);
-            if let (Some(key), Some(first)) = (key, memory.keys.first())
+            if let (Some(key), Some(last)) = (key, memory.keys.last())
                 && !memory.keys.contains(&key)
             {
-                message["data"]["secureKey"] = first.as_str().into();
+                message["data"]["secureKey"] = last.as_str().into();
             }
             Some(message)
         },
     ),
     Mutation::named("missing-key-accepted")
-        .about("A request without `secureKey` is carried out in the first chat.")
+        .about("A request without `secureKey` is carried out in the last chat.")
         .breaks(&["CV-SK-02"])
         .asked(|memory, mut message| {
             let operation = message["data"]["operation"].as_str().unwrap_or_default();
             let needs = !operation.is_empty() && operation != "requestChat";
-            if let (true, None, Some(first)) = (needs, message["data"].get("secureKey"), memory.keys.first()) {
-                message["data"]["secureKey"] = first.as_str().into();
+            if let (true, None, Some(last)) = (needs, message["data"].get("secureKey"), memory.keys.last()) {
+                message["data"]["secureKey"] = last.as_str().into();
             }
             Some(message)
         }),
@@ -340,11 +339,12 @@ pub(super) const CHATS: &[Mutation] = &[
         .told(|_, mut message| {
             let joins = |event: &Value| event["type"] == "ParticipantJoined" && event["from"]["type"] == "Agent";
             if has_event(&message, joins) && message["data"].get("nextPosition").is_some() {
-                message["data"]["nextPosition"] = 100.into();
+                message["data"]["nextPosition"] = 200.into();
             }
             vec![events(message, |event| {
                 if joins(event) {
-                    event["index"] = 99.into();
+                    // A second agent's join is another event.
+                    event["index"] = (99 + event["from"]["participantId"].as_i64().unwrap_or_default()).into();
                 }
             })]
         }),
@@ -378,19 +378,19 @@ pub(super) const CHATS: &[Mutation] = &[
             vec![message]
         }),
     Mutation::named("restored-and-silent")
-        .about("A chat that was taken up again brings nothing new.")
+        .about("A chat that was taken up again by `requestNotifications` brings nothing new.")
         .breaks(&["RC-04"])
+        .asked(|memory, message| {
+            let again = message["data"]["operation"] == "requestNotifications";
+            memory.flag |= again && memory.keys.iter().any(|key| message["data"]["secureKey"] == key.as_str());
+            Some(message)
+        })
         .told(|memory, message| {
-            let attached = memory.clients.len() > 1 || memory.flag;
-            if is_told(&message) && attached && memory.operation != "requestNotifications" {
+            if is_told(&message) && memory.flag && memory.operation != "requestNotifications" {
                 keep_events(message, |event| !said_by(event, "Client"))
             } else {
                 vec![message]
             }
-        })
-        .input(|memory, wire| {
-            memory.flag |= matches!(wire, Wire::Broken(..) | Wire::Lost(..));
-            (Some(wire), Vec::new())
         }),
     Mutation::named("time-as-text")
         .about("`utcTime` is a text.")

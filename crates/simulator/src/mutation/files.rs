@@ -5,15 +5,18 @@ use protocol::chat::files::{Form, Upload, is_target};
 use protocol::wire::{Exchange, Headers, Request, Response, Wire};
 use serde_json::{Value, json};
 
-use super::change::{events, has_event, is_told, keep_events, page};
+use super::change::{events, has_event, is_told, keep_events, page, without};
 use super::{Memory, Mutation, Passed};
+
+/// The name of every file where all have one.
+const ONLY_FILE: &str = "the-only-file";
 
 /// In the order of the cases that they are for.
 pub(super) const FILES: &[Mutation] = &[
     Mutation::named("file-limits-without-notice")
         .about("The answer to `fileGetLimits` has no notice.")
         .breaks(&["CV-FL-01"])
-        .output(|wire| {
+        .output(|_, wire| {
             answer(wire, |told| {
                 if is_limits(told) {
                     told["messages"] = json!([]);
@@ -23,7 +26,7 @@ pub(super) const FILES: &[Mutation] = &[
     Mutation::named("file-limits-as-numbers")
         .about("A limit for files is told as a number instead of a text.")
         .breaks(&["CV-FL-02"])
-        .output(|wire| {
+        .output(|_, wire| {
             answer(wire, |told| {
                 if is_limits(told) {
                     told["messages"][0]["userData"]["upload-max-files"] = 3.into();
@@ -33,7 +36,7 @@ pub(super) const FILES: &[Mutation] = &[
     Mutation::named("file-limits-with-ids")
         .about("The notice that tells the limits for files has an index.")
         .breaks(&["CV-FL-03"])
-        .output(|wire| {
+        .output(|_, wire| {
             answer(wire, |told| {
                 if is_limits(told) {
                     told["messages"][0]["index"] = 1.into();
@@ -47,7 +50,7 @@ pub(super) const FILES: &[Mutation] = &[
     Mutation::named("upload-without-file-id")
         .about("The answer to an upload does not name the file.")
         .breaks(&["CV-FL-05"])
-        .output(|wire| {
+        .output(|_, wire| {
             answer(wire, |told| {
                 if is_upload(told) {
                     told["userData"] = json!({});
@@ -77,7 +80,7 @@ pub(super) const FILES: &[Mutation] = &[
     Mutation::named("upload-answered-without-key")
         .about("The answer to an upload has no `secureKey`.")
         .breaks(&["CV-FL-08"])
-        .output(|wire| {
+        .output(|_, wire| {
             answer(wire, |told| {
                 if is_upload(told) {
                     told["secureKey"] = Value::Null;
@@ -87,43 +90,54 @@ pub(super) const FILES: &[Mutation] = &[
     Mutation::named("upload-answered-in-words")
         .about("The answer to an upload is no envelope but a word.")
         .breaks(&["CV-FL-50", "CV-FL-05"])
-        .output(|wire| match wire {
+        .output(|_, wire| match wire {
             Wire::Response(exchange, response) if told(&response).is_some_and(|told| is_upload(&told)) => {
                 Wire::Response(exchange, Response { body: b"uploaded".to_vec(), ..response })
             }
             other => other,
         }),
     Mutation::named("file-ids-reused")
-        .about("Every upload gets the same `file-id`.")
+        .about("Every upload gets the same `file-id`, which names the last one.")
         .breaks(&["CV-FL-51"])
-        .output(|wire| {
+        .output(|memory, wire| {
             answer(wire, |told| {
                 if is_upload(told) {
-                    told["userData"]["file-id"] = "the-only-file".into();
+                    memory.kept = Some(std::mem::replace(&mut told["userData"]["file-id"], ONLY_FILE.into()));
                 }
             })
         })
         .told(|_, message| {
             vec![events(message, |event| {
-                if event["type"] == "FileUploaded" {
-                    event["userData"]["file-id"] = "the-only-file".into();
+                if event["userData"].get("file-id").is_some() {
+                    event["userData"]["file-id"] = ONLY_FILE.into();
                 }
             })]
+        })
+        .input(|memory, wire| {
+            let last = memory.kept.as_ref().and_then(Value::as_str);
+            let named = field(&wire, "fileId").is_some_and(|id| id == ONLY_FILE);
+            let wire = match last.filter(|_| named) {
+                Some(last) => changed(wire, |form| with_field(&form, "fileId", last)),
+                None => wire,
+            };
+            (Some(wire), Vec::new())
         }),
     Mutation::named("event-without-file-name")
         .about("FileUploaded does not tell the name of the file.")
         .breaks(&["CV-FL-07"])
         .told(|_, message| {
             vec![events(message, |event| {
-                if event["type"] == "FileUploaded" {
-                    event["userData"]["file-name"] = Value::Null;
+                if event["type"] == "FileUploaded"
+                    && let Some(data) = event["userData"].as_object_mut()
+                {
+                    data.shift_remove("file-name");
                 }
             })]
         }),
     Mutation::named("file-changed-on-its-way")
         .about("A file comes back without its last byte.")
         .breaks(&["CV-FL-10"])
-        .output(|wire| match wire {
+        .output(|_, wire| match wire {
             Wire::Response(exchange, mut response) if is_file(&response) => {
                 response.body.pop();
                 Wire::Response(exchange, response)
@@ -133,7 +147,7 @@ pub(super) const FILES: &[Mutation] = &[
     Mutation::named("file-read-as-text")
         .about("A file comes back as if it were text, with other bytes.")
         .breaks(&["CV-FL-10"])
-        .output(|wire| match wire {
+        .output(|_, wire| match wire {
             Wire::Response(exchange, mut response) if is_file(&response) => {
                 response.body = String::from_utf8_lossy(&response.body).into_owned().into_bytes();
                 Wire::Response(exchange, response)
@@ -151,15 +165,20 @@ pub(super) const FILES: &[Mutation] = &[
     Mutation::named("deleted-file-410")
         .about("The download of a deleted file is answered with HTTP status 410.")
         .breaks(&["CV-FL-13"])
+        .told(|memory, message| {
+            let deleted = message["data"]["messages"].as_array().into_iter().flatten();
+            let deleted = deleted.filter(|event| event["type"] == "FileDeleted");
+            memory.gone.extend(deleted.filter_map(|event| event["userData"]["file-id"].as_str()).map(str::to_owned));
+            vec![message]
+        })
         .input(|memory, wire| {
-            let (deletes, downloads) = (asks(&wire, "fileDelete"), asks(&wire, "fileDownload"));
-            memory.flag |= deletes;
-            refused_if(memory.flag && downloads, wire, 410)
+            let gone = field(&wire, "fileId").is_some_and(|id| memory.gone.contains(&id));
+            refused_if(gone && asks(&wire, "fileDownload"), wire, 410)
         }),
     Mutation::named("files-refused-with-400")
         .about("Requests about files are refused with HTTP status 400.")
         .breaks(&["CV-FL-24"])
-        .output(|wire| match wire {
+        .output(|_, wire| match wire {
             Wire::Response(exchange, response) if told(&response).is_some_and(|told| told["statusCode"] == 2) => {
                 Wire::Response(exchange, Response { status: 400, ..response })
             }
@@ -191,15 +210,15 @@ pub(super) const FILES: &[Mutation] = &[
         .about("The `secureKey` of one chat gives the files of another.")
         .breaks(&["CV-FL-22"])
         .input(|memory, wire| {
-            let download = asks(&wire, "fileDownload");
-            (Some(if download { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
+            let another = is_of_a_chat(&wire, memory) && asks(&wire, "fileDownload");
+            (Some(if another { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
         }),
     Mutation::named("file-deleted-by-any-chat")
         .about("The `secureKey` of one chat deletes the files of another.")
         .breaks(&["CV-FL-22"])
         .input(|memory, wire| {
-            let delete = asks(&wire, "fileDelete");
-            (Some(if delete { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
+            let another = is_of_a_chat(&wire, memory) && asks(&wire, "fileDelete");
+            (Some(if another { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
         }),
     Mutation::named("upload-announced-elsewhere")
         .about("A chat that hears of its own upload hears of another chat's too.")
@@ -215,7 +234,8 @@ pub(super) const FILES: &[Mutation] = &[
                 }
                 Some(kept) if is_told(&message) && kept["key"] != key && has_event(&message, uploaded) => {
                     if let Some(all) = message["data"]["messages"].as_array_mut() {
-                        all.insert(0, kept["event"].clone());
+                        // Without its index it does not get in the way of the chat's own events.
+                        all.insert(0, without(kept["event"].clone(), "index"));
                     }
                 }
                 kept => memory.kept = kept,
@@ -295,7 +315,7 @@ pub(super) const FILES: &[Mutation] = &[
     Mutation::named("file-limits-without-code")
         .about("The refusal of an upload has code 100, whichever limit it goes beyond.")
         .breaks(&["CV-FL-32"])
-        .output(|wire| {
+        .output(|_, wire| {
             answer(wire, |told| {
                 if told["statusCode"] == 2 {
                     told["errors"][0]["code"] = 100.into();
@@ -331,7 +351,7 @@ pub(super) const FILES: &[Mutation] = &[
     Mutation::named("use-of-files-not-counted")
         .about("The limits tell that no file was uploaded, however many were.")
         .breaks(&["CV-FL-36"])
-        .output(|wire| {
+        .output(|_, wire| {
             answer(wire, |told| {
                 if is_limits(told) {
                     told["messages"][0]["userData"]["used-upload-max-files"] = "0".into();
@@ -347,7 +367,7 @@ pub const NO_FILES: Mutation = Mutation::named("no-file-api").input(|_, wire| {
 });
 
 /// A server whose administrator has switched them off.
-pub const FILES_OFF: Mutation = Mutation::named("files-off").output(|wire| {
+pub const FILES_OFF: Mutation = Mutation::named("files-off").output(|_, wire| {
     answer(wire, |told| {
         let errors = json!([{"code": 249, "advice": "no"}]);
         *told = json!({"statusCode": 2, "chatEnded": false, "messages": [], "errors": errors});
@@ -416,6 +436,11 @@ fn with_field(form: &Form, name: &str, value: &str) -> Form {
 
 fn renamed(form: Form, operation: &str) -> Form {
     with_field(&form, "operation", operation)
+}
+
+/// Whether a request about files has the key of some chat.
+fn is_of_a_chat(wire: &Wire, memory: &Memory) -> bool {
+    field(wire, "secureKey").is_some_and(|key| memory.keys.contains(&key))
 }
 
 fn with_key(wire: Wire, key: Option<&String>) -> Wire {

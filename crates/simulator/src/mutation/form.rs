@@ -13,11 +13,11 @@ pub(super) const FORM: &[Mutation] = &[
     Mutation::named("member-twice")
         .about("Replies have `successful` twice.")
         .breaks(&["BX-MSG-01"])
-        .output(|wire| replaced(wire, r#""successful":true"#, r#""successful":true,"successful":true"#)),
+        .output(|_, wire| replaced(wire, r#""successful":true"#, r#""successful":true,"successful":true"#)),
     Mutation::named("frame-without-array")
         .about("A message that is alone in its frame has no array around it.")
         .breaks(&["BX-WS-03", "BX-MSG-03"])
-        .output(|wire| match wire {
+        .output(|_, wire| match wire {
             Wire::Text(socket, text) => {
                 let alone = alone(&text).unwrap_or(text);
                 Wire::Text(socket, alone)
@@ -179,7 +179,7 @@ pub(super) const FORM: &[Mutation] = &[
     Mutation::named("media-type-of-text")
         .about("Responses say that they are plain text.")
         .breaks(&["BX-LP-04"])
-        .output(|wire| match wire {
+        .output(|_, wire| match wire {
             Wire::Response(exchange, mut response) => {
                 let fields = response.headers.0.iter_mut();
                 fields

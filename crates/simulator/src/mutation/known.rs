@@ -139,17 +139,23 @@ pub(super) const KNOWN: &[Mutation] = &[
         .breaks(&["BX-CN-55"])
         .dialect(|dialect| dialect.connects.superseded_status = 408),
     Mutation::named("937-resumed-session-forgotten")
-        .about("A session that went on after its connection was lost expires under its next connect.")
+        .about("A session that went on after its connection was lost expires while its connect is held for long.")
         .breaks(&["BX-CN-61"])
         .input(|memory, wire| {
-            memory.flag |= matches!(wire, Wire::Lost(..));
-            if memory.flag && body(&wire).is_some_and(|body| body.contains(r#""channel":"/meta/connect""#)) {
-                memory.count = usize::from(body(&wire).is_some_and(|body| body.contains(r#""timeout":12500"#)));
+            if let Wire::Lost(socket, _) = &wire
+                && let Some(client) = memory.sockets.get(socket).cloned()
+            {
+                memory.gone.push(client);
             }
             (Some(wire), Vec::new())
         })
-        .told(|memory, message| {
-            vec![if memory.count > 0 && is(&message, "/meta/connect") { refusal(&message) } else { message }]
+        .asked(|memory, mut message| {
+            let long = message["advice"]["timeout"].as_u64().is_some_and(|timeout| timeout > 10_000);
+            let resumed = memory.gone.iter().any(|client| message["clientId"] == client.as_str());
+            if is(&message, "/meta/connect") && long && resumed {
+                message["clientId"] = "gone".into();
+            }
+            Some(message)
         }),
     Mutation::named("970-expires-under-held-connect")
         .about("A session expires while its connect is held for long.")

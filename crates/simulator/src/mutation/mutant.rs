@@ -51,7 +51,7 @@ impl Mutant {
                 Output::Event(event) => self.outputs.push_back(Output::Event(event)),
                 Output::Wire(wire) => {
                     for wire in self.altered(wire) {
-                        let wire = (self.mutation.output)(wire);
+                        let wire = (self.mutation.output)(&mut self.memory, wire);
                         let delay = (self.mutation.delay)(&mut self.memory, now, &wire);
                         if delay.is_zero() {
                             self.outputs.push_back(Output::Wire(wire));
@@ -124,6 +124,7 @@ impl Machine for Mutant {
     type Event = Event;
 
     fn handle_input(&mut self, now: Time, input: Input) {
+        self.memory.now = now;
         while let Some(first) = self.late.first_entry().filter(|entry| entry.key().0 <= now) {
             self.outputs.push_back(Output::Wire(first.remove()));
         }
@@ -148,6 +149,7 @@ impl Machine for Mutant {
                         let text = self
                             .asked(text.as_bytes())
                             .map_or(text, |body| String::from_utf8_lossy(&body).into_owned());
+                        self.memory.ask_on(socket);
                         Input::Wire(Wire::Text(socket, text))
                     }
                     other => Input::Wire(other),

@@ -131,7 +131,7 @@ pub(super) const OCCASIONS: &[Mutation] =
         Mutation::named("function-called-with-nothing")
             .about("The function of a callback is called with an empty array.")
             .breaks(&["BX-CP-04"])
-            .output(|wire| match wire {
+            .output(|_, wire| match wire {
                 Wire::Response(exchange, mut response) => {
                     if response.body.starts_with(b"tapestry_1(") {
                         response.body = b"tapestry_1([])".to_vec();
@@ -166,7 +166,7 @@ pub(super) const OCCASIONS: &[Mutation] =
                 }
                 Some(message)
             })
-            .output(|wire| replaced(wire, "/servants/", "/service/")),
+            .output(|_, wire| replaced(wire, "/servants/", "/service/")),
         Mutation::named("second-subscription-refused")
             .about("Who subscribes again to the same channel is refused.")
             .breaks(&["BX-SB-07"])

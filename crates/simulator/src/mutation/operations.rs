@@ -235,14 +235,16 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("`updateData` makes a Notice in the transcript, far above any other index.")
         .breaks(&["CV-UD-02", "CV-EN-58", "CV-TR-58"])
         .asked(|memory, message| {
-            memory.flag |= operation(&message) == "updateData";
+            let has_key = memory.keys.iter().any(|key| message["data"]["secureKey"] == key.as_str());
+            memory.flag |= has_key && operation(&message) == "updateData";
             Some(message)
         })
         .told(|memory, mut message| {
             let is_answer = is_told(&message) && message["data"]["messages"].as_array().is_none_or(Vec::is_empty);
             if is_answer && std::mem::take(&mut memory.flag) {
+                memory.count += 1;
                 message["data"]["messages"] = json!([{
-                    "index": 99, "type": "Notice", "utcTime": 1_700_000_000_000_i64,
+                    "index": 98 + memory.count, "type": "Notice", "text": "data-changed", "utcTime": 1_700_000_000_000_i64,
                     "from": {"nickname": "Wren", "participantId": 1, "type": "Client"},
                 }]);
             }
@@ -409,7 +411,7 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("`data` that is no object is answered by a failure.")
         .breaks(&["CV-RQ-03"])
         .asked(|_, mut message| {
-            if message.get("data").is_some_and(|data| !data.is_object()) {
+            if is_told(&message) && !message["data"].is_object() {
                 message["data"] = json!({"operation": "none"});
             }
             Some(message)
@@ -418,7 +420,7 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("A request without an `operation` counts as `startTyping`.")
         .breaks(&["CV-RQ-04"])
         .asked(|_, mut message| {
-            if message["data"].is_object() && operation(&message).is_empty() {
+            if is_told(&message) && message["data"].is_object() && operation(&message).is_empty() {
                 message["data"]["operation"] = "startTyping".into();
             }
             Some(message)
@@ -466,8 +468,8 @@ pub(super) const OPERATIONS: &[Mutation] = &[
             if bare { refused(message) } else { Some(message) }
         }),
     Mutation::named("nothing-again-for-the-attached")
-        .about("A session that has the chat already gets no event again.")
-        .breaks(&["CV-RN-08"])
+        .about("A session that has the chat already gets no event again, even if its connection broke meanwhile.")
+        .breaks(&["CV-RN-08", "RC-03"])
         .asked(|memory, mut message| {
             if is_first(memory, &message) && operation(&message) == "requestNotifications" {
                 message["data"]["operation"] = "updateData".into();
@@ -555,13 +557,14 @@ pub(super) const OPERATIONS: &[Mutation] = &[
             vec![message]
         }),
     Mutation::named("wrong-key-ends-chat")
-        .about("A wrong `secureKey` beside the `chatId` of a chat ends that chat.")
+        .about("A wrong `secureKey` beside the `chatId` of a chat ends that chat, as whoever has the key hears next.")
         .breaks(&["CV-SK-05"])
         .asked(|memory, mut message| {
-            let key = message["data"]["secureKey"].as_str().unwrap_or_default();
-            let wrong = !memory.keys.iter().any(|known| known == key) && message["data"].get("chatId").is_some();
-            if let Some(first) = memory.keys.first().filter(|_| wrong) {
-                message["data"] = json!({"operation": "disconnect", "secureKey": first});
+            let key = message["data"]["secureKey"].as_str().map(str::to_owned);
+            let known = key.as_ref().is_some_and(|key| memory.keys.contains(key));
+            memory.flag |= !known && message["data"].get("chatId").is_some();
+            if memory.flag && known && key.as_ref() == memory.keys.first() {
+                message["data"] = json!({"operation": "disconnect", "secureKey": key});
             }
             Some(message)
         }),
@@ -592,11 +595,29 @@ pub(super) const OPERATIONS: &[Mutation] = &[
             memory.flag |= is(&message, "/meta/disconnect") && message["ext"].get("transcriptPosition").is_some();
             Some(message)
         })
-        .told(|memory, mut message| {
-            if memory.flag && is_told(&message) {
-                message["data"] =
-                    json!({"statusCode": 2, "chatEnded": true, "messages": [], "errors": [{"code": 249}]});
+        .told(|memory, message| vec![if memory.flag { over(message) } else { message }]),
+    Mutation::named("expired-session-ends-chat")
+        .about("A chat is over when the session that began it has asked nothing for ten seconds.")
+        .breaks(&["CV-SH-04"])
+        .asked(|memory, message| {
+            let silent = memory.count > 0 && memory.now > memory.until;
+            if is_first(memory, &message) {
+                memory.count += 1;
+                memory.until = memory.now + Duration::from_secs(10);
+                memory.kept = memory.kept.take().or_else(|| silent.then_some(Value::Null));
+            } else {
+                memory.flag |= memory.kept.is_some() && operation(&message) == "requestNotifications";
             }
-            vec![message]
-        }),
+            Some(message)
+        })
+        .told(|memory, message| vec![if memory.flag { over(message) } else { message }]),
 ];
+
+/// A notification that a chat is over.
+fn over(mut message: Value) -> Value {
+    if is_told(&message) {
+        let errors = json!([{"code": 249, "advice": "no"}]);
+        message["data"] = json!({"statusCode": 2, "chatEnded": true, "messages": [], "errors": errors});
+    }
+    message
+}

@@ -112,7 +112,22 @@ pub(super) const SESSIONS: &[Mutation] = &[
             Wire::Response(exchange, response) if String::from_utf8_lossy(&response.body).contains("\"Agent\"") => {
                 memory.end_of_hold(now, *exchange)
             }
-            Wire::Text(_, text) if text.contains("You wrote") => Duration::from_millis(2_400),
+            _ => Duration::ZERO,
+        }),
+    Mutation::named("pushed-when-connect-ends")
+        .about("On a WebSocket what an agent does waits for the end of the held connect.")
+        .breaks(&["BX-WS-05"])
+        .asked(|memory, message| {
+            if is(&message, "/meta/connect") {
+                let hold = message["advice"]["timeout"].as_u64().unwrap_or(30_000);
+                memory.until = memory.now + Duration::from_millis(hold);
+            }
+            Some(message)
+        })
+        .delay(|memory, now, wire| match wire {
+            Wire::Text(_, text) if text.contains(r#""type":"Agent""#) && !text.contains(r#""successful""#) => {
+                memory.until.since(now)
+            }
             _ => Duration::ZERO,
         }),
     Mutation::named("connect-brings-nothing")
@@ -315,14 +330,20 @@ pub(super) const SESSIONS: &[Mutation] = &[
             vec![if memory.flag && is(&message, "/meta/subscribe") { refusal(&message) } else { message }]
         }),
     Mutation::named("connection-is-session")
-        .about("A session is over when its connection is.")
+        .about("A session is over when its WebSocket breaks.")
         .breaks(&["RC-05"])
         .input(|memory, wire| {
-            memory.flag |= matches!(wire, Wire::Broken(..) | Wire::Lost(..));
+            if let Wire::Lost(socket, _) = &wire
+                && let Some(client) = memory.sockets.get(socket).cloned()
+            {
+                memory.gone.push(client);
+            }
             (Some(wire), Vec::new())
         })
-        .told(|memory, message| {
-            let refused = memory.flag && is_reply(&message) && !is(&message, "/meta/handshake");
-            vec![if refused { refusal(&message) } else { message }]
+        .asked(|memory, mut message| {
+            if memory.gone.iter().any(|gone| message["clientId"] == gone.as_str()) {
+                message["clientId"] = "gone".into();
+            }
+            Some(message)
         }),
 ];
