@@ -1,7 +1,7 @@
 //! Files in and out, with errors that name them.
 
 use std::fs::{self, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
@@ -34,13 +34,25 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
 
 /// Writes a file that only its owner can read.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(path)
-        .and_then(|mut file| file.write_all(bytes))
-        .with_context(|| format!("failed to write `{}`", path.display()))
+    put(OpenOptions::new().write(true).create(true).truncate(true), path, bytes)
+        .with_context(|| cannot_write(path))
         .map_err(Failure::usage)
+}
+
+/// The same for a file that must not be there yet.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let written = put(OpenOptions::new().write(true).create_new(true), path, bytes);
+    let exists = written.as_ref().is_err_and(|error| error.kind() == ErrorKind::AlreadyExists);
+    let failure = written.with_context(|| cannot_write(path)).map_err(Failure::usage);
+    if exists { failure.map_err(|failure| failure.hint("choose another name, or move the file away")) } else { failure }
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("failed to write `{}`", path.display())
+}
+
+fn put(options: &mut OpenOptions, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options.open(path)?.write_all(bytes)
 }

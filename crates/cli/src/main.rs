@@ -9,6 +9,7 @@ mod doctor;
 mod exit;
 mod explain;
 mod files;
+mod har;
 mod input;
 mod live;
 mod output;
@@ -46,6 +47,8 @@ enum Command {
     Replay(replay::Args),
     Check(check::Args),
     Compare(compare::Args),
+    Import(har::Import),
+    Export(har::Export),
     Conformance(conformance::Args),
     Requirements(requirements::Args),
     Explain(explain::Args),
@@ -61,6 +64,8 @@ impl Command {
             Self::Replay(args) => replay::run(&args),
             Self::Check(args) => check::run(&args),
             Self::Compare(args) => compare::run(&args),
+            Self::Import(args) => har::import(&args),
+            Self::Export(args) => har::export(&args),
             Self::Conformance(args) => conformance::run(&args),
             Self::Requirements(args) => requirements::run(&args),
             Self::Explain(args) => explain::run(&args),

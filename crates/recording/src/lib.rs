@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`token`] says how a secret becomes a pseudonym and [`redaction`] where secrets stand on the wire;
 //! [`capture`] turns redacted traffic into the bytes of a file, [`tape`] reads them back; [`compare`] puts a tape into a
-//! canonical form and tells how two tapes differ.
+//! canonical form and tells how two tapes differ. [`har`] takes traffic from browsers and gives it to their tools.
 //!
 //! Nothing here opens a file or reads a clock: bytes and moments are arguments.
 
@@ -13,4 +13,5 @@ pub mod token;
 pub mod redaction;
 pub mod tape;
 pub mod capture;
+pub mod har;
 pub mod compare;

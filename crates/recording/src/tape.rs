@@ -16,6 +16,7 @@ use protocol::time::Time;
 use protocol::wire::{Close, Entry, Exchange, Headers, Request, Response, Side, Socket, Wire};
 
 pub use self::error::ReadError;
+pub(crate) use self::read::line_of;
 pub use self::record::{Carried, Closer, ConnLabel, Control, Finish, Kind, Link, Record};
 
 /// The version of the format that this program writes.
@@ -140,6 +141,12 @@ impl Tape {
     #[must_use]
     pub const fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The first line as it stands.
+    #[must_use]
+    pub fn header_text(&self) -> &str {
+        &self.header_text
     }
 
     /// Whether the tape is whole.

@@ -3,6 +3,7 @@
 mod compare;
 mod files;
 mod fixtures;
+mod har;
 mod redaction;
 mod sample;
 mod tape;
