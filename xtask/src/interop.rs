@@ -12,7 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
-use self::peers::{CLIENTS, Kit, OFFICIAL, Origins, SERVERS, SERVICE, Server, Transport};
+use self::peers::{CLIENTS, Kit, OFFICIAL, Origins, PAGE, SERVERS, SERVICE, Server, Transport};
 use self::process::{CHAT, Listening, SUITE, finish};
 use crate::{Outcome, root};
 
@@ -36,6 +36,12 @@ pub(crate) fn run(shell: &Shell, record: bool) -> Outcome {
             client.transports.contains(&transport).then(chat)
         });
     }
+    table.head("browser, a whole chat through `tapestry record`, and its HAR imported: one conversation");
+    let folder = shell.create_temp_dir()?;
+    table.row(PAGE.name, PAGE.version, obstacles.get(&PAGE.kit), |transport| {
+        let imported = || import_chat(&tapestry, serving_all.url(), transport, folder.path());
+        Transport::USUAL.contains(&transport).then(imported)
+    });
     serving_all.end()?;
     table.head("clients under test, judged by `tapestry conformance --client`");
     table.row(OFFICIAL.name, OFFICIAL.version, obstacles.get(&OFFICIAL.kit), |transport| {
@@ -100,13 +106,36 @@ fn judge_client(tapestry: &Path, transport: Transport) -> Result<()> {
 
 /// Records a chat; the tape must pass the rules and replay.
 fn record_chat(tapestry: &Path, upstream: &str, transport: Transport, tape: &Path) -> Result<()> {
+    through_recorder(tapestry, upstream, tape, |url| OFFICIAL.chat(url, transport))?;
+    finish(Command::new(tapestry).arg("check").arg(tape), CHAT)?;
+    finish(Command::new(tapestry).arg("replay").arg(tape), CHAT)
+}
+
+/// Records a chat while the browser writes a HAR of it; both must tell the same conversation.
+fn import_chat(tapestry: &Path, upstream: &str, transport: Transport, folder: &Path) -> Result<()> {
+    let file = |name: &str| folder.join(format!("{}.{name}", transport.name()));
+    let (recorded, har, imported) = (file("recorded.tape.jsonl"), file("har"), file("imported.tape.jsonl"));
+    through_recorder(tapestry, upstream, &recorded, |url| {
+        let mut chat = PAGE.chat(url, transport)?;
+        chat.arg("--har").arg(&har);
+        Ok(chat)
+    })?;
+    finish(Command::new(tapestry).args(["import", "har"]).arg(&har).arg("--output").arg(&imported), CHAT)?;
+    finish(Command::new(tapestry).arg("check").arg(&imported), CHAT)?;
+    finish(Command::new(tapestry).arg("compare").arg(&recorded).arg(&imported), CHAT)
+}
+
+fn through_recorder(
+    tapestry: &Path,
+    upstream: &str,
+    tape: &Path,
+    chat: impl FnOnce(&str) -> Result<Command>,
+) -> Result<()> {
     let mut record = Command::new(tapestry);
     record.args(["record", "--listen", "127.0.0.1:0", "--upstream", upstream, "--output"]).arg(tape);
     let recording = Listening::start(&mut record)?;
-    finish(&mut OFFICIAL.chat(recording.url(), transport)?, CHAT)?;
-    recording.end()?;
-    finish(Command::new(tapestry).arg("check").arg(tape), CHAT)?;
-    finish(Command::new(tapestry).arg("replay").arg(tape), CHAT)
+    finish(&mut chat(recording.url())?, CHAT)?;
+    recording.end()
 }
 
 fn keep(shell: &Shell, tape: &Path) -> Result<()> {

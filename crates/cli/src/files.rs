@@ -40,7 +40,7 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => Failure::usage(anyhow!("`{}` exists already", path.display()))
-            .hint("give another file name with `--output`, or move the old file away: tapes are never overwritten"),
+            .hint("give another file name with `--output`, or move the old file away: it is not overwritten"),
         _ => Failure::usage(anyhow::Error::new(error).context(format!("failed to create `{}`", path.display()))),
     })?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| {

@@ -10,6 +10,7 @@ mod doctor;
 mod exit;
 mod explain;
 mod files;
+mod har;
 mod input;
 mod live;
 mod output;
@@ -51,6 +52,8 @@ enum Command {
     Compare(compare::Args),
     Tape(tape::Args),
     Audit(audit::Args),
+    Import(har::Import),
+    Export(har::Export),
     Conformance(conformance::Args),
     Review(review::Args),
     Requirements(requirements::Args),
@@ -69,6 +72,8 @@ impl Command {
             Self::Compare(args) => compare::run(&args),
             Self::Tape(args) => tape::run(&args),
             Self::Audit(args) => audit::run(&args),
+            Self::Import(args) => har::import(&args),
+            Self::Export(args) => har::export(&args),
             Self::Conformance(args) => conformance::run(&args),
             Self::Review(args) => review::run(&args),
             Self::Requirements(args) => requirements::run(&args),

@@ -10,6 +10,7 @@ use protocol::time::Time;
 use protocol::wire::{Entry, Failure, Headers, Wire};
 use serde_json::value::RawValue;
 
+use crate::har::Maker;
 use crate::json::quoted;
 use crate::redaction::{Keep, POLICY_VERSION, Redacted, Redactor};
 use crate::tape::{Carried, Closer, ConnLabel, Control, Finish, Kind, Link, VERSION, mime};
@@ -25,16 +26,16 @@ pub enum Source {
     /// A virtual run.
     Sim,
     /// An imported HAR file.
-    Har,
+    Har(Maker),
 }
 
 impl Source {
-    const fn word(self) -> &'static str {
+    fn word(self) -> String {
         match self {
-            Self::Live => "live",
-            Self::Proxy => "proxy",
-            Self::Sim => "sim",
-            Self::Har => "har",
+            Self::Live => "live".to_owned(),
+            Self::Proxy => "proxy".to_owned(),
+            Self::Sim => "sim".to_owned(),
+            Self::Har(maker) => format!("har:{}", maker.word()),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! [`capture`] turns redacted traffic into the bytes of a file, [`tape`] reads them back; [`originals`] gives tokens their
 //! values again for whoever can say the same once more; [`compare`] puts a tape into a canonical form and tells how two tapes
 //! differ; [`show`] and [`stats`] are for people who read one; [`pack`] makes it small; [`audit`] proves that it holds
-//! nothing but words of closed lists, tokens and numbers.
+//! nothing but words of closed lists, tokens and numbers. [`har`] takes traffic from browsers and gives it to their tools.
 //!
 //! Nothing here opens a file or reads a clock: bytes and moments are arguments.
 
@@ -17,6 +17,7 @@ pub mod tape;
 pub mod pack;
 pub mod originals;
 pub mod capture;
+pub mod har;
 pub mod compare;
 pub mod audit;
 pub mod show;

@@ -18,6 +18,7 @@ use protocol::wire::{Close, Entry, Exchange, Headers, Request, Response, Side, S
 pub use self::error::ReadError;
 use crate::redaction::Keep;
 
+pub(crate) use self::read::line_of;
 pub(crate) use self::record::failure_word;
 pub use self::record::{Carried, Closer, ConnLabel, Control, Finish, Kind, Link, Record};
 

@@ -1,6 +1,8 @@
 // Holds a whole chat with the official CometD client in a page of headless Chromium, whose origin is not the server's.
 //
-// usage: node chat.mjs URL SERVICE websocket|long-polling|callback-polling [refused]
+// usage: node chat.mjs URL SERVICE websocket|long-polling|callback-polling [refused] [--har FILE]
+//
+// With `--har` everything that the page loads and sends is kept as a HAR.
 //
 // With `refused` the browser is expected to keep the page from the server, for want of CORS headers: the handshake must
 // fail, and must fail in the browser alone, since the server answers the same request without an origin.
@@ -13,12 +15,15 @@ import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
-import puppeteer from "puppeteer-core";
+import { chromium } from "playwright-core";
 
-const [url, service, transport, expected = "served"] = process.argv.slice(2);
+const words = process.argv.slice(2);
+const flag = words.indexOf("--har");
+const [, har] = flag < 0 ? [] : words.splice(flag, 2);
+const [url, service, transport, expected = "served"] = words;
 const transports = ["websocket", "long-polling", "callback-polling"];
-if (!url || !service || !transports.includes(transport) || !["served", "refused"].includes(expected)) {
-    console.error(`usage: node chat.mjs URL SERVICE ${transports.join("|")} [refused]`);
+if (!url || !service || !transports.includes(transport) || !["served", "refused"].includes(expected) || (flag >= 0 && !har)) {
+    console.error(`usage: node chat.mjs URL SERVICE ${transports.join("|")} [refused] [--har FILE]`);
     process.exit(2);
 }
 
@@ -45,14 +50,15 @@ const server = createServer(async (request, response) => {
 });
 await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
 
-const browser = await puppeteer.launch({
+const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? execFileSync("which", ["chromium"], { encoding: "utf8" }).trim(),
     args: ["--no-sandbox", "--disable-dev-shm-usage"],
 });
 let code = 1;
 try {
-    const page = await browser.newPage();
-    const finished = new Promise((resolve) => page.exposeFunction("finish", resolve));
+    const context = await browser.newContext(har ? { recordHar: { path: har, content: "embed" } } : {});
+    const page = await context.newPage();
+    const finished = new Promise((resolve) => context.exposeFunction("finish", resolve));
     page.on("console", (message) => console.log(message.text()));
     page.on("pageerror", (error) => console.error(`page: ${error.message}`));
     const query = new URLSearchParams({ url, service, transport });
@@ -60,6 +66,8 @@ try {
     const overdue = setTimeout(() => browser.close(), 60_000);
     const outcome = await finished;
     clearTimeout(overdue);
+    // The HAR is written now.
+    await context.close();
     if (expected === "served") {
         code = outcome === "held" ? 0 : 1;
     } else {

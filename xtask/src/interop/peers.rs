@@ -23,7 +23,7 @@ pub(crate) enum Transport {
 impl Transport {
     pub(crate) const ALL: [Self; 3] = [Self::WebSocket, Self::LongPolling, Self::CallbackPolling];
     /// Those that do not need a browser.
-    const USUAL: &[Self] = &[Self::WebSocket, Self::LongPolling];
+    pub(crate) const USUAL: &[Self] = &[Self::WebSocket, Self::LongPolling];
 
     /// The connection type of Bayeux.
     pub(crate) const fn name(self) -> &'static str {
@@ -189,6 +189,13 @@ const fn client(name: &'static str, version: &'static str, kit: Kit, words: &'st
 /// The client whose chats are recorded and kept, and with which servers are tried.
 pub(crate) const OFFICIAL: Client = cometd_js("8.0.11", &[]);
 
+/// The client whose chats the browser keeps as a HAR, too.
+pub(crate) const PAGE: Client = Client {
+    transports: &Transport::ALL,
+    origins: Origins::All,
+    ..client("npm cometd in Chromium", "8.0.11", Kit::Browser, &["node", "chat.mjs"])
+};
+
 pub(crate) const CLIENTS: &[Client] = &[
     cometd_js("3.1.14", &["cometd-3.1"]),
     cometd_js("4.0.9", &["cometd-4.0"]),
@@ -196,11 +203,7 @@ pub(crate) const CLIENTS: &[Client] = &[
     cometd_js("7.0.19", &["cometd-7.0"]),
     OFFICIAL,
     cometd_js("9.0.0", &["cometd-9.0"]),
-    Client {
-        transports: &Transport::ALL,
-        origins: Origins::All,
-        ..client("npm cometd in Chromium", "8.0.11", Kit::Browser, &["node", "chat.mjs"])
-    },
+    PAGE,
     // What CometD calls cross-domain needs no permission: only long-polling asks for it.
     Client {
         more: &["refused"],

@@ -280,6 +280,13 @@ impl Reader {
     }
 }
 
+/// Counter, time and meaning of a line by itself; `None` if it is no record.
+pub(crate) fn line_of(text: &str) -> Option<(u64, u64, Kind)> {
+    let members = Members(members(text)?);
+    let kind = kind(&members.text("k")?, &members).ok()?;
+    Some((members.whole("n")?, members.whole("t")?, kind))
+}
+
 /// The hash of the bytes before the last line, as the `end` record has it.
 pub(crate) fn hash_of(bytes: &[u8]) -> String {
     format!("blake3:{}", blake3::hash(bytes).to_hex())

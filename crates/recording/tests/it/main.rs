@@ -6,6 +6,7 @@ mod files;
 mod fixtures;
 mod pack;
 mod originals;
+mod har;
 mod redaction;
 mod show;
 mod sample;
