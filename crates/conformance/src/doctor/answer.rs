@@ -26,6 +26,10 @@ pub(super) fn messages(outcome: &Outcome, asked: &str, host: &str) -> Result<Vec
         Outcome::Broken(Failure::Protocol) => {
             return Err(Finding::new(&finding::NOT_HTTP, format!("what came back after {asked} is no HTTP")));
         }
+        Outcome::Broken(Failure::TooLarge) => {
+            let seen = format!("the answer to {asked} does not end within {} MiB", Limits::default().bytes >> 20);
+            return Err(Finding::new(&finding::ENDLESS, seen));
+        }
         Outcome::Broken(failure) => {
             return Err(Finding::new(&finding::HANGS_UP, format!("the connection ended after {asked}: {failure}")));
         }

@@ -92,7 +92,8 @@ async fn over_http(bed: &Bed, session: &Session) {
 /// What is left if HTTP brings no session: another path, or WebSocket alone.
 async fn without_http(bed: &Bed, finding: Finding) {
     let kind = finding.kind;
-    if [&finding::NO_PATH, &finding::NO_POST, &finding::PAGE, &finding::NOT_BAYEUX].contains(&kind)
+    let astray = [&finding::NO_PATH, &finding::NO_POST, &finding::PAGE, &finding::NOT_BAYEUX, &finding::ENDLESS];
+    if astray.contains(&kind)
         && let Some(path) = elsewhere(bed).await
     {
         let seen = format!("{}; at `{path}` a CometD answers", finding.seen);
@@ -100,7 +101,8 @@ async fn without_http(bed: &Bed, finding: Finding) {
         return bed.find(Finding::new(&finding::WRONG_PATH, seen).remedied(better));
     }
     // Who refuses a request may still let WebSocket through; who spoils answers is to be mended first.
-    let spoils = [&finding::CODED, &finding::CUT_SHORT, &finding::PAGE, &finding::NOT_BAYEUX].contains(&kind);
+    let spoils =
+        [&finding::CODED, &finding::CUT_SHORT, &finding::PAGE, &finding::NOT_BAYEUX, &finding::ENDLESS].contains(&kind);
     let answers = ![&finding::MUTE, &finding::HANGS_UP, &finding::NOT_HTTP].contains(&kind) && !spoils;
     if answers && socket::is_open(bed).await {
         let seen = format!("{}; over WebSocket a handshake succeeds", finding.seen);
