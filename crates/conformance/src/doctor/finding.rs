@@ -297,6 +297,9 @@ kinds! {
     CHAT_NOT_STARTED: "chat.not-started", Refusal,
         "no chat can be opened on this service",
         "look at the routing and the end point of the service in GMS";
+    CHAT_LEFT_OPEN: "chat.left-open", Fault,
+        "the chat that was opened was not seen to end, and an agent may be waiting in it",
+        "have an agent end the chat of `Tapestry doctor`, or wait until GMS ends it for inactivity";
 }
 
 #[cfg(test)]
