@@ -138,7 +138,7 @@ async fn judge(
     }
     let needs_agent = matches!(case.needs, Needs::Agent | Needs::Asked);
     if needs_agent && learned.borrow().absence.is_certain() {
-        let says = "the agent has not come for the cases before";
+        let says = "the agent has not joined in the cases before";
         return unrun(CaseResult::blocked(case, transport, AGENT_ROOT, says));
     }
     let clock = Clock::start();
