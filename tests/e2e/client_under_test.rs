@@ -60,6 +60,20 @@ fn a_client_that_does_not_come_is_no_pass() {
 }
 
 #[test]
+fn no_report_repeats_the_command() {
+    let folder = TempDir::new().unwrap();
+    let report = folder.path().to_str().unwrap();
+    let arguments = ["conformance", "--client", "--listen", "127.0.0.1:0", "--report", report];
+    let output =
+        run(&[&arguments[..], &["--command", "true --password hunter2", "--case", "client.handshake.*"]].concat());
+    let text = shown(&output);
+    assert!(text.contains("--command '...'") && !text.contains("hunter2"), "{text}");
+    for file in ["result.json", "junit.xml"] {
+        assert!(!fs::read_to_string(folder.path().join(file)).unwrap().contains("hunter2"), "{file}");
+    }
+}
+
+#[test]
 fn what_is_for_servers_is_refused() {
     let output = run(&["conformance", "--client", "--target", "http://127.0.0.1:1/cometd"]);
     assert_eq!(output.status.code(), Some(2), "{}", shown(&output));
