@@ -1,7 +1,8 @@
 //! `tapestry conformance --client`: our own client, started by `--command`, and what is said if nobody comes.
 
 use std::fs;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -93,6 +94,20 @@ fn the_last_words_of_a_client_that_does_not_come_are_told_and_in_no_report() {
     for file in ["result.json", "junit.xml"] {
         assert!(!fs::read_to_string(folder.path().join(file)).unwrap().contains("no module"), "{file}");
     }
+}
+
+#[test]
+fn whoever_interrupts_is_not_told_that_nobody_came() {
+    let arguments = ["conformance", "--client", "--listen", "127.0.0.1:0", "--case", "client.handshake.*"];
+    let mut suite = tapestry(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stdout = BufReader::new(suite.stdout.take().expect("it is piped"));
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("it says where it listens");
+    Command::new("kill").args(["-INT", &suite.id().to_string()]).status().expect("kill starts");
+    let output = suite.wait_with_output().expect("it ends");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(!stderr.contains("no client came"), "{stderr}");
 }
 
 #[test]

@@ -147,6 +147,25 @@ fn a_target_in_the_configuration_brings_its_service_and_header() {
     insta::assert_snapshot!("unknown_target", shown(&output));
 }
 
+#[test]
+fn the_agent_of_a_target_is_looked_for_beside_its_configuration() {
+    let serving = Listening::start(&["serve", "--listen", "127.0.0.1:0", "--agent", "manual"]);
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("tapestry.toml");
+    let text = format!(
+        "[target.uat]\nurl = \"{}\"\nservice = \"customer-support\"\nagent = \"command=./agent.sh\"\n",
+        serving.url
+    );
+    fs::write(&file, text).unwrap();
+    let agent = folder.path().join("agent.sh");
+    fs::write(&agent, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&agent, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let arguments = ["conformance", "--target", "uat", "--config", file.to_str().unwrap()];
+    let output = run(&[&arguments[..], &["--case", "chat.end.session-stays"]].concat());
+    let said = shown(&output);
+    assert!(said.starts_with("exit 0\n"), "{said}");
+}
+
 #[rstest]
 #[case("unknown-key", "[target.uat]\nurl = \"http://127.0.0.1:1/\"\nservcie = \"x\"\n")]
 #[case("no-toml", "[target.uat\n")]

@@ -24,6 +24,8 @@ use crate::live::{self, Stop};
 use crate::output;
 use crate::target::{ConfigArgs, Name, NameParser, Overrides};
 
+pub(crate) use self::reach::kind_of;
+
 /// Find out what a server is, and what is wrong with the way to it, before anything is judged.
 ///
 /// It opens no chat unless `--open-chat` says so. It ends with 0 if the suite and chat clients can work with the server, with

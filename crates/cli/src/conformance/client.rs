@@ -137,11 +137,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         took: clock.now().since(Time::ZERO),
         command: command(args),
     };
-    let came = desk.came();
+    // Whoever interrupts knows why nobody came.
+    let has_nobody_come = !desk.came() && cut.is_none();
     let (results, tapes) = desk.finish();
     let report = Report::new(about, results, cut, &expectations, &today);
     output::print(&text::render(&report))?;
-    if !came {
+    if has_nobody_come {
         let how = match &args.client.command {
             Some(_) => {
                 "see that the command connects to the URL in `TAPESTRY_URL`: run it by hand with `tapestry serve`"
