@@ -186,6 +186,8 @@ fn a_server_that_is_not_there_is_unreachable() {
     ----- stdout
     ----- stderr
     error: cannot reach URL: Connection refused (os error 111)
+
+    hint: correct the port in the URL, start the server, or open the port in the firewall
     ");
 }
 

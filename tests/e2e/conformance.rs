@@ -112,7 +112,20 @@ fn an_unreachable_target_ends_with_4() {
     let output = run(&["conformance", "--target", "http://127.0.0.1:1/genesys/cometd"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(4), "{text}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("\nhint: correct the port in the URL, start the server, "), "{stderr}");
     assert!(end(&text)[1].starts_with("INCOMPLETE: cannot reach http://127.0.0.1:1/genesys/cometd: "), "{text}");
+}
+
+#[test]
+fn a_file_that_is_no_text_is_told_with_what_to_do() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("known.toml");
+    fs::write(&file, b"[[expect]]\ncase = \"\xff\"\n").unwrap();
+    let output = run(&["conformance", "--virtual", "--expect", file.to_str().unwrap()]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("known.toml` is no text file: it is not UTF-8\n\nhint: name a text file"), "{stderr}");
 }
 
 #[test]

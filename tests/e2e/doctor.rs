@@ -5,13 +5,13 @@ mod table;
 mod web;
 
 use std::fs;
-use std::io::Read;
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
 
 use rstest::rstest;
 use tempfile::TempDir;
 
-use crate::harness::{Listening, root, run, shown, tapestry};
+use crate::harness::{Listening, ask, root, run, shown, tapestry};
 
 /// The ids of what was found, with their levels, and the exit code.
 fn found(arguments: &[&str]) -> (Vec<String>, i32) {
@@ -41,9 +41,9 @@ fn a_right_server_gives_no_finding_worse_than_a_note(#[case] profile: &str, #[ca
 fn log_of(more: &[&str]) -> (String, String) {
     let arguments = ["serve", "--listen", "127.0.0.1:0", "--seed", "1"];
     let mut child = tapestry(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    let mut stdout = std::io::BufReader::new(child.stdout.take().expect("it is piped"));
+    let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
     let mut line = String::new();
-    std::io::BufRead::read_line(&mut stdout, &mut line).expect("it prints a line");
+    stdout.read_line(&mut line).expect("it prints a line");
     let url = line.trim().trim_start_matches("listening on ").to_owned();
     let output = run(&[&["doctor", "--target", &url, "--service", "customer-support"], more].concat());
     child.kill().expect("it runs");
@@ -65,6 +65,24 @@ fn a_chat_that_is_asked_for_is_told_of_and_ended() {
     let (log, said) = log_of(&["--open-chat"]);
     assert!(said.contains("opening a chat on the service"), "{said}");
     assert!(log.contains("chat 1 started") && log.contains("chat 1 ended"), "{log}\n{said}");
+}
+
+#[test]
+fn an_interrupt_ends_the_chat_that_was_opened() {
+    let (serving, control) = Listening::serve_controlled(&[]);
+    let arguments = ["doctor", "--target", &serving.url, "--service", "customer-support", "--open-chat"];
+    let mut doctor = tapestry(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stderr = BufReader::new(doctor.stderr.take().expect("it is piped"));
+    let mut line = String::new();
+    stderr.read_line(&mut line).expect("it says something");
+    assert!(line.starts_with("opening a chat on the service"), "{line}");
+    Command::new("kill").args(["-INT", &doctor.id().to_string()]).status().expect("kill starts");
+    let status = doctor.wait().expect("it ends");
+    stderr.read_to_string(&mut line).expect("a text");
+    assert_eq!(status.code(), Some(130), "{line}");
+    assert!(line.ends_with("interrupted\n"), "{line}");
+    let chats = ask(&control, "GET", "/chats", "", b"");
+    assert!(chats.contains("200 OK") && !chats.contains("chatId"), "the chat runs on: {chats}");
 }
 
 #[test]
@@ -127,6 +145,25 @@ fn a_target_in_the_configuration_brings_its_service_and_header() {
     assert!(said.starts_with("exit 0\n") && said.contains("2 cases: 2 pass"), "{said}");
     let output = in_folder(&["doctor", "--target", "prod"]);
     insta::assert_snapshot!("unknown_target", shown(&output));
+}
+
+#[test]
+fn the_agent_of_a_target_is_looked_for_beside_its_configuration() {
+    let serving = Listening::start(&["serve", "--listen", "127.0.0.1:0", "--agent", "manual"]);
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("tapestry.toml");
+    let text = format!(
+        "[target.uat]\nurl = \"{}\"\nservice = \"customer-support\"\nagent = \"command=./agent.sh\"\n",
+        serving.url
+    );
+    fs::write(&file, text).unwrap();
+    let agent = folder.path().join("agent.sh");
+    fs::write(&agent, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&agent, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let arguments = ["conformance", "--target", "uat", "--config", file.to_str().unwrap()];
+    let output = run(&[&arguments[..], &["--case", "chat.end.session-stays"]].concat());
+    let said = shown(&output);
+    assert!(said.starts_with("exit 0\n"), "{said}");
 }
 
 #[rstest]

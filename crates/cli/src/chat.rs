@@ -95,14 +95,10 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 async fn reach(route: &Route) -> Result<(), Failure> {
-    route.probe(REACHED_WITHIN).await.map_err(|error| {
-        let says = anyhow!("cannot reach {}: {}", route.endpoint(), error.explain());
-        let failure = Failure { exit: Exit::Unreachable, error: says, hint: None };
-        match connection::remedy(&error) {
-            Some(remedy) => failure.hint(remedy),
-            None => failure,
-        }
-    })
+    let Err(error) = route.probe(REACHED_WITHIN).await else { return Ok(()) };
+    let says = anyhow!("cannot reach {}: {}", route.endpoint(), error.explain());
+    let hint = Some(connection::remedy(route, &error).await.to_owned());
+    Err(Failure { exit: Exit::Unreachable, error: says, hint })
 }
 
 /// What interrupts the machine.

@@ -29,7 +29,7 @@ use protocol::wire::Transport;
 use transport::clock::Clock;
 use transport::fields::Fields;
 
-use self::actor::{Actor, Who};
+use self::actor::{Actor, WhoParser};
 use self::client::ClientArgs;
 use self::limits::{Allowance, Limits};
 use self::live_run::{Pace, Peer};
@@ -44,6 +44,8 @@ use crate::live::Stop;
 use crate::serve::Embedded;
 use crate::target::{ConfigArgs, Name, NameParser, Overrides, Target};
 use crate::{connection, files, input, live, output};
+
+pub(crate) use self::actor::Who;
 
 /// How many cases run at once against a server on this machine.
 const JOBS_ON_LOOPBACK: usize = 8;
@@ -76,7 +78,7 @@ pub(crate) struct Args {
     /// Who plays the agent on the target: `none`; `simulated`, a simulator whose agent follows the usual script;
     /// `control=URL`, what `serve --control` printed; `command=PROGRAM`, started for each step with JSON on its stdin; or
     /// `manual`, whoever sits at this terminal. Nobody unless given.
-    #[arg(long, value_name = "WHO", value_parser = Who::parse, requires = "target")]
+    #[arg(long, value_name = "WHO", value_parser = WhoParser, requires = "target")]
     agent: Option<Who>,
     #[command(flatten)]
     choice: Choice,
@@ -111,11 +113,6 @@ pub(crate) struct Args {
     /// Seed of names and texts; drawn at random unless given.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-}
-
-/// Whether `--agent` has this word.
-pub(crate) fn is_agent(word: &str) -> bool {
-    Who::parse(word).is_ok()
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -215,7 +212,7 @@ fn run_live(
         let unreachable = |says, hint| Ran { cut: Some(Cut::Unreachable(says)), hint, ..Ran::default() };
         if let Err(error) = peer.route.probe(target.and_then(Target::patience).unwrap_or(PATIENCE)).await {
             let says = format!("cannot reach {}: {}", peer.route.endpoint(), error.explain());
-            return Ok(unreachable(says, connection::remedy(&error).map(str::to_owned)));
+            return Ok(unreachable(says, Some(connection::remedy(&peer.route, &error).await.to_owned())));
         }
         let mut chosen = chosen.to_vec();
         if let Some(target) = target {
@@ -339,8 +336,7 @@ fn is_near(target: Option<&Target>) -> bool {
 
 /// Who plays the agent: whoever the command line names, or the configuration.
 fn agent_of(args: &Args, target: &Target) -> Who {
-    let configured = || Who::parse(target.entry.agent.as_deref()?).ok();
-    args.agent.clone().or_else(configured).unwrap_or(Who::None)
+    args.agent.as_ref().or(target.entry.agent.as_ref()).cloned().unwrap_or(Who::None)
 }
 
 pub(crate) fn expectations(file: Option<&Path>) -> Result<Expectations, Failure> {

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use ::conformance::doctor::finding;
 use anyhow::anyhow;
 use transport::endpoint::Endpoint;
 use transport::fields::Fields;
 use transport::route::{CannotConnect, Route};
 use transport::tls::{Refused, Trust};
 
+use crate::doctor;
 use crate::exit::Failure;
 use crate::input::Header;
 
@@ -94,8 +96,18 @@ pub(crate) fn fields(headers: &[Header]) -> Result<Fields, Failure> {
     Ok(fields)
 }
 
-/// What to do about a server that cannot be reached, if the reason says so.
-pub(crate) const fn remedy(error: &CannotConnect) -> Option<&'static str> {
+/// What to do about a server that cannot be reached.
+pub(crate) async fn remedy(route: &Route, error: &CannotConnect) -> &'static str {
+    if let Some(option) = remedy_by_option(error) {
+        return option;
+    }
+    // The error of the operating system does not say whether it was the name.
+    let unknown = matches!(error, CannotConnect::Unreachable(_)) && route.addresses().await.is_err();
+    if unknown { finding::NAME_UNKNOWN.remedy } else { doctor::kind_of(error).remedy }
+}
+
+/// The option or the variable that helps, if one does.
+const fn remedy_by_option(error: &CannotConnect) -> Option<&'static str> {
     match error {
         CannotConnect::Tls(refused) => match refused {
             Refused::Untrusted => {

@@ -2,7 +2,6 @@
 
 mod reach;
 
-use std::future::pending;
 use std::io::Write;
 use std::ops::ControlFlow;
 
@@ -24,6 +23,8 @@ use crate::input::{self, Header};
 use crate::live::{self, Stop};
 use crate::output;
 use crate::target::{ConfigArgs, Name, NameParser, Overrides};
+
+pub(crate) use self::reach::kind_of;
 
 /// Find out what a server is, and what is wrong with the way to it, before anything is judged.
 ///
@@ -69,12 +70,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let asked = Asked { thorough: true, opens_chat: args.open_chat, declares_web_socket: target.declares_web_socket() };
     let seed = live::seed(None)?;
     let diagnosis = live::runtime()?.block_on(async {
-        let stop = Stop::listen()?;
-        Ok::<_, Failure>(tokio::select! {
-            biased;
-            () = stop.asked() => None,
-            diagnosis = examine(&way, &asked, seed) => Some(diagnosis),
-        })
+        let mut stop = Stop::listen()?;
+        Ok::<_, Failure>(examine(&way, &asked, seed, &mut stop).await)
     })?;
     let Some(diagnosis) = diagnosis else {
         let _ = writeln!(anstream::stderr(), "interrupted");
@@ -106,11 +103,16 @@ pub(crate) struct Asked {
     pub(crate) declares_web_socket: bool,
 }
 
-/// Examines a target: the way to it first, then what answers there.
-pub(crate) async fn examine(way: &Way, asked: &Asked, seed: u64) -> Diagnosis {
-    let reached = reach::reach(&way.route).await;
+/// Examines a target: the way to it first, then what answers there. When it is asked to stop, it ends its chat and leaves its
+/// sessions, and gives nothing; when it is asked again, it stops at once.
+pub(crate) async fn examine(way: &Way, asked: &Asked, seed: u64, stop: &mut Stop) -> Option<Diagnosis> {
+    let reached = tokio::select! {
+        biased;
+        () = stop.wait() => return None,
+        reached = reach::reach(&way.route) => reached,
+    };
     if reached.refusal().is_some() {
-        return reached;
+        return Some(reached);
     }
     let endpoint = way.route.endpoint();
     let clock = Clock::start();
@@ -126,9 +128,15 @@ pub(crate) async fn examine(way: &Way, asked: &Asked, seed: u64) -> Diagnosis {
     };
     let mut doctor = Doctor::new(setup, reached, seed);
     let mut connections = Connections::new(way.route.clone(), way.fields.clone());
-    let mut tap = Told(None);
-    driver::run(&mut doctor, Side::Client, &clock, &mut connections, &mut tap, pending()).await;
-    let mut diagnosis = tap.0.unwrap_or_default();
+    let mut tap = Told::default();
+    let ended = driver::run(&mut doctor, Side::Client, &clock, &mut connections, &mut tap, stop.wait()).await;
+    if ended == driver::Ended::Stopped {
+        doctor.cut_short(clock.now());
+        driver::run(&mut doctor, Side::Client, &clock, &mut connections, &mut tap, stop.wait()).await;
+        tell_of_chat(&tap);
+        return None;
+    }
+    let mut diagnosis = tap.diagnosis.unwrap_or_default();
     let kind = diagnosis.refusal().map(|finding| finding.kind);
     if kind.is_some_and(may_want_tls) && reach::speaks_tls(endpoint).await {
         let seen = "requests without TLS are not answered, and a TLS handshake succeeds";
@@ -140,7 +148,21 @@ pub(crate) async fn examine(way: &Way, asked: &Asked, seed: u64) -> Diagnosis {
         let seen = "`transports` names `websocket`, and the server does not offer it";
         diagnosis.find(Finding::new(&finding::WEBSOCKET_DECLARED, seen));
     }
-    diagnosis
+    Some(diagnosis)
+}
+
+/// Says whether an examination that was interrupted leaves a chat behind. Without a diagnosis it had no time to end one.
+fn tell_of_chat(told: &Told) {
+    let says = match &told.diagnosis {
+        None if told.opens_chat => "there was no time to end the chat that was opened",
+        None => return,
+        Some(diagnosis) => match diagnosis.findings.iter().find(|found| *found.kind == finding::CHAT_LEFT_OPEN) {
+            Some(found) => &found.seen,
+            None => return,
+        },
+    };
+    let remedy = finding::CHAT_LEFT_OPEN.remedy;
+    let _ = writeln!(anstream::stderr(), "{}: {says}\n\nhint: {remedy}", finding::CHAT_LEFT_OPEN.id);
 }
 
 /// Whether a server that wants TLS could look like this to a client without.
@@ -149,7 +171,11 @@ fn may_want_tls(kind: &'static Kind) -> bool {
 }
 
 /// Waits for the end; tells of a chat before it is opened.
-struct Told(Option<Diagnosis>);
+#[derive(Default)]
+struct Told {
+    diagnosis: Option<Diagnosis>,
+    opens_chat: bool,
+}
 
 impl Tap<Event> for Told {
     fn entry(&mut self, _: &Entry) {}
@@ -157,11 +183,12 @@ impl Tap<Event> for Told {
     fn event(&mut self, _: Time, event: Event) -> ControlFlow<()> {
         match event {
             Event::OpensChat => {
+                self.opens_chat = true;
                 let _ = writeln!(anstream::stderr(), "opening a chat on the service; it is ended at once");
                 ControlFlow::Continue(())
             }
             Event::Finished(diagnosis) => {
-                self.0 = Some(diagnosis);
+                self.diagnosis = Some(diagnosis);
                 ControlFlow::Break(())
             }
         }

@@ -29,7 +29,11 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// Reads a text file.
 pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
-    String::from_utf8(read(path)?).with_context(|| format!("`{}`", path.display())).map_err(Failure::usage)
+    String::from_utf8(read(path)?)
+        .map_err(|_| anyhow!("`{}` is no text file: it is not UTF-8", path.display()))
+        .map_err(|error| {
+            Failure::usage(error).hint("name a text file; an editor can save one of another encoding as UTF-8")
+        })
 }
 
 /// Writes a new file that only its owner can read.

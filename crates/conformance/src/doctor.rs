@@ -4,7 +4,8 @@
 //! case. What it comes to is a [`Diagnosis`]: facts about the target, and [`finding`]s from a closed list. Names, connections
 //! and TLS are tried by whoever drives it; what that found joins the diagnosis.
 //!
-//! It opens no chat unless it is told to, and says so before it does. What it opens it ends.
+//! It opens no chat unless it is told to, and says so before it does. What it opens it ends, also when it is cut short or when
+//! its time is over: a chat that is begun is seen to its end first, then every session is left.
 
 mod answer;
 mod chat;
@@ -20,11 +21,13 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
+use protocol::bayeux::message::ClientId;
 use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
+use protocol::wire::Socket;
 
 use self::finding::{Finding, Level};
 use self::line::{Shared, Wires};
@@ -32,6 +35,12 @@ pub use self::render::{json, line, text};
 
 /// How long an examination may take.
 const LIMIT: Duration = Duration::from_secs(12);
+
+/// How long it may take to end the chat, once the examination is over before its time.
+const END_CHAT: Duration = Duration::from_secs(5);
+
+/// How long it may take to leave then.
+const LEAVE: Duration = Duration::from_secs(2);
 
 /// What the doctor needs to know of the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +140,7 @@ pub enum Timer {
     Begin,
     /// What a probe waits for is overdue.
     Probe,
-    /// The examination has taken as long as it may.
+    /// The examination, or leaving after it, has taken as long as it may.
     Limit,
 }
 
@@ -151,9 +160,23 @@ pub(crate) struct Bed {
     setup: Arc<Setup>,
     diagnosis: Arc<Mutex<Diagnosis>>,
     says: Arc<Mutex<VecDeque<Event>>>,
+    opened: Arc<Mutex<Opened>>,
+}
+
+/// What has been opened and is to be ended.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Opened {
+    /// Whether a chat was asked for whose end has not been told.
+    chat: bool,
+    sessions: Vec<probe::Session>,
+    sockets: Vec<(Socket, ClientId)>,
 }
 
 impl Bed {
+    fn opened<R>(&self, enter: impl FnOnce(&mut Opened) -> R) -> R {
+        enter(&mut self.opened.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn note<R>(&self, enter: impl FnOnce(&mut Diagnosis) -> R) -> R {
         enter(&mut self.diagnosis.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -171,9 +194,15 @@ impl Bed {
     }
 }
 
+type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 enum Stage {
     Waiting,
-    Examining(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Examining(Running),
+    /// The examination is over before its time: the chat goes on to its end, and nothing else.
+    EndingChat(Running),
+    /// The sessions that are left over are left.
+    Leaving(Running),
     Done,
 }
 
@@ -190,6 +219,8 @@ impl fmt::Debug for Doctor {
         let stage = match self.stage {
             Stage::Waiting => "waiting",
             Stage::Examining(_) => "examining",
+            Stage::EndingChat(_) => "ending a chat",
+            Stage::Leaving(_) => "leaving",
             Stage::Done => "done",
         };
         f.debug_struct("Doctor").field("stage", &stage).finish_non_exhaustive()
@@ -206,6 +237,7 @@ impl Doctor {
             setup: Arc::new(setup),
             diagnosis: Arc::new(Mutex::new(known)),
             says: Arc::default(),
+            opened: Arc::default(),
         };
         Self { bed, stage: Stage::Waiting, limit: Time::ZERO }
     }
@@ -216,24 +248,80 @@ impl Doctor {
         matches!(self.stage, Stage::Done)
     }
 
+    /// Ends the examination before its time: a chat is ended and sessions are left. Then it finishes as always, with what was
+    /// found so far.
+    pub fn cut_short(&mut self, now: Time) {
+        self.bed.wires.with(|wires| wires.now = wires.now.max(now));
+        if matches!(self.stage, Stage::Waiting) {
+            self.finish();
+        }
+        self.hurry();
+        self.advance();
+    }
+
+    /// Goes over to leaving.
+    fn hurry(&mut self) {
+        match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::Examining(running) if self.bed.opened(|opened| opened.chat) => {
+                self.limit = self.bed.wires.now() + END_CHAT;
+                self.stage = Stage::EndingChat(running);
+            }
+            Stage::Examining(_) => self.leave(),
+            other => self.stage = other,
+        }
+    }
+
+    fn leave(&mut self) {
+        self.limit = self.bed.wires.now() + LEAVE;
+        self.stage = Stage::Leaving(Box::pin(probe::leave_all(self.bed.clone())));
+    }
+
+    /// Goes on as far as possible at this moment.
     fn advance(&mut self) {
+        while self.turn() {}
+    }
+
+    /// Goes on in the stage that there is; says whether there is another one to go on in.
+    fn turn(&mut self) -> bool {
         self.bed.wires.with(|wires| wires.wake = None);
-        let Stage::Examining(running) = &mut self.stage else { return };
+        let (Stage::Examining(running) | Stage::EndingChat(running) | Stage::Leaving(running)) = &mut self.stage else {
+            return false;
+        };
         let mut context = Context::from_waker(Waker::noop());
         let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(&mut context)));
-        match polled {
-            Ok(Poll::Pending) if self.bed.wires.now() < self.limit => return,
-            Ok(Poll::Pending) => {
-                let seen = format!("after {} s the examination was not over", LIMIT.as_secs());
-                self.bed.find(Finding::new(&finding::SLOW, seen));
-            }
-            Ok(Poll::Ready(())) => {}
+        let is_over = match polled {
+            Ok(poll) => poll.is_ready(),
             Err(panic) => {
                 self.stage = Stage::Done;
                 std::panic::resume_unwind(panic);
             }
+        };
+        let is_late = self.bed.wires.now() >= self.limit;
+        match &self.stage {
+            Stage::Examining(_) if is_late && !is_over => {
+                let seen = format!("after {} s the examination was not over", LIMIT.as_secs());
+                self.bed.find(Finding::new(&finding::SLOW, seen));
+                self.hurry();
+                true
+            }
+            Stage::EndingChat(_) if is_over || is_late || !self.bed.opened(|opened| opened.chat) => {
+                self.leave();
+                true
+            }
+            Stage::Examining(_) | Stage::Leaving(_) if is_over || is_late => {
+                self.finish();
+                false
+            }
+            _ => false,
         }
+    }
+
+    fn finish(&mut self) {
         self.stage = Stage::Done;
+        if self.bed.opened(|opened| opened.chat) {
+            let seen = "the time to end the chat was over before anything told of its end";
+            self.bed.find(Finding::new(&finding::CHAT_LEFT_OPEN, seen));
+        }
         self.bed.wires.with(Wires::drop_all);
         let diagnosis = self.bed.note(std::mem::take);
         self.bed.say(Event::Finished(diagnosis));
@@ -269,7 +357,7 @@ impl Machine for Doctor {
         match self.stage {
             Stage::Done => None,
             Stage::Waiting => Some((Time::ZERO, Timer::Begin)),
-            Stage::Examining(_) => {
+            Stage::Examining(_) | Stage::EndingChat(_) | Stage::Leaving(_) => {
                 let wake = self.bed.wires.with(|wires| wires.wake).map(|at| (at, Timer::Probe));
                 wake.into_iter().chain([(self.limit, Timer::Limit)]).min()
             }

@@ -166,8 +166,13 @@ impl Pass {
     }
 }
 
-/// What blocks a case whose agent does not come.
+/// What blocks a case to whose chat no agent comes.
 pub const AGENT_ROOT: &str = "the agent";
+
+/// What blocks a case whose agent has come and does not do a step.
+pub(crate) fn agent_who_did_not(deed: &str) -> String {
+    format!("{AGENT_ROOT} (did not {deed})")
+}
 
 /// Why a case ends before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]

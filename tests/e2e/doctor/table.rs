@@ -128,6 +128,13 @@ const ROWS: &[(&str, Plant)] = &[
             let _ = stream.read_to_end(&mut Vec::new());
         }))
     }),
+    ("answer without an end", || {
+        at(raw(|mut stream| {
+            let _ = stream.read(&mut [0]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\n");
+            while stream.write_all(&[b'x'; 1 << 16]).is_ok() {}
+        }))
+    }),
     ("port of a mail server", || at(web(|_| Some("500 5.5.1 Command unrecognized\r\n".to_owned())))),
     ("http to a port for https", || {
         let planted = certified("127.0.0.1", false, |_| {});

@@ -2,6 +2,7 @@
 //!
 //! What an actor says of himself only goes to stderr. Whether a step was done is told by the wire.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 use ::conformance::actor::Request;
 use ::conformance::run::Agent;
 use anyhow::anyhow;
+use clap::Arg;
+use clap::builder::TypedValueParser;
 use protocol::wire::{self, Exchange, Wire};
 use serde_json::Value;
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -22,6 +25,7 @@ use transport::route::Route;
 use transport::tls::Trust;
 
 use crate::exit::Failure;
+use crate::input;
 
 /// How long a step may take that a program does.
 const PROGRAM: Duration = Duration::from_secs(30);
@@ -34,7 +38,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Who plays the agent, as the command line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Who {
+pub(crate) enum Who {
     None,
     Simulated,
     Control(Endpoint),
@@ -43,8 +47,8 @@ pub(super) enum Who {
 }
 
 impl Who {
-    /// Reads the value of `--agent`.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads the value of `--agent`. The error does not repeat it: a URL may hold a password.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         match (text, text.split_once('=')) {
             ("none", _) => Ok(Self::None),
             ("simulated", _) => Ok(Self::Simulated),
@@ -58,6 +62,14 @@ impl Who {
             },
             (_, Some(("command", program))) if !program.is_empty() => Ok(Self::Program(PathBuf::from(program))),
             _ => Err("an agent is `none`, `simulated`, `control=URL`, `command=PROGRAM` or `manual`".to_owned()),
+        }
+    }
+
+    /// The same with a program that is looked for from a folder on; one without a path is looked for where programs are.
+    pub(crate) fn from_folder(self, folder: &Path) -> Self {
+        match self {
+            Self::Program(program) if has_path(&program) => Self::Program(folder.join(program)),
+            other => other,
         }
     }
 
@@ -89,6 +101,24 @@ impl Who {
     }
 }
 
+/// Whether a program is named by its path.
+fn has_path(program: &Path) -> bool {
+    program.components().count() > 1
+}
+
+/// Reads the value of `--agent`.
+#[derive(Clone)]
+pub(super) struct WhoParser;
+
+impl TypedValueParser for WhoParser {
+    type Value = Who;
+
+    fn parse_ref(&self, command: &clap::Command, arg: Option<&Arg>, value: &OsStr) -> Result<Who, clap::Error> {
+        let hint = "an example is `--agent control=http://127.0.0.1:8081`";
+        Who::parse(&value.to_string_lossy()).map_err(|error| input::refused(command, arg, &error, hint))
+    }
+}
+
 /// Who does what is asked.
 #[derive(Clone, Debug)]
 pub(super) enum Actor {
@@ -113,8 +143,7 @@ impl Actor {
             Who::None | Who::Simulated => Self::Nobody,
             Who::Control(endpoint) => Self::control(endpoint)?,
             Who::Program(program) => {
-                let has_folder = program.components().count() > 1;
-                if has_folder && !program.is_file() {
+                if has_path(program) && !program.is_file() {
                     let error = anyhow!("there is no program `{}`", program.display());
                     return Err(Failure::usage(error).hint("`--agent command=PROGRAM` names a file that can be run"));
                 }
@@ -247,6 +276,27 @@ mod tests {
     #[case("control=http://127.0.0.1:8081")]
     fn an_agent_is_written_as_it_was_read(#[case] text: &str) {
         assert_eq!(Who::parse(text).unwrap().written(), text);
+    }
+
+    #[rstest]
+    #[case("command=./agent.sh", "command=there/agent.sh")]
+    #[case("command=agents/one", "command=there/agents/one")]
+    #[case("command=/opt/agent", "command=/opt/agent")]
+    #[case("command=agent", "command=agent")]
+    #[case("manual", "manual")]
+    fn a_program_with_a_path_is_looked_for_from_a_folder_on(#[case] text: &str, #[case] written: &str) {
+        let Who::Program(program) = Who::parse(text).unwrap().from_folder(Path::new("there")) else {
+            return assert_eq!(text, written);
+        };
+        assert_eq!(Who::Program(program.components().collect()).written().replace("/./", "/"), written);
+    }
+
+    #[rstest]
+    #[case("control=http://ann:hunter2@gms/")]
+    #[case("control=http://gms/?token=hunter2")]
+    #[case("hunter2")]
+    fn what_is_no_agent_is_not_repeated(#[case] text: &str) {
+        assert!(!Who::parse(text).unwrap_err().contains("hunter2"));
     }
 
     #[rstest]

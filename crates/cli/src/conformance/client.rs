@@ -19,11 +19,11 @@ use transport::clock::Clock;
 use transport::server::Server;
 use transport::{driver, listener};
 
-use self::commands::Commands;
+use self::commands::{Commands, InVain};
 use self::desk::Desk;
 use super::progress::Progress;
 use super::select::Entry;
-use super::{Args, Folder, quoted};
+use super::{Args, Folder};
 use crate::exit::{Exit, Failure};
 use crate::input;
 use crate::live::{self, Stop};
@@ -42,7 +42,8 @@ pub(crate) struct ClientArgs {
     #[arg(long, value_name = "PATH", default_value = "/genesys/cometd", value_parser = input::base, requires = "client")]
     base: String,
     /// Shell command that starts the client for one scenario. It finds `TAPESTRY_URL`, `TAPESTRY_SERVICE`,
-    /// `TAPESTRY_TRANSPORT` and `TAPESTRY_SCENARIO` in its environment, and what its user does as lines on its stdin.
+    /// `TAPESTRY_TRANSPORT` and `TAPESTRY_SCENARIO` in its environment, and what its user does as lines on its stdin. What
+    /// it has started ends with it. No report repeats it, since it may hold a password.
     #[arg(long, value_name = "COMMAND", requires = "client")]
     command: Option<String>,
     /// How long to wait for a client: 300 s for a person, 20 s for a command.
@@ -136,11 +137,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         took: clock.now().since(Time::ZERO),
         again: Again::Run { command: command(args), tapes: folder.as_ref().map(Folder::tapes) },
     };
-    let came = desk.came();
+    // Whoever interrupts knows why nobody came.
+    let has_nobody_come = !desk.came() && cut.is_none();
     let (results, tapes) = desk.finish();
     let report = Report::new(about, results, cut, &expectations, &today);
     output::print(&text::render(&report))?;
-    if !came {
+    if has_nobody_come {
         let how = match &args.client.command {
             Some(_) => {
                 "see that the command connects to the URL in `TAPESTRY_URL`: run it by hand with `tapestry serve`"
@@ -194,11 +196,13 @@ async fn hold(
     let jobs = args.jobs.map_or(COMMANDS, usize::from);
     let mut commands = Commands::new(command, plan, &urls, service, jobs);
     let mut desk = Desk::new(plan, Progress::new(plan.len()), seed, plan.iter().map(settings).collect(), clock)?;
+    let mut told = Vec::new();
     loop {
         let now = clock.now();
-        for (place, says) in commands.turn(now, &desk, Duration::from_secs(wait))? {
-            desk.give_up(now, place, &says);
-            door.give_up(now, place, &says);
+        for in_vain in commands.turn(now, &desk, Duration::from_secs(wait))? {
+            tell_last_words(&plan[in_vain.place], &in_vain, &mut told);
+            desk.give_up(now, in_vain.place, &in_vain.says);
+            door.give_up(now, in_vain.place, &in_vain.says);
         }
         if command.is_none() && now.since(desk.last_heard()) >= Duration::from_secs(wait) {
             let open: Vec<usize> = door.open().collect();
@@ -238,6 +242,17 @@ async fn hold(
 /// Why a scenario is given up to which nobody comes. A tape keeps it as it is.
 const GONE: &str = "no client came or it went: point one at the URL of the scenario";
 
+/// Tells what a client said last before it did not come; what the one before said, too, is not told again.
+fn tell_last_words(planned: &Planned, in_vain: &InVain, told: &mut Vec<String>) {
+    if in_vain.last_words.is_empty() || *told == in_vain.last_words {
+        return;
+    }
+    told.clone_from(&in_vain.last_words);
+    let mut text = format!("{}: {}; the last lines of its stderr:\n", planned.path(), in_vain.says);
+    told.iter().for_each(|line| text.push_str(&format!("  | {line}\n")));
+    let _ = anstream::stderr().write_all(text.as_bytes());
+}
+
 /// How often commands are looked after.
 const TURN: Duration = Duration::from_millis(100);
 
@@ -259,8 +274,9 @@ fn command(args: &Args) -> String {
     if let Some(service) = &args.service {
         words.push_str(&format!(" --service {service}"));
     }
-    if let Some(command) = &args.client.command {
-        words.push_str(&format!(" --command {}", quoted(command)));
+    if args.client.command.is_some() {
+        // It may hold a password, and the words end up in reports.
+        words.push_str(" --command '...'");
     }
     words
 }

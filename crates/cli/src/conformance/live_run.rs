@@ -183,7 +183,7 @@ async fn judge(
     }
     let needs_agent = planned.needs_agent();
     if needs_agent && learned.borrow().absence.is_certain() {
-        let says = "the agent has not come for the cases before";
+        let says = "the agent has not joined in the cases before";
         return unrun(CaseResult::blocked(case, transport, AGENT_ROOT, says));
     }
     let clock = Clock::start();

@@ -17,11 +17,7 @@ const NO_WEB_SOCKET: &str = "the server grants no WebSocket";
 pub(super) async fn examine(peer: &Peer, declares_web_socket: bool, seed: u64, stop: &mut Stop) -> Option<Diagnosis> {
     let way = Way { route: peer.route.clone(), fields: peer.fields.clone(), service: peer.settings.service.clone() };
     let asked = Asked { thorough: false, opens_chat: false, declares_web_socket };
-    let diagnosis = tokio::select! {
-        biased;
-        () = stop.wait() => return None,
-        diagnosis = doctor::examine(&way, &asked, seed) => diagnosis,
-    };
+    let diagnosis = doctor::examine(&way, &asked, seed, stop).await?;
     let more = if diagnosis.findings.is_empty() { "" } else { " (`tapestry doctor` says more)" };
     let _ = writeln!(anstream::stderr(), "{}{more}", line(&diagnosis));
     Some(diagnosis)

@@ -57,7 +57,8 @@ pub(super) async fn reach(route: &Route) -> Diagnosis {
     diagnosis
 }
 
-fn kind_of(error: &CannotConnect) -> &'static Kind {
+/// What it is that keeps a connection from being made.
+pub(crate) fn kind_of(error: &CannotConnect) -> &'static Kind {
     match error {
         CannotConnect::Unreachable(error) if error.kind() == ErrorKind::ConnectionRefused => &finding::NOT_LISTENING,
         CannotConnect::Unreachable(_) | CannotConnect::TimedOut(_) => &finding::NO_CONNECTION,

@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use transport::endpoint::Endpoint;
 
+use crate::conformance::Who;
 use crate::connection::TrustArgs;
 use crate::input::{self, Header};
 
@@ -42,8 +43,8 @@ pub(crate) struct Entry {
     pub(crate) transports: Vec<Transport>,
     pub(super) headers: Vec<Header>,
     pub(super) trust: TrustArgs,
-    /// Who plays the agent, by the word of `--agent`.
-    pub(crate) agent: Option<String>,
+    /// Who plays the agent.
+    pub(crate) agent: Option<Who>,
     /// How many cases run at once.
     pub(crate) jobs: Option<u16>,
     /// How many chats may run at once.
@@ -174,11 +175,9 @@ impl Reader<'_> {
             "insecure" => entry.trust.insecure = self.boolean(value, key)?,
             "agent" => {
                 let text = self.text(value, key)?;
-                if !crate::conformance::is_agent(text) {
-                    let says = format!("`{text}` is no agent");
-                    return Err(Some(self.wrong(value.span(), says, "`none` and `simulated` are")));
-                }
-                entry.agent = Some(text.to_owned());
+                let who = Who::parse(text)
+                    .map_err(|says| self.wrong(value.span(), says, "an example is `agent = \"command=./agent.sh\"`"))?;
+                entry.agent = Some(who.from_folder(self.folder));
             }
             "jobs" => {
                 let jobs = self.number(value, key)?;
@@ -295,12 +294,13 @@ mod tests {
     #[test]
     fn takes_all_that_can_be_said() {
         let text = "[target.uat]\nurl = \"https://gms/genesys/cometd\"\nservice = \"chat.support\"\n\
-                    transports = [\"long-polling\"]\nca = \"ca.pem\"\nagent = \"simulated\"\njobs = 2\nconnect-timeout = 3\n\
+                    transports = [\"long-polling\"]\nca = \"ca.pem\"\nagent = \"command=./agent.sh\"\njobs = 2\nconnect-timeout = 3\n\
                     chats-at-once = 2\nchats-in-all = 300\n\
                     expect = \"known.toml\"\nseed = 7\nheaders = { Authorization = \"${TOKEN}\", Cookie2 = \"file:c\" }\n";
         let entry = choose(read(text, Path::new("there")).unwrap(), "uat").unwrap();
         assert_eq!(entry.url.unwrap().to_string(), "https://gms/genesys/cometd");
-        assert_eq!((entry.service.as_deref(), entry.agent.as_deref()), (Some("support"), Some("simulated")));
+        assert_eq!(entry.service.as_deref(), Some("support"));
+        assert_eq!(entry.agent, Some(Who::Program("there/./agent.sh".into())));
         assert_eq!((entry.transports, entry.jobs, entry.seed), (vec![Transport::LongPolling], Some(2), Some(7)));
         assert_eq!(entry.patience, Some(Duration::from_secs(3)));
         assert_eq!((entry.trust.ca, entry.expect), (Some("there/ca.pem".into()), Some("there/known.toml".into())));
@@ -332,6 +332,11 @@ mod tests {
     #[case("[target.uat]\nchats-in-all = 0\n", 2, "`chats-in-all` is a number of chats from 1 to 65535")]
     #[case("[target.uat]\ntransports = [\"carrier-pigeon\"]\n", 2, "a transport is `websocket` or `long-polling`")]
     #[case("[target.uat]\ntransports = []\n", 2, "`transports` is empty")]
+    #[case(
+        "[target.uat]\nagent = \"nobody\"\n",
+        2,
+        "an agent is `none`, `simulated`, `control=URL`, `command=PROGRAM` or `manual`"
+    )]
     #[case("[target.\"u a t\"]\n", 1, "`u a t` cannot be the name of a target")]
     #[case("\ntarget = 1\n", 2, "`target` is no table")]
     #[case("[targets.uat]\n", 1, "there is no key `targets` here")]

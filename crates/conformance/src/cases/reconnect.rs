@@ -8,7 +8,7 @@ use protocol::chat::notification::{ParticipantType, Status};
 use crate::actor::{Step, Turn};
 use crate::cases::agent;
 use crate::peer::{Chat, Peer, Seen, Session};
-use crate::verdict::{AGENT_ROOT, Stop, Verdict};
+use crate::verdict::{Stop, Verdict, agent_who_did_not};
 
 /// Attaches a chat to a session as clients do after a reconnect: from the index seen last, and with no second request for
 /// a chat. Gives the chat as seen from there, and the events that it brought.
@@ -98,7 +98,7 @@ pub(super) async fn missed_events_restored(peer: Peer) -> Verdict {
                 vec![gone.frame(), seen.answer.frame()],
             ),
             None => Stop::Blocked {
-                root: AGENT_ROOT.to_owned(),
+                root: agent_who_did_not("answer"),
                 says: "the agent did not answer".to_owned(),
                 frames: vec![gone.frame()],
             },

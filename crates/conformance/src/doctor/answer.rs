@@ -26,6 +26,10 @@ pub(super) fn messages(outcome: &Outcome, asked: &str, host: &str) -> Result<Vec
         Outcome::Broken(Failure::Protocol) => {
             return Err(Finding::new(&finding::NOT_HTTP, format!("what came back after {asked} is no HTTP")));
         }
+        Outcome::Broken(Failure::TooLarge) => {
+            let seen = format!("the answer to {asked} does not end within {} MiB", Limits::default().bytes >> 20);
+            return Err(Finding::new(&finding::ENDLESS, seen));
+        }
         Outcome::Broken(failure) => {
             return Err(Finding::new(&finding::HANGS_UP, format!("the connection ended after {asked}: {failure}")));
         }
@@ -151,24 +155,36 @@ fn is_in(host: &str, domain: &str) -> bool {
     host == domain || host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
-/// The moment of a `Date` field in seconds since the epoch (RFC 9110, 5.6.7, in its one form that is not obsolete).
+/// The moment of a `Date` field in seconds since the epoch (RFC 9110, 5.6.7, in its one form that is not obsolete). A field
+/// that names no day or no time of day is none: it comes from the wire.
 pub(super) fn date(text: &str) -> Option<i64> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let mut parts = text.split_once(", ")?.1.split(' ');
-    let day: i64 = parts.next()?.parse().ok()?;
+    let day = number(parts.next()?, 2).filter(|day| (1..=31).contains(day))?;
     let name = parts.next()?;
     let month = i64::try_from(MONTHS.iter().position(|month| *month == name)?).ok()? + 1;
-    let year: i64 = parts.next().filter(|year| year.len() == 4)?.parse().ok()?;
-    let mut time = parts.next()?.split(':').map(|part| part.parse::<i64>().ok());
-    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    let year = number(parts.next()?, 4)?;
+    let mut time = parts.next()?.split(':');
+    let hour = number(time.next()?, 2).filter(|hour| *hour < 24)?;
+    let minute = number(time.next()?, 2).filter(|minute| *minute < 60)?;
+    // A leap second is the sixtieth.
+    let second = number(time.next()?, 2).filter(|second| *second <= 60)?;
     // Years that begin in March have their leap day at the end.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468;
+    let days = year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let days = days + (month * 153 + 2) / 5 + day - 1 - 719_468;
     Some(((days * 24 + hour) * 60 + minute) * 60 + second)
+}
+
+/// A number of so many digits, which are few enough to reckon with.
+fn number(text: &str, digits: usize) -> Option<i64> {
+    (text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok()).flatten()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
     use protocol::wire::Headers;
     use rstest::rstest;
 
@@ -180,6 +196,15 @@ mod tests {
     #[case("Thu, 29 Feb 2024 12:00:00 GMT", Some(1_709_208_000))]
     #[case("yesterday", None)]
     #[case("Sun, 06 Foo 1994 08:49:37 GMT", None)]
+    #[case("Fri, 31 Dec 9999 23:59:60 GMT", Some(253_402_300_800))]
+    #[case("Sat, 01 Jan 0000 00:00:00 GMT", Some(-62_167_219_200))]
+    #[case("Thu, 9223372036854775807 Jan 1970 00:00:00 GMT", None)]
+    #[case("Thu, 01 Jan 1970 9223372036854775807:00:00 GMT", None)]
+    #[case("Thu, 32 Jan 1970 00:00:00 GMT", None)]
+    #[case("Thu, 00 Jan 1970 00:00:00 GMT", None)]
+    #[case("Thu, 01 Jan -970 00:00:00 GMT", None)]
+    #[case("Thu, 01 Jan 1970 24:00:00 GMT", None)]
+    #[case("Thu, 01 Jan 1970 00:+1:00 GMT", None)]
     fn reads_a_date(#[case] text: &str, #[case] seconds: Option<i64>) {
         assert_eq!(date(text), seconds);
     }
@@ -226,5 +251,99 @@ mod tests {
     fn what_the_target_says_cannot_steer_a_terminal() {
         assert_eq!(shown("a\u{1b}[2Jb"), "a [2Jb");
         assert_eq!(shown(&"x".repeat(200)).chars().count(), SHOWN + 1);
+    }
+
+    /// What a hostile server may put into a text: anything, and often something that means something here.
+    fn hostile() -> impl Strategy<Value = String> {
+        let known = prop::sample::select(vec![
+            "Thu, ",
+            "01 ",
+            "Jan ",
+            "1970 ",
+            "00:00:00",
+            " GMT",
+            "9223372036854775807",
+            "-",
+            ", ",
+            ":",
+            "; ",
+            "=",
+            "Path=/",
+            "Domain=",
+            "Secure",
+            "https://",
+            "<title>",
+            "</title>",
+            "<html",
+            "[{",
+            "\"channel\"",
+            "}]",
+            "\u{1b}[2J",
+            "é",
+        ]);
+        vec(prop_oneof![known.prop_map(str::to_owned), any::<String>(), any::<i64>().prop_map(|n| n.to_string())], 0..8)
+            .prop_map(|parts| parts.concat())
+    }
+
+    /// Whatever can become of a request.
+    fn outcomes() -> impl Strategy<Value = Outcome> {
+        let name = prop::sample::select(vec![
+            "Location",
+            "Content-Type",
+            "Content-Encoding",
+            "Set-Cookie",
+            "Via",
+            "Server",
+            "Date",
+        ]);
+        let fields = vec((name.prop_map(str::to_owned), hostile()), 0..4).prop_map(Headers);
+        let body = prop_oneof![hostile().prop_map(String::into_bytes), vec(any::<u8>(), 0..64)];
+        let status = prop_oneof![Just(200), Just(302), any::<u16>()];
+        let answered = (status, fields, body)
+            .prop_map(|(status, headers, body)| Outcome::Answered(Response { status, headers, body }));
+        let failure = prop::sample::select(vec![
+            Failure::Unreachable,
+            Failure::Reset,
+            Failure::TimedOut,
+            Failure::Aborted,
+            Failure::TooLarge,
+            Failure::Protocol,
+        ]);
+        prop_oneof![8 => answered, 1 => failure.prop_map(Outcome::Broken), 1 => Just(Outcome::Silence)]
+    }
+
+    proptest! {
+        #[test]
+        fn a_date_is_within_the_years_that_four_digits_can_name(text in hostile()) {
+            if let Some(seconds) = date(&text) {
+                prop_assert!((-62_167_219_200..=253_402_300_800).contains(&seconds), "{seconds}");
+            }
+        }
+
+        #[test]
+        fn no_answer_is_too_odd_to_tell_of(outcome in outcomes(), host in hostile()) {
+            match messages(&outcome, "the handshake", &host) {
+                Err(finding) => prop_assert!(!finding.seen.chars().any(char::is_control), "{}", finding.seen),
+                Ok(messages) => {
+                    let reply = messages.first().and_then(|first| reply(&messages, first.channel()?));
+                    let _ = reply.is_some_and(is_unknown);
+                }
+            }
+        }
+
+        #[test]
+        fn no_cookie_is_too_odd_to_tell_of(outcome in outcomes(), path in "/[a-z/]{0,12}", host in "[a-z.]{1,12}") {
+            if let Outcome::Answered(response) = &outcome {
+                for finding in cookies(response, &path, &host, false) {
+                    prop_assert!(!finding.seen.chars().any(char::is_control), "{}", finding.seen);
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_shown_is_short_and_steers_nothing(text in hostile()) {
+            let shown = shown(&text);
+            prop_assert!(shown.chars().count() <= SHOWN + 1 && !shown.chars().any(char::is_control), "{shown}");
+        }
     }
 }

@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_millis(2_500);
 /// How long to wait before the next connect where connects are not held.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Who opens the chat.
+const NICKNAME: &str = "Tapestry doctor";
+
 /// What a request on the service channel came to.
 #[derive(Debug)]
 enum Told {
@@ -51,7 +54,9 @@ pub(super) async fn examine(bed: &Bed) {
         }
         if bed.setup.opens_chat {
             bed.say(Event::OpensChat);
+            bed.opened(|opened| opened.chat = true);
             open(bed, &session, &chat::channel(&service)).await;
+            bed.opened(|opened| opened.chat = false);
         }
     }
     leave(bed, &session).await;
@@ -183,7 +188,7 @@ fn event(messages: &[Message], service: &str) -> Option<Notification> {
 
 /// Opens a chat and ends it.
 async fn open(bed: &Bed, session: &Session, service: &str) {
-    let wanted = RequestChat { nickname: Some("Tapestry doctor".to_owned()), ..RequestChat::default() };
+    let wanted = RequestChat { nickname: Some(NICKNAME.to_owned()), ..RequestChat::default() };
     let request = Request { operation: Operation::RequestChat(wanted), secure_key: None };
     let told = tell(bed, session, service, request.to_value()).await;
     let key = match &told {
@@ -193,11 +198,22 @@ async fn open(bed: &Bed, session: &Session, service: &str) {
     let Some(key) = key else {
         let away = matches!(&told, Told::Answer(answer) if answer.status == Some(Status::Unavailable));
         let kind = if away { &finding::CHAT_AWAY } else { &finding::CHAT_NOT_STARTED };
-        return bed.find(Finding::new(kind, format!("`requestChat` got {}", words(&told))));
+        let seen = format!("`requestChat` got {}", words(&told));
+        if matches!(told, Told::Nothing | Told::Failed(_)) {
+            let unknown = format!("{seen}, so that nobody knows whether a chat was opened");
+            bed.find(Finding::new(&finding::CHAT_LEFT_OPEN, unknown));
+        }
+        return bed.find(Finding::new(kind, seen));
     };
     let end = Request { operation: Operation::Disconnect, secure_key: Some(key) };
     let ended = tell(bed, session, service, end.to_value()).await;
-    bed.fact("chat", format!("opened, and ended with {}", words(&ended)));
+    let is_told = matches!(&ended, Told::Answer(answer)
+        if answer.status == Some(Status::Ok) || answer.chat_ended == Some(true));
+    if is_told {
+        return bed.fact("chat", format!("opened, and ended with {}", words(&ended)));
+    }
+    let seen = format!("a chat was opened, and `disconnect` got {}", words(&ended));
+    bed.find(Finding::new(&finding::CHAT_LEFT_OPEN, seen));
 }
 
 /// Whether the API for files is there.

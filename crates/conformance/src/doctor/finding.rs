@@ -152,6 +152,9 @@ kinds! {
     HANGS_UP: "http.hangs-up", Refusal,
         "the connection is cut as soon as a request is sent",
         "look at what listens on the port: it may want TLS, allow other addresses only, or be no HTTP server";
+    ENDLESS: "http.endless", Refusal,
+        "an answer has no end, or is larger than anything that a CometD says; Tapestry has stopped to read it",
+        "correct the path in the URL: what answers there is a download or a stream";
     NOT_HTTP: "http.not-spoken", Refusal,
         "what listens there is no HTTP server",
         "correct the port in the URL";
@@ -294,6 +297,9 @@ kinds! {
     CHAT_NOT_STARTED: "chat.not-started", Refusal,
         "no chat can be opened on this service",
         "look at the routing and the end point of the service in GMS";
+    CHAT_LEFT_OPEN: "chat.left-open", Fault,
+        "the chat that was opened was not seen to end, and an agent may be waiting in it",
+        "have an agent end the chat of `Tapestry doctor`, or wait until GMS ends it for inactivity";
 }
 
 #[cfg(test)]

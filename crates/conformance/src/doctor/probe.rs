@@ -92,7 +92,8 @@ async fn over_http(bed: &Bed, session: &Session) {
 /// What is left if HTTP brings no session: another path, or WebSocket alone.
 async fn without_http(bed: &Bed, finding: Finding) {
     let kind = finding.kind;
-    if [&finding::NO_PATH, &finding::NO_POST, &finding::PAGE, &finding::NOT_BAYEUX].contains(&kind)
+    let astray = [&finding::NO_PATH, &finding::NO_POST, &finding::PAGE, &finding::NOT_BAYEUX, &finding::ENDLESS];
+    if astray.contains(&kind)
         && let Some(path) = elsewhere(bed).await
     {
         let seen = format!("{}; at `{path}` a CometD answers", finding.seen);
@@ -100,7 +101,8 @@ async fn without_http(bed: &Bed, finding: Finding) {
         return bed.find(Finding::new(&finding::WRONG_PATH, seen).remedied(better));
     }
     // Who refuses a request may still let WebSocket through; who spoils answers is to be mended first.
-    let spoils = [&finding::CODED, &finding::CUT_SHORT, &finding::PAGE, &finding::NOT_BAYEUX].contains(&kind);
+    let spoils =
+        [&finding::CODED, &finding::CUT_SHORT, &finding::PAGE, &finding::NOT_BAYEUX, &finding::ENDLESS].contains(&kind);
     let answers = ![&finding::MUTE, &finding::HANGS_UP, &finding::NOT_HTTP].contains(&kind) && !spoils;
     if answers && socket::is_open(bed).await {
         let seen = format!("{}; over WebSocket a handshake succeeds", finding.seen);
@@ -135,14 +137,16 @@ pub(super) async fn handshake(
     cookies.absorb(&response.headers);
     let offers = reply.value("supportedConnectionTypes").and_then(|types| serde_json::from_value(types).ok());
     let timeout = reply.advice().and_then(|advice| advice.timeout).and_then(|ms| u64::try_from(ms).ok());
-    Ok(Session {
+    let session = Session {
         client_id: client_id.clone(),
         cookies,
         offers: offers.unwrap_or_default(),
         timeout: timeout.map(Duration::from_millis),
         response: response.clone(),
         reply: reply.clone(),
-    })
+    };
+    bed.opened(|opened| opened.sessions.push(session.clone()));
+    Ok(session)
 }
 
 pub(super) fn handshake_message(ext: Option<serde_json::Value>) -> Message {
@@ -379,10 +383,33 @@ async fn about_late(bed: &Bed, session: &Session, asked_seconds: f64) {
     }
 }
 
+/// How long the answer to a disconnect may take.
+const GOOD_BYE: Duration = Duration::from_secs(1);
+
 /// Leaves a session in good order.
 pub(super) async fn leave(bed: &Bed, session: &Session) {
+    let left = bye(bed, session);
+    bed.wires.end(left, left.at + GOOD_BYE).await;
+    bed.wires.give_up(left);
+    bed.opened(|opened| opened.sessions.retain(|known| known.client_id != session.client_id));
+}
+
+fn bye(bed: &Bed, session: &Session) -> Asked {
     let message = session.draft(channel::DISCONNECT, "9").finish();
-    let _ = bed.wires.ask(session.request(bed, message), Duration::from_secs(1)).await;
+    bed.wires.begin(session.request(bed, message))
+}
+
+/// Leaves all that is left over when the examination ends before its time.
+pub(super) async fn leave_all(bed: Bed) {
+    let (sessions, sockets) =
+        bed.opened(|opened| (std::mem::take(&mut opened.sessions), std::mem::take(&mut opened.sockets)));
+    let asked: Vec<Asked> = sessions.iter().map(|session| bye(&bed, session)).collect();
+    for (socket, client_id) in sockets {
+        socket::leave(&bed, socket, &client_id).await;
+    }
+    for left in asked {
+        bed.wires.end(left, left.at + GOOD_BYE).await;
+    }
 }
 
 /// Another path at which a CometD answers.

@@ -109,7 +109,10 @@ async fn handshake(bed: &Bed, socket: Socket) -> Result<ClientId, Finding> {
     let failed = |kind, what: &str| Err(Finding::new(kind, format!("a handshake over WebSocket {what}")));
     match reply(bed, socket, channel::HANDSHAKE).await {
         Ok(reply) => match reply.client_id().filter(|_| reply.successful() == Some(true)) {
-            Some(client_id) => Ok(client_id.clone()),
+            Some(client_id) => {
+                bed.opened(|opened| opened.sockets.push((socket, client_id.clone())));
+                Ok(client_id.clone())
+            }
             None => failed(
                 &finding::SOCKET_REFUSED,
                 &format!("was refused: `{}`", shown(reply.error().unwrap_or_default())),
@@ -171,7 +174,8 @@ pub(super) async fn await_end(bed: &Bed, held: Held) {
 }
 
 /// Leaves a session and its socket in good order.
-async fn leave(bed: &Bed, socket: Socket, client_id: &ClientId) {
+pub(super) async fn leave(bed: &Bed, socket: Socket, client_id: &ClientId) {
+    bed.opened(|opened| opened.sockets.retain(|(known, _)| *known != socket));
     let message = Message::draft(channel::DISCONNECT).client(client_id).id(Some(&MessageId::new("9"))).finish();
     bed.wires.say(socket, Batch::array(&[message]));
     let _ = reply_until(bed, socket, channel::DISCONNECT, bed.wires.now() + Duration::from_secs(1)).await;

@@ -13,7 +13,7 @@ use super::net::{Arrival, Fate, Net, OpenChat};
 use super::{Check, PATIENCE, Received, Sent, Session, Sign, notification};
 use crate::actor::{self, Step, Turn};
 use crate::run::Agent;
-use crate::verdict::{AGENT_ROOT, Frame, Stop, Verdict};
+use crate::verdict::{AGENT_ROOT, Frame, Stop, Verdict, agent_who_did_not};
 
 /// A notification that came.
 #[derive(Clone, Debug)]
@@ -509,11 +509,17 @@ impl Chat {
                 format!("{} stands in the transcript and was never delivered", seen.describe()),
                 with(frames, seen.answer.frame()),
             )),
-            None => Err(Stop::Blocked {
-                root: AGENT_ROOT.to_owned(),
-                says: format!("the agent did not {deed} within {} s", patience.as_secs()),
-                frames: with(frames, replayed.frame()),
-            }),
+            None => {
+                // One who has come may lack this step alone.
+                let joined = |seen: &Seen| Step::Join.is_shown_by(seen);
+                let root =
+                    if self.events().iter().any(joined) { agent_who_did_not(deed) } else { AGENT_ROOT.to_owned() };
+                Err(Stop::Blocked {
+                    root,
+                    says: format!("the agent did not {deed} within {} s", patience.as_secs()),
+                    frames: with(frames, replayed.frame()),
+                })
+            }
         }
     }
 

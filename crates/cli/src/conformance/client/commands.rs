@@ -1,4 +1,9 @@
 //! Starts the client once for each scenario, and ends what it started.
+//!
+//! Each command is a process group of its own, so that what a shell has started ends with it. What a client says on stderr
+//! goes into no report, for nobody knows what it is; the last of it is told if the client does not come.
+
+mod last_words;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -9,6 +14,7 @@ use ::conformance::clients::Step;
 use anyhow::Context;
 use protocol::time::Time;
 
+use self::last_words::LastWords;
 use super::Planned;
 use super::desk::Desk;
 use crate::exit::Failure;
@@ -16,8 +22,32 @@ use crate::exit::Failure;
 /// One client.
 struct Running {
     child: Child,
+    words: LastWords,
     since: Time,
     ended: bool,
+}
+
+impl Running {
+    /// Ends the client with all that it has started. It may have ended by itself.
+    fn end(&mut self) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        drop(self.child.stdin.take());
+        // The group first. Its number is the shell's, and is nobody else's as long as anything of it is left.
+        end_group(&self.child);
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What kept a scenario from its client.
+pub(super) struct InVain {
+    pub(super) place: usize,
+    /// Why nobody came.
+    pub(super) says: String,
+    /// The last that the client said on stderr, a line each.
+    pub(super) last_words: Vec<String>,
 }
 
 /// The clients that run, each for its scenario. Dropping it ends them.
@@ -50,28 +80,33 @@ impl Commands {
     }
 
     /// Ends clients whose scenario is over and starts others in their place. Gives the scenarios to which nobody came.
-    pub(super) fn turn(&mut self, now: Time, desk: &Desk, wait: Duration) -> Result<Vec<(usize, String)>, Failure> {
+    pub(super) fn turn(&mut self, now: Time, desk: &Desk, wait: Duration) -> Result<Vec<InVain>, Failure> {
         let Some(command) = self.command.clone() else { return Ok(Vec::new()) };
         let mut in_vain = Vec::new();
         self.running.retain(|place, running| {
             if desk.is_done(*place) {
-                end(&mut running.child);
+                running.end();
                 return false;
             }
-            if desk.has_begun(*place) {
+            if running.ended || desk.has_begun(*place) {
                 return true;
             }
-            if let (false, Ok(Some(status))) = (running.ended, running.child.try_wait()) {
-                running.ended = true;
-                in_vain.push((*place, format!("the command ended before it came: {status}")));
-            } else if now.since(running.since) >= wait {
-                in_vain.push((*place, format!("the command did not come within {} s", wait.as_secs())));
-            }
+            let status = running.child.try_wait().ok().flatten();
+            let says = match status {
+                Some(status) => format!("the command ended before it came: {status}"),
+                None if now.since(running.since) >= wait => {
+                    format!("the command did not come within {} s", wait.as_secs())
+                }
+                None => return true,
+            };
+            running.end();
+            in_vain.push(InVain { place: *place, says, last_words: running.words.take() });
             true
         });
         while self.running.len() < self.jobs && self.next < self.environments.len() {
-            let child = start(&command, &self.environments[self.next])?;
-            self.running.insert(self.next, Running { child, since: now, ended: false });
+            let mut child = start(&command, &self.environments[self.next])?;
+            let words = LastWords::of(child.stderr.take());
+            self.running.insert(self.next, Running { child, words, since: now, ended: false });
             self.next += 1;
         }
         Ok(in_vain)
@@ -88,9 +123,7 @@ impl Commands {
 
 impl Drop for Commands {
     fn drop(&mut self) {
-        for running in self.running.values_mut() {
-            end(&mut running.child);
-        }
+        self.running.values_mut().for_each(Running::end);
     }
 }
 
@@ -98,14 +131,21 @@ fn start(command: &str, environment: &[(&'static str, String)]) -> Result<Child,
     let mut shell = if cfg!(windows) { Command::new("cmd") } else { Command::new("sh") };
     shell.arg(if cfg!(windows) { "/C" } else { "-c" }).arg(command);
     shell.envs(environment.iter().map(|(name, value)| (*name, value.as_str())));
-    shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    let failed = || format!("failed to start `{command}`");
-    shell.spawn().with_context(failed).map_err(|error| Failure::usage(error).hint("`--command` is run by the shell"))
+    shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut shell, 0);
+    let started = shell.spawn().context("failed to start a shell for `--command`");
+    started.map_err(|error| Failure::usage(error).hint("`--command` is run by `sh`, which must be in `PATH`"))
 }
 
-/// Ends one client, by its id. It may have ended by itself.
-fn end(child: &mut Child) {
-    drop(child.stdin.take());
-    let _ = child.kill();
-    let _ = child.wait();
+/// Ends what a shell has started, and what that has started. What made itself a group of its own stays out of reach.
+#[cfg(unix)]
+fn end_group(child: &Child) {
+    let mut kill = Command::new("sh");
+    kill.args(["-c", "kill -s KILL -- \"-$0\"", &child.id().to_string()]);
+    // With nobody left in the group there is nothing to end.
+    let _ = kill.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
+
+#[cfg(not(unix))]
+fn end_group(_: &Child) {}
