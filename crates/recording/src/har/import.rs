@@ -125,10 +125,7 @@ pub enum ImportError {
     #[error("it is JSON and no HAR")]
     NotHar,
     /// Nothing in it is Bayeux.
-    #[error(
-        "none of its {entries} entries is a Bayeux conversation or a request about files of a chat; {mute} are WebSockets \
-         without messages"
-    )]
+    #[error("none of its {entries} entries is a Bayeux conversation or a request about files of a chat{}", without_messages(*mute))]
     Nothing {
         /// How many entries there are.
         entries: usize,
@@ -149,6 +146,14 @@ pub enum ImportError {
         /// Which there are.
         origins: Vec<String>,
     },
+}
+
+fn without_messages(mute: usize) -> String {
+    match mute {
+        0 => String::new(),
+        1 => "; one is a WebSocket without messages".to_owned(),
+        several => format!("; {several} are WebSockets without messages"),
+    }
 }
 
 impl ImportError {
