@@ -51,14 +51,14 @@ fn what_was_recorded_survives_a_kill() {
 fn taped(options: &[&str], key: &str) -> (String, String) {
     const REQUEST: &[u8] = br#"[{"id":"2","channel":"/service/chatV2/tea-shop","clientId":"c-12345",
         "data":{"operation":"requestChat","nickname":"Ann Smith","subject":"Ann Smith likes tea"}}]"#;
-    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
+    let (folder, serving) = (TempDir::new().expect("a folder"), Listening::serve());
     let path = folder.path().join("a.tape.jsonl");
-    let tape = path.to_str().unwrap();
+    let tape = path.to_str().expect("the path is text");
     let arguments = ["record", "--listen", "127.0.0.1:0", "--upstream", &serving.url, "-o", tape];
     let recorder = Listening::start_with(&[&arguments, options].concat(), "TAPE_KEY", key);
     assert_eq!(recorder.post("/", REQUEST).0, 200);
     assert_eq!(recorder.signal("-TERM").code(), Some(0));
-    (fs::read_to_string(&path).unwrap(), shown(&run(&["audit", tape])).replace(tape, "TAPE"))
+    (fs::read_to_string(&path).expect("it is there"), shown(&run(&["audit", tape])).replace(tape, "TAPE"))
 }
 
 #[test]

@@ -28,15 +28,15 @@ fn judged(folder: &Path, case: &str, transport: &str, mutation: Option<&str>) ->
         "--transport",
         transport,
         "--report",
-        report.to_str().unwrap(),
+        report.to_str().expect("the path is text"),
     ]);
     let tape = report.join(format!("tapes/{case}.{transport}.tape.jsonl"));
-    (output, tape.to_str().unwrap().to_owned())
+    (output, tape.to_str().expect("the path is text").to_owned())
 }
 
 /// What a report says of an entry, but for how to see it again.
 fn block(output: &Output) -> Vec<String> {
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let text = String::from_utf8(output.stdout.clone()).expect("it is text");
     let lines = text.lines().skip_while(|line| !line.is_empty()).skip(1).take_while(|line| !line.is_empty());
     let again = |line: &&str| ["again", "offline"].iter().any(|label| line.trim_start().starts_with(label));
     lines.filter(|line| !again(line)).map(str::to_owned).collect()
@@ -44,10 +44,10 @@ fn block(output: &Output) -> Vec<String> {
 
 /// The lines of a tape without those for which something holds, and without its end.
 fn cut(tape: &str, gone: impl Fn(usize, &str) -> bool) {
-    let text = fs::read_to_string(tape).unwrap();
+    let text = fs::read_to_string(tape).expect("it is there");
     let kept =
         text.lines().enumerate().filter(|(number, line)| !line.starts_with(r#"{"k":"end""#) && !gone(*number, line));
-    fs::write(tape, kept.map(|(_, line)| format!("{line}\n")).collect::<String>()).unwrap();
+    fs::write(tape, kept.map(|(_, line)| format!("{line}\n")).collect::<String>()).expect("it can be written");
 }
 
 #[rstest]

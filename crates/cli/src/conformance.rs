@@ -315,7 +315,7 @@ async fn aim(
 /// How many cases run at once.
 fn jobs(args: &Args, target: Option<&Target>) -> usize {
     let given = args.jobs.or_else(|| target?.entry.jobs);
-    given.map_or(if is_near(target) { JOBS_ON_LOOPBACK } else { JOBS_ELSEWHERE }, usize::from)
+    given.map_or_else(|| if is_near(target) { JOBS_ON_LOOPBACK } else { JOBS_ELSEWHERE }, usize::from)
 }
 
 /// How many chats the target allows.

@@ -151,7 +151,7 @@ impl Expectations {
     #[must_use]
     pub fn without_known(&self, mut result: CaseResult) -> CaseResult {
         let known = result.reason.as_ref().filter(|_| is_departure(result.verdict));
-        if !known.is_some_and(|reason| self.about(&result, result.verdict, reason).is_some()) {
+        if known.is_none_or(|reason| self.about(&result, result.verdict, reason).is_none()) {
             return result;
         }
         let Some(place) = self.unknown(&result) else { return result };

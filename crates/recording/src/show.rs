@@ -93,7 +93,7 @@ impl Shown {
         let session = self.sessions.get(&line).copied().unwrap_or_default();
         let lead = format!("{line:>LEAD$} {}   #{session} ", arrow(self.from));
         // A message that would be changed by reading it, such as one with a repeated member, is shown as it stands.
-        match serde_json::from_str::<Value>(message).ok().filter(|value| value.to_string() == message) {
+        match serde_json::from_str::<Value>(message).ok().filter(|value| *value.to_string() == *message) {
             Some(value) => self.text.push_str(&render::marked(&lead, &value, &[], self.width)),
             None => {
                 let _ = writeln!(self.text, "{lead}{message}");

@@ -66,7 +66,7 @@ impl Who {
     }
 
     /// The same with a program that is looked for from a folder on; one without a path is looked for where programs are.
-    pub(crate) fn from_folder(self, folder: &Path) -> Self {
+    pub(crate) fn seen_from(self, folder: &Path) -> Self {
         match self {
             Self::Program(program) if has_path(&program) => Self::Program(folder.join(program)),
             other => other,
@@ -285,7 +285,7 @@ mod tests {
     #[case("command=agent", "command=agent")]
     #[case("manual", "manual")]
     fn a_program_with_a_path_is_looked_for_from_a_folder_on(#[case] text: &str, #[case] written: &str) {
-        let Who::Program(program) = Who::parse(text).unwrap().from_folder(Path::new("there")) else {
+        let Who::Program(program) = Who::parse(text).unwrap().seen_from(Path::new("there")) else {
             return assert_eq!(text, written);
         };
         assert_eq!(Who::Program(program.components().collect()).written().replace("/./", "/"), written);

@@ -177,7 +177,7 @@ impl Reader<'_> {
                 let text = self.text(value, key)?;
                 let who = Who::parse(text)
                     .map_err(|says| self.wrong(value.span(), says, "an example is `agent = \"command=./agent.sh\"`"))?;
-                entry.agent = Some(who.from_folder(self.folder));
+                entry.agent = Some(who.seen_from(self.folder));
             }
             "jobs" => {
                 let jobs = self.number(value, key)?;

@@ -124,7 +124,7 @@ fn finish(pair: &mut Pair<Doctor, Gms>) -> (Diagnosis, bool) {
     let limit = pair.now() + Duration::from_secs(25);
     assert_eq!(pair.drive_until(limit, |pair| pair.client.is_finished()), Ok(true), "it does not come to its end");
     // What is under way arrives.
-    pair.drive_for(Duration::from_secs(2)).unwrap();
+    pair.drive_for(Duration::from_secs(2)).expect("no livelock");
     let (mut found, mut opens) = (None, false);
     for (_, event) in pair.client_events.drain(..) {
         match event {

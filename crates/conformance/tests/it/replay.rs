@@ -67,8 +67,8 @@ fn a_server_without_a_service_is_judged_without_one() {
 
 /// A tape whose first line with all of these words is changed; without its end, since that knows what was there.
 fn altered(tape: &[u8], words: &[&str], change: impl Fn(&str) -> String) -> Vec<u8> {
-    let text = std::str::from_utf8(tape).unwrap();
-    let (text, _) = text.split_once(r#"{"k":"end""#).unwrap();
+    let text = std::str::from_utf8(tape).expect("it is text");
+    let (text, _) = text.split_once(r#"{"k":"end""#).expect("it is there");
     let line = text.lines().find(|line| words.iter().all(|word| line.contains(word))).expect("there is such a line");
     text.replacen(line, &change(line), 1).into_bytes()
 }

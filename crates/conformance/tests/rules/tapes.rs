@@ -53,8 +53,8 @@ fn lines(folder: &str) -> Vec<(String, usize, Value)> {
 }
 
 fn schema() -> jsonschema::Validator {
-    let schema = serde_json::from_str(include_str!("../../../../schemas/tape.schema.json")).unwrap();
-    jsonschema::validator_for(&schema).unwrap()
+    let schema = serde_json::from_str(include_str!("../../../../schemas/tape.schema.json")).expect("a schema");
+    jsonschema::validator_for(&schema).expect("a schema")
 }
 
 #[test]

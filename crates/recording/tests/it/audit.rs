@@ -17,9 +17,9 @@ const RUN: Run = Run::new(Transport::LongPolling);
 
 /// A short tape with one line changed by hand; nothing but the words of the line can tell.
 fn edited(from: &str, to: &str) -> Audit {
-    let text = String::from_utf8(pieces(RUN, &chat(RUN), None).concat()).unwrap();
+    let text = String::from_utf8(pieces(RUN, &chat(RUN), None).concat()).expect("the tape is text");
     assert!(text.contains(from), "{from}");
-    audit(text.replacen(from, to, 1).as_bytes(), &[]).unwrap()
+    audit(text.replacen(from, to, 1).as_bytes(), &[]).expect("a tape")
 }
 
 fn found(audit: &Audit) -> Vec<String> {
@@ -149,7 +149,7 @@ fn kept(keep: Keep) -> Audit {
     let wire = Wire::Text(Socket(1), text.to_owned());
     bytes.extend(capture.entry(None, &Entry { at: Time::ZERO, from: Side::Client, wire }));
     bytes.extend(capture.finish(Time::ZERO, Finish::Complete));
-    audit(&bytes, &[]).unwrap()
+    audit(&bytes, &[]).expect("a tape")
 }
 
 #[test]

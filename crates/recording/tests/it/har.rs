@@ -22,7 +22,7 @@ fn root() -> PathBuf {
 }
 
 fn fixture(name: &str) -> Vec<u8> {
-    fs::read(root().join("fixtures/har").join(name)).unwrap()
+    fs::read(root().join("fixtures/har").join(name)).expect("the fixture is there")
 }
 
 fn config() -> Config {
@@ -51,7 +51,7 @@ fn traffic(har: &[u8]) -> Traffic {
 }
 
 fn tape(har: &[u8]) -> Tape {
-    Tape::read(&traffic(har).tape(config()).0).unwrap()
+    Tape::read(&traffic(har).tape(config()).0).expect("a tape")
 }
 
 /// A HAR of exchanges that each carry a handshake, changed as wanted.
@@ -135,10 +135,10 @@ fn a_socket_without_messages_beside_a_conversation_is_missed() {
 fn tapes() -> Vec<(String, Vec<u8>)> {
     let mut tapes = Vec::new();
     for folder in ["recordings", "fixtures/tape/ok"] {
-        for file in fs::read_dir(root().join(folder)).unwrap() {
-            let path = file.unwrap().path();
+        for file in fs::read_dir(root().join(folder)).expect("the folder is there") {
+            let path = file.expect("the folder can be read").path();
             if path.to_string_lossy().ends_with(".tape.jsonl") {
-                tapes.push((path.display().to_string(), fs::read(path).unwrap()));
+                tapes.push((path.display().to_string(), fs::read(path).expect("the tape is there")));
             }
         }
     }
