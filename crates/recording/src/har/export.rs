@@ -31,7 +31,7 @@ struct Draft {
 
 /// Gives the text of a HAR. Each exchange is an entry, each WebSocket is one with its messages as Chrome has them. Times are
 /// those of the tape from the start that its header names. What HAR has no place for stands in members `_bx`, from which
-/// [`import`](super::import) makes the same tape again.
+/// [`import`](super::import()) makes the same tape again.
 #[must_use]
 pub fn export(tape: &Tape, version: &str) -> String {
     let start: Timestamp = tape.header().start.parse().unwrap_or_default();
