@@ -1,9 +1,11 @@
 //! Runs entries against a real server, several at once.
 
 use std::cell::RefCell;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::rc::Rc;
+use std::time::Duration;
 
 use ::conformance::cases;
 use ::conformance::conclude::CaseResult;
@@ -103,7 +105,10 @@ pub(super) async fn run(
     let is_alone = |planned: &Planned| peer.actor.is_person() && planned.needs_agent();
     let mut order: Vec<(usize, Planned)> = plan.iter().copied().enumerate().collect();
     // A person is asked for everything at the beginning, and need not sit through the rest.
-    order.sort_by_key(|(_, planned)| !is_alone(planned));
+    // What may take longest goes first, unless chats are counted: then they are given out in the order of the plan.
+    let counted = !pace.needs.is_empty();
+    let may_take = |planned: &Planned| if counted { Duration::ZERO } else { planned.entry.case.at_most };
+    order.sort_by_key(|(_, planned)| (!is_alone(planned), Reverse(may_take(planned))));
     for (place, planned) in order {
         let (permits, learned, peer, is_cut) = (Rc::clone(&permits), Rc::clone(&learned), peer.clone(), is_cut.clone());
         let (allowance, needs) = (Rc::clone(&pace.allowance), pace.needs.get(place).copied().unwrap_or_default());

@@ -1,5 +1,6 @@
 //! What would run, told beforehand.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -114,7 +115,13 @@ fn schedule(rehearsed: &[Rehearsal], bounds: &Bounds) -> Duration {
     let is_blocked = blocked(rehearsed, bounds.limits);
     let runs = rehearsed.iter().zip(is_blocked).filter(|(_, is_blocked)| !is_blocked).map(|(rehearsal, _)| rehearsal);
     // Those with chats wait for one another, and keep nobody else waiting.
-    let (with, without): (VecDeque<_>, VecDeque<_>) = runs.partition(|rehearsal| rehearsal.chats.at_once > 0);
+    let mut runs: Vec<&Rehearsal> = runs.collect();
+    if bounds.limits.is_none() {
+        // As they go: what may take longest first.
+        runs.sort_by_key(|rehearsal| Reverse(rehearsal.took));
+    }
+    let (with, without): (VecDeque<_>, VecDeque<_>) =
+        runs.into_iter().partition(|rehearsal| rehearsal.chats.at_once > 0);
     let mut waiting = [with, without];
     let mut running: Vec<(Duration, usize)> = Vec::new();
     let mut now = Duration::ZERO;
