@@ -13,7 +13,7 @@ use protocol::wire::{Close, Wire};
 use simulator::mutation::{Mutation, mutations};
 
 use crate::drive::{SEED, drive, healthy, mutant, redacted, settings};
-use crate::mutants::{entries, noticed, testable, tries};
+use crate::mutants::{Tries, entries, late_tries, noticed, testable, tries};
 
 /// Requirements that no mutation breaks, and why.
 const WITHOUT_MUTATION: &[(&str, &str)] = &[
@@ -79,6 +79,22 @@ fn every_mutation_is_caught_by_each_requirement_that_it_breaks() {
         .filter(|(tries, id)| !Catalogue::get().requirement(id).is_some_and(|requirement| tries.catch(requirement)))
         .map(|(tries, id)| format!("{} is not caught by {id}", tries.mutation.name))
         .collect();
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+#[test]
+fn a_mutation_is_caught_too_at_a_server_that_has_other_cases_behind_it() {
+    let late = late_tries();
+    let is_caught = |tries: &Tries| {
+        let broken = tries.mutation.requirements.first().and_then(|id| Catalogue::get().requirement(id));
+        broken.is_some_and(|requirement| tries.catch(requirement))
+    };
+    let missed: Vec<String> = late
+        .iter()
+        .filter(|tries| !is_caught(tries))
+        .map(|tries| format!("{} by {}", tries.mutation.name, tries.tried[0].result.name()))
+        .collect();
+    assert!(late.len() > 250, "{} mutations were tried", late.len());
     assert!(missed.is_empty(), "{missed:#?}");
 }
 

@@ -6,7 +6,7 @@ use protocol::wire::{Exchange, Headers, Request, Response, Wire};
 use serde_json::{Value, json};
 
 use super::change::{events, has_event, is_told, keep_events, page};
-use super::{Memory, Mutation, Passed};
+use super::{Mutation, Passed};
 
 /// In the order of the cases that they are for.
 pub(super) const FILES: &[Mutation] = &[
@@ -153,8 +153,11 @@ pub(super) const FILES: &[Mutation] = &[
         .breaks(&["CV-FL-13"])
         .input(|memory, wire| {
             let (deletes, downloads) = (asks(&wire, "fileDelete"), asks(&wire, "fileDownload"));
-            memory.flag |= deletes;
-            refused_if(memory.flag && downloads, wire, 410)
+            let file = field(&wire, "fileId").unwrap_or_default();
+            if deletes {
+                memory.count_of(&file);
+            }
+            refused_if(downloads && memory.has_counted(&file), wire, 410)
         }),
     Mutation::named("files-refused-with-400")
         .about("Requests about files are refused with HTTP status 400.")
@@ -173,33 +176,35 @@ pub(super) const FILES: &[Mutation] = &[
             refused_if(unknown && asks(&wire, "fileDownload"), wire, 404)
         }),
     Mutation::named("files-need-no-key")
-        .about("A request about files without `secureKey` is carried out in the first chat.")
+        .about("A request about files without `secureKey` is carried out in the last chat.")
         .breaks(&["CV-FL-20"])
         .input(|memory, wire| {
             let keyless = form(&wire).is_some_and(|form| form.get("secureKey").is_none());
-            (Some(if keyless { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
+            (Some(if keyless { with_key(wire, memory.running().next_back()) } else { wire }), Vec::new())
         }),
     Mutation::named("files-take-any-key")
         .about("Any `secureKey` opens the files of the last chat.")
         .breaks(&["CV-FL-21"])
         .input(|memory, wire| {
             let key = field(&wire, "secureKey");
-            let wrong = key.is_some_and(|key| !memory.keys.contains(&key));
-            (Some(if wrong { with_key(wire, memory.keys.last()) } else { wire }), Vec::new())
+            let wrong = key.is_some_and(|key| !memory.knows_key(&key));
+            (Some(if wrong { with_key(wire, memory.running().next_back()) } else { wire }), Vec::new())
         }),
     Mutation::named("file-given-to-any-chat")
         .about("The `secureKey` of one chat gives the files of another.")
         .breaks(&["CV-FL-22"])
         .input(|memory, wire| {
-            let download = asks(&wire, "fileDownload");
-            (Some(if download { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
+            let key = field(&wire, "fileId").filter(|_| asks(&wire, "fileDownload"));
+            let key = key.and_then(|file| memory.chat_of_file(&file));
+            (Some(if key.is_some() { with_key(wire, key) } else { wire }), Vec::new())
         }),
     Mutation::named("file-deleted-by-any-chat")
         .about("The `secureKey` of one chat deletes the files of another.")
         .breaks(&["CV-FL-22"])
         .input(|memory, wire| {
-            let delete = asks(&wire, "fileDelete");
-            (Some(if delete { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
+            let key = field(&wire, "fileId").filter(|_| asks(&wire, "fileDelete"));
+            let key = key.and_then(|file| memory.chat_of_file(&file));
+            (Some(if key.is_some() { with_key(wire, key) } else { wire }), Vec::new())
         }),
     Mutation::named("upload-announced-elsewhere")
         .about("A chat that hears of its own upload hears of another chat's too.")
@@ -225,13 +230,9 @@ pub(super) const FILES: &[Mutation] = &[
     Mutation::named("upload-taken-after-end")
         .about("A file can be uploaded to a chat that is over.")
         .breaks(&["CV-FL-26"])
-        .told(|memory, message| {
-            memory.flag |= message["data"]["chatEnded"] == true;
-            vec![message]
-        })
         .input(|memory, wire| {
-            let late = memory.flag && asks(&wire, "fileUpload");
-            taken_if(late, memory, wire)
+            let over = field(&wire, "secureKey").is_some_and(|key| memory.is_over(&key));
+            taken_if(over && asks(&wire, "fileUpload"), wire)
         }),
     Mutation::named("upload-must-say-operation")
         .about("An upload that does not say `operation` is refused.")
@@ -260,9 +261,8 @@ pub(super) const FILES: &[Mutation] = &[
         .about("More files than the limit are taken.")
         .breaks(&["CV-FL-30"])
         .input(|memory, wire| {
-            let upload = asks(&wire, "fileUpload");
-            memory.count += usize::from(upload);
-            taken_if(upload && memory.count > 3, memory, wire)
+            let key = field(&wire, "secureKey").filter(|_| asks(&wire, "fileUpload"));
+            taken_if(key.is_some_and(|key| memory.count_of(&key) > 3), wire)
         }),
     Mutation::named("file-type-not-limited")
         .about("A file of a type that the limits do not name is taken.")
@@ -418,7 +418,7 @@ fn renamed(form: Form, operation: &str) -> Form {
     with_field(&form, "operation", operation)
 }
 
-fn with_key(wire: Wire, key: Option<&String>) -> Wire {
+fn with_key(wire: Wire, key: Option<&str>) -> Wire {
     match key {
         Some(key) => changed(wire, |form| with_field(&form, "secureKey", key)),
         None => wire,
@@ -443,9 +443,9 @@ fn refused_if(wanted: bool, wire: Wire, status: u16) -> Passed {
 }
 
 /// Takes an upload without telling the server, or lets it pass.
-fn taken_if(wanted: bool, memory: &Memory, wire: Wire) -> Passed {
+fn taken_if(wanted: bool, wire: Wire) -> Passed {
     let answer = |exchange: Exchange| {
-        let key = memory.keys.last();
+        let key = field(&wire, "secureKey");
         let data = json!({"file-id": "taken"});
         let told = json!({"statusCode": 0, "chatEnded": false, "secureKey": key, "messages": [], "userData": data});
         page(exchange, 200, &told.to_string())

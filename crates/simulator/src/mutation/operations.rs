@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::Mutation;
 use super::change::{body, data, events, has_event, is, is_acknowledgement, is_told, keep_events, said_by, without};
-use super::{Memory, Mutation};
 
 fn operation(message: &Value) -> &str {
     message["data"]["operation"].as_str().unwrap_or_default()
@@ -20,11 +20,6 @@ fn refused(mut message: Value) -> Option<Value> {
 
 fn of_type(event: &Value, kinds: &[&str]) -> bool {
     event["type"].as_str().is_some_and(|kind| kinds.contains(&kind))
-}
-
-/// Whether a request comes from the session that was there first.
-fn is_first(memory: &Memory, message: &Value) -> bool {
-    memory.clients.first().is_some_and(|first| message["clientId"] == first.as_str())
 }
 
 /// Drops events as they happen.
@@ -115,11 +110,13 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("The transcript keeps that somebody typed.")
         .breaks(&["CV-TY-06"])
         .asked(|memory, message| {
-            memory.flag |= operation(&message) == "startTyping";
+            if operation(&message) == "startTyping" {
+                memory.count_of(&memory.key.clone());
+            }
             Some(message)
         })
         .told(|memory, mut message| {
-            if memory.flag
+            if memory.has_counted(&memory.key)
                 && is_told(&message)
                 && memory.operation == "requestNotifications"
                 && let Some(all) = message["data"]["messages"].as_array_mut()
@@ -207,11 +204,13 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("What a client says after `updateNickname` comes under neither of its names.")
         .breaks(&["CV-UN-03"])
         .asked(|memory, message| {
-            memory.flag |= operation(&message) == "updateNickname";
+            if operation(&message) == "updateNickname" {
+                memory.count_of(&memory.key.clone());
+            }
             Some(message)
         })
         .told(|memory, message| {
-            let renamed = memory.flag;
+            let renamed = message["data"]["secureKey"].as_str().is_some_and(|key| memory.has_counted(key));
             vec![events(message, |event| {
                 if renamed && said_by(event, "Client") {
                     event["from"]["nickname"] = "nobody".into();
@@ -469,7 +468,7 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("A session that has the chat already gets no event again.")
         .breaks(&["CV-RN-08"])
         .asked(|memory, mut message| {
-            if is_first(memory, &message) && operation(&message) == "requestNotifications" {
+            if memory.has_begun(&memory.client, &memory.key) && operation(&message) == "requestNotifications" {
                 message["data"]["operation"] = "updateData".into();
                 message["data"]["userData"] = json!({});
             }
@@ -524,17 +523,17 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("Only the session that began the chat can say something with its `secureKey`.")
         .breaks(&["CV-SK-06"])
         .asked(|memory, message| {
-            let stranger = memory.clients.first().is_some_and(|first| message["clientId"] != first.as_str());
+            let stranger = memory.is_strange_to(&memory.client, &memory.key);
             if stranger && operation(&message) == "sendMessage" { refused(message) } else { Some(message) }
         }),
     Mutation::named("own-session-needs-no-key")
-        .about("The session that began the first chat needs no `secureKey` for it.")
+        .about("The session that began a chat needs no `secureKey` for it.")
         .breaks(&["CV-SK-07"])
         .asked(|memory, mut message| {
             let bare =
                 !["", "requestChat"].contains(&operation(&message)) && message["data"].get("secureKey").is_none();
-            if let Some(key) = memory.keys.first().filter(|_| bare && is_first(memory, &message)) {
-                message["data"]["secureKey"] = key.as_str().into();
+            if let Some(key) = memory.chat_of(&memory.client).filter(|_| bare) {
+                message["data"]["secureKey"] = key.into();
             }
             Some(message)
         }),
@@ -542,14 +541,17 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("`requestNotifications` gives the chat a new `secureKey`.")
         .breaks(&["CV-SK-04"])
         .asked(|memory, mut message| {
-            memory.flag |= operation(&message) == "requestNotifications";
+            if operation(&message) == "requestNotifications" {
+                let key = memory.key.clone();
+                memory.count_of(key.strip_suffix("-renewed").unwrap_or(&key));
+            }
             if let Some(key) = message["data"]["secureKey"].as_str().and_then(|key| key.strip_suffix("-renewed")) {
                 message["data"]["secureKey"] = key.into();
             }
             Some(message)
         })
         .told(|memory, mut message| {
-            if let Some(key) = message["data"]["secureKey"].as_str().filter(|_| memory.flag) {
+            if let Some(key) = message["data"]["secureKey"].as_str().filter(|key| memory.has_counted(key)) {
                 message["data"]["secureKey"] = format!("{key}-renewed").into();
             }
             vec![message]
@@ -559,9 +561,9 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .breaks(&["CV-SK-05"])
         .asked(|memory, mut message| {
             let key = message["data"]["secureKey"].as_str().unwrap_or_default();
-            let wrong = !memory.keys.iter().any(|known| known == key) && message["data"].get("chatId").is_some();
-            if let Some(first) = memory.keys.first().filter(|_| wrong) {
-                message["data"] = json!({"operation": "disconnect", "secureKey": first});
+            let wrong = !memory.knows_key(key) && message["data"].get("chatId").is_some();
+            if let Some(last) = memory.chat_for(&memory.client).filter(|_| wrong) {
+                message["data"] = json!({"operation": "disconnect", "secureKey": last});
             }
             Some(message)
         }),
@@ -569,7 +571,7 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("A second session that asks for a chat is answered and neither gets it nor takes it from the first.")
         .breaks(&["CV-SH-01", "CV-RN-01"])
         .asked(|memory, mut message| {
-            let stranger = memory.clients.first().is_some_and(|first| message["clientId"] != first.as_str());
+            let stranger = memory.is_strange_to(&memory.client, &memory.key);
             if stranger && operation(&message) == "requestNotifications" {
                 message["data"]["operation"] = "updateData".into();
                 message["data"]["userData"] = json!({});
@@ -580,7 +582,7 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("Once there are two chats, what clients say comes back without a `secureKey`.")
         .breaks(&["CV-SH-02"])
         .told(|memory, mut message| {
-            if memory.keys.len() > 1 && has_event(&message, |event| said_by(event, "Client")) {
+            if memory.running().count() > 1 && has_event(&message, |event| said_by(event, "Client")) {
                 message["data"] = without(message["data"].take(), "secureKey");
             }
             vec![message]
@@ -589,11 +591,15 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("A client that goes into the background finds its chat over.")
         .breaks(&["CV-SH-03"])
         .asked(|memory, message| {
-            memory.flag |= is(&message, "/meta/disconnect") && message["ext"].get("transcriptPosition").is_some();
+            if is(&message, "/meta/disconnect") && message["ext"].get("transcriptPosition").is_some() {
+                for key in memory.chats_of(&memory.client) {
+                    memory.count_of(&key);
+                }
+            }
             Some(message)
         })
         .told(|memory, mut message| {
-            if memory.flag && is_told(&message) {
+            if is_told(&message) && memory.has_counted(&memory.key) {
                 message["data"] =
                     json!({"statusCode": 2, "chatEnded": true, "messages": [], "errors": [{"code": 249}]});
             }
