@@ -6,13 +6,14 @@
 
 use std::collections::BTreeSet;
 
+use conformance::cases::case;
 use conformance::conclude::conclude;
 use conformance::requirements::{Binds, Catalogue};
 use conformance::verdict::Kind;
 use protocol::wire::{Close, Wire};
 use simulator::mutation::{Mutation, mutations};
 
-use crate::drive::{SEED, drive, healthy, mutant, redacted, settings};
+use crate::drive::{Lasting, SEED, drive, healthy, mutant, redacted, settings};
 use crate::mutants::{Tries, entries, late_tries, noticed, testable, tries};
 
 /// Requirements that no mutation breaks, and why.
@@ -96,6 +97,32 @@ fn a_mutation_is_caught_too_at_a_server_that_has_other_cases_behind_it() {
         .collect();
     assert!(late.len() > 250, "{} mutations were tried", late.len());
     assert!(missed.is_empty(), "{missed:#?}");
+}
+
+/// Mutations that end a session, or a chat, and others not.
+const END_ONE: [&str; 9] = [
+    "connection-is-session",
+    "torn-array-ends-session",
+    "odd-body-ends-session",
+    "odd-types-end-session",
+    "new-socket-unknown",
+    "1006-connect-ends-with-old-socket",
+    "session-ends-with-chat",
+    "chat-ends-with-session",
+    "background-ends-chat",
+];
+
+#[test]
+fn what_a_mutation_ends_for_one_session_goes_on_for_others() {
+    for name in END_ONE {
+        let tries = tries().iter().find(|tries| tries.mutation.name == name).expect("the mutation is there");
+        let catcher = tries.catcher().expect("it is caught");
+        let server = Lasting::new(mutant(tries.mutation, SEED));
+        let (_, _, server) = server.drive(catcher.case, catcher.transport, SEED);
+        let other = case("chat.message.echoed-once").expect("the case is there");
+        let (outcome, _, _) = server.drive(other, catcher.transport, SEED + 1);
+        assert_eq!(outcome.kind(), Kind::Pass, "{name}: {outcome:#?}");
+    }
 }
 
 #[test]

@@ -325,17 +325,14 @@ pub(super) const SESSIONS: &[Mutation] = &[
             (Some(wire), Vec::new())
         })
         .told(|memory, message| {
-            vec![if memory.flag && is(&message, "/meta/subscribe") { refusal(&message) } else { message }]
+            let ended = is(&message, "/meta/subscribe") && memory.has_counted(&memory.addressee);
+            vec![if ended { refusal(&message) } else { message }]
         }),
     Mutation::named("connection-is-session")
         .about("A session is over when its connection is.")
         .breaks(&["RC-05"])
-        .input(|memory, wire| {
-            memory.flag |= matches!(wire, Wire::Broken(..) | Wire::Lost(..));
-            (Some(wire), Vec::new())
-        })
         .told(|memory, message| {
-            let refused = memory.flag && is_reply(&message) && !is(&message, "/meta/handshake");
+            let refused = memory.is_lost(&memory.addressee) && is_reply(&message) && !is(&message, "/meta/handshake");
             vec![if refused { refusal(&message) } else { message }]
         }),
 ];
