@@ -11,21 +11,22 @@ mod chats;
 mod files;
 mod form;
 mod known;
+mod memory;
 mod mutant;
 mod notifications;
 mod occasions;
 mod operations;
 mod sessions;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use protocol::bayeux::dialect::Dialect;
 use protocol::time::Time;
-use protocol::wire::{Exchange, Socket, Wire};
+use protocol::wire::Wire;
 use serde_json::Value;
 
 pub use self::files::{FILES_OFF, NO_FILES};
+pub use self::memory::Memory;
 pub use self::mutant::Mutant;
 
 /// Every mutation, in the order in which they are listed.
@@ -151,107 +152,5 @@ impl Mutation {
     pub const fn apart(mut self) -> Self {
         self.apart = true;
         self
-    }
-}
-
-/// How much of each kind a mutation remembers, so that a server that runs for long stays small.
-const REMEMBERED: usize = 1_024;
-
-/// What a mutation remembers.
-#[derive(Clone, Debug, Default)]
-pub struct Memory {
-    /// The keys that were given out, the oldest first.
-    pub keys: Vec<String>,
-    /// The clientIds that were given out, each as often as it was told.
-    pub clients: Vec<String>,
-    /// Whatever a mutation counts.
-    pub count: usize,
-    /// Whether something has happened that matters to it.
-    pub flag: bool,
-    /// The operation of the last publish.
-    pub operation: String,
-    /// The clientId of the last request.
-    pub client: String,
-    /// The clientIds that have subscribed to something.
-    pub subscribers: Vec<String>,
-    /// A message that is held back.
-    pub kept: Option<Value>,
-    /// What time it is.
-    pub now: Time,
-    /// Until when something lasts.
-    pub until: Time,
-    /// The clientId that asked last on each socket.
-    pub sockets: BTreeMap<Socket, String>,
-    /// The names of what is gone.
-    pub gone: Vec<String>,
-    /// The subscriptions that were changed on their way in, by the id of their message: replies give them back as they came.
-    subscriptions: BTreeMap<String, Value>,
-    /// When each exchange began that carries a connect, and how long it asks to be held.
-    connects: BTreeMap<Exchange, (Time, u64)>,
-}
-
-impl Memory {
-    fn learn(&mut self, message: &Value) {
-        if let Some(key) = message["data"]["secureKey"].as_str()
-            && self.keys.len() < REMEMBERED
-            && !self.keys.iter().any(|known| known == key)
-        {
-            self.keys.push(key.to_owned());
-        }
-        if let Some(client) = message["clientId"].as_str()
-            && self.clients.len() < REMEMBERED
-        {
-            self.clients.push(client.to_owned());
-        }
-    }
-
-    fn ask(&mut self, message: &Value) {
-        self.operation = message["data"]["operation"].as_str().unwrap_or_default().to_owned();
-        if let Some(client) = message["clientId"].as_str() {
-            client.clone_into(&mut self.client);
-        }
-        if message["channel"] == "/meta/subscribe" && self.subscribers.len() < REMEMBERED {
-            self.subscribers.push(self.client.clone());
-        }
-    }
-
-    fn ask_on(&mut self, socket: Socket) {
-        if self.sockets.len() >= REMEMBERED {
-            self.sockets.pop_first();
-        }
-        self.sockets.insert(socket, self.client.clone());
-    }
-
-    fn expect_echo(&mut self, before: &Value, after: &Value) {
-        let (Some(asked), Some(id)) = (before.get("subscription"), before["id"].as_str()) else { return };
-        if after.get("subscription").is_some_and(|changed| changed != asked) {
-            if self.subscriptions.len() >= REMEMBERED {
-                self.subscriptions.pop_first();
-            }
-            self.subscriptions.insert(id.to_owned(), asked.clone());
-        }
-    }
-
-    fn echo(&mut self, mut message: Value) -> Value {
-        let reply = message.get("successful").is_some() && message.get("subscription").is_some();
-        let asked = message["id"].as_str().filter(|_| reply).and_then(|id| self.subscriptions.remove(id));
-        if let Some(asked) = asked {
-            message["subscription"] = asked;
-        }
-        message
-    }
-
-    fn began(&mut self, now: Time, exchange: Exchange, hold: u64) {
-        if self.connects.len() >= REMEMBERED {
-            self.connects.pop_first();
-        }
-        self.connects.insert(exchange, (now, hold));
-    }
-
-    /// When a response is due if events release nothing.
-    #[must_use]
-    pub fn end_of_hold(&self, now: Time, exchange: Exchange) -> Duration {
-        let Some((began, hold)) = self.connects.get(&exchange) else { return Duration::ZERO };
-        (*began + Duration::from_millis(*hold)).since(now)
     }
 }

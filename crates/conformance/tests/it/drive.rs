@@ -12,7 +12,7 @@ use conformance::report::{About, Again, Report, json, together};
 use conformance::run::{Agent, Event, Outcome, Run, Settings};
 use conformance::testimony::{Label, Testimony};
 use protocol::bayeux::dialect::Dialect;
-use protocol::machine::Machine;
+use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
 use protocol::wire::{Entry, Transport};
 use recording::capture::Source;
@@ -109,6 +109,19 @@ fn drive_noting<A: Finishing, B: Machine + 'static>(
     seed: u64,
     asked: &mut Vec<(Time, Request)>,
 ) -> (Outcome, Vec<Entry>) {
+    let (outcome, pair) = drive_pair(network, case, run, server, seed, asked);
+    (outcome, pair.entries().to_vec())
+}
+
+/// The same, with the pair as it is at the end.
+fn drive_pair<A: Finishing, B: Machine + 'static>(
+    network: Network,
+    case: &'static Case,
+    run: A,
+    server: B,
+    seed: u64,
+    asked: &mut Vec<(Time, Request)>,
+) -> (Outcome, Pair<A, B>) {
     let mut pair = Pair::new(run, server, network, seed);
     let limit = Time::ZERO + case.at_most + Duration::from_secs(60);
     loop {
@@ -120,7 +133,7 @@ fn drive_noting<A: Finishing, B: Machine + 'static>(
                 act(&mut pair.server, now, &request);
                 asked.push((now, request));
             }
-            Some((_, Event::Finished(outcome))) => return (outcome, pair.entries().to_vec()),
+            Some((_, Event::Finished(outcome))) => return (outcome, pair),
             None => panic!("{} says nothing at its end", case.id),
         }
     }
@@ -134,6 +147,48 @@ fn act<B: 'static>(server: &mut B, now: Time, request: &Request) {
         let _ = control::answer(gms, now, &asked);
     } else if let Some(mutant) = server.downcast_mut::<Mutant>() {
         let _ = mutant.control(now, &asked);
+    } else if let Some(Lasting { server, ahead }) = server.downcast_mut::<Lasting>() {
+        let _ = server.control(now + *ahead, &asked);
+    }
+}
+
+/// A server with a mutation that outlives a run: its clock goes on, and that of the next run begins anew.
+pub(crate) struct Lasting {
+    server: Mutant,
+    ahead: Duration,
+}
+
+impl Lasting {
+    pub(crate) const fn new(server: Mutant) -> Self {
+        Self { server, ahead: Duration::ZERO }
+    }
+
+    /// Runs a case to its end, and a little longer, so that nothing of it is under way any more.
+    pub(crate) fn drive(self, case: &'static Case, transport: Transport, seed: u64) -> (Outcome, Vec<Entry>, Self) {
+        let run = Run::new(case, transport, &settings(), seed);
+        let (outcome, mut pair) = drive_pair(Network::default(), case, run, self, seed, &mut Vec::new());
+        pair.drive_for(Duration::from_secs(5)).expect("a finished run comes to rest");
+        let (entries, ran) = (pair.entries().to_vec(), pair.now().since(Time::ZERO));
+        let Self { server, ahead } = pair.server;
+        (outcome, entries, Self { server, ahead: ahead + ran })
+    }
+}
+
+impl Machine for Lasting {
+    type Timer = ();
+    type Event = gms::Event;
+
+    fn handle_input(&mut self, now: Time, input: Input) {
+        self.server.handle_input(now + self.ahead, input);
+    }
+
+    fn poll_output(&mut self) -> Option<Output<gms::Event>> {
+        self.server.poll_output()
+    }
+
+    fn deadline(&self) -> Option<(Time, ())> {
+        let (at, timer) = self.server.deadline()?;
+        Some((Time::ZERO + at.since(Time::ZERO + self.ahead), timer))
     }
 }
 

@@ -6,14 +6,15 @@
 
 use std::collections::BTreeSet;
 
+use conformance::cases::case;
 use conformance::conclude::conclude;
 use conformance::requirements::{Binds, Catalogue};
 use conformance::verdict::Kind;
 use protocol::wire::{Close, Wire};
 use simulator::mutation::{Mutation, mutations};
 
-use crate::drive::{SEED, drive, healthy, mutant, redacted, settings};
-use crate::mutants::{entries, noticed, testable, tries};
+use crate::drive::{Lasting, SEED, drive, healthy, mutant, redacted, settings};
+use crate::mutants::{Tries, entries, late_tries, noticed, testable, tries};
 
 /// Requirements that no mutation breaks, and why.
 const WITHOUT_MUTATION: &[(&str, &str)] = &[
@@ -79,6 +80,48 @@ fn every_mutation_is_caught_by_each_requirement_that_it_breaks() {
         .map(|(tries, id)| format!("{} is not caught by {id}", tries.mutation.name))
         .collect();
     assert!(missed.is_empty(), "{missed:#?}");
+}
+
+#[test]
+fn a_mutation_is_caught_too_at_a_server_that_has_other_cases_behind_it() {
+    let late = late_tries();
+    let is_caught = |tries: &Tries| {
+        let broken = tries.mutation.requirements.first().and_then(|id| Catalogue::get().requirement(id));
+        broken.is_some_and(|requirement| tries.catch(requirement))
+    };
+    let missed: Vec<String> = late
+        .iter()
+        .filter(|tries| !is_caught(tries))
+        .map(|tries| format!("{} by {}", tries.mutation.name, tries.tried[0].result.name()))
+        .collect();
+    assert!(late.len() > 250, "{} mutations were tried", late.len());
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+/// Mutations that end a session, or a chat, and others not.
+const END_ONE: [&str; 9] = [
+    "connection-is-session",
+    "torn-array-ends-session",
+    "odd-body-ends-session",
+    "odd-types-end-session",
+    "new-socket-unknown",
+    "1006-connect-ends-with-old-socket",
+    "session-ends-with-chat",
+    "chat-ends-with-session",
+    "background-ends-chat",
+];
+
+#[test]
+fn what_a_mutation_ends_for_one_session_goes_on_for_others() {
+    for name in END_ONE {
+        let tries = tries().iter().find(|tries| tries.mutation.name == name).expect("the mutation is there");
+        let catcher = tries.catcher().expect("it is caught");
+        let server = Lasting::new(mutant(tries.mutation, SEED));
+        let (_, _, server) = server.drive(catcher.case, catcher.transport, SEED);
+        let other = case("chat.message.echoed-once").expect("the case is there");
+        let (outcome, _, _) = server.drive(other, catcher.transport, SEED + 1);
+        assert_eq!(outcome.kind(), Kind::Pass, "{name}: {outcome:#?}");
+    }
 }
 
 #[test]

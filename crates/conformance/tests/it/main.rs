@@ -1,5 +1,6 @@
 //! The suite against the simulator, in virtual time.
 
+mod absent;
 mod doctor;
 mod drive;
 mod files;

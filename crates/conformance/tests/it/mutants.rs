@@ -5,15 +5,15 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use conformance::cases::{Planned, plan};
+use conformance::cases::{Planned, case, plan};
 use conformance::conclude::{CaseResult, conclude};
 use conformance::requirements::{Binds, Catalogue, Requirement};
 use conformance::run::Outcome;
 use conformance::verdict::Kind;
-use protocol::wire::Transport;
+use protocol::wire::{Entry, Transport};
 use simulator::mutation::{Mutation, mutations};
 
-use crate::drive::{SEED, drive, healthy, mutant, redacted, settings};
+use crate::drive::{Lasting, SEED, drive, healthy, mutant, redacted, settings};
 
 /// What one entry came to with a mutation.
 pub(crate) struct Tried {
@@ -36,12 +36,23 @@ pub(crate) struct Tries {
 impl Tries {
     /// Whether a requirement was seen to be broken, by a case or a rule that judges it.
     pub(crate) fn catch(&self, requirement: &Requirement) -> bool {
+        self.tried.iter().any(|tried| Self::by(tried, requirement))
+    }
+
+    /// An entry that catches what the mutation is for.
+    pub(crate) fn catcher(&self) -> Option<&'static Planned> {
+        let broken = Catalogue::get().requirement(self.mutation.requirements.first()?)?;
+        let caught = &self.tried.iter().find(|tried| Self::by(tried, broken))?.result;
+        entries().iter().find(|entry| entry.case.id == caught.case.id && entry.transport == caught.transport)
+    }
+
+    fn by(tried: &Tried, requirement: &Requirement) -> bool {
         let by_rule = |id: &String| {
             // Of several requirements that a rule judges a result names one.
             let found = Catalogue::get().requirement(id);
             found.is_some_and(|found| found.id == requirement.id || shares_a_rule(found, requirement))
         };
-        self.tried.iter().any(|tried| tried.by_case.contains(&requirement.id) || tried.by_rules.iter().any(by_rule))
+        tried.by_case.contains(&requirement.id) || tried.by_rules.iter().any(by_rule)
     }
 }
 
@@ -127,11 +138,40 @@ fn try_some(mutation: &'static Mutation, sound: &[Sound]) -> Tries {
     tries
 }
 
-fn try_one(mutation: &Mutation, entry: &Planned, (before, sound): &Sound) -> Tried {
+/// Cases that a server may have behind it: chats, a session that is lost, and one whose connection is.
+const BEFORE: [(&str, Transport); 4] = [
+    ("chat.message.echoed-once", Transport::LongPolling),
+    ("reconnect.connection.lost-then-resumed", Transport::WebSocket),
+    ("reconnect.connection.lost-then-resumed", Transport::LongPolling),
+    ("chat.end.session-stays", Transport::WebSocket),
+];
+
+/// Each mutation with the entry that catches what it is for, as it comes out at a server that has other cases behind it.
+pub(crate) fn late_tries() -> Vec<Tries> {
+    let late = |tries: &Tries| {
+        let entry = tries.catcher()?;
+        let (sound, seen) = drive(entry.case, entry.transport, &settings(), healthy(SEED), SEED);
+        let result = conclude(&sound, &redacted(&seen, SEED));
+        let mut server = Lasting::new(mutant(tries.mutation, SEED));
+        for (number, (id, transport)) in (1..).zip(BEFORE) {
+            let case = case(id).expect("the case is there");
+            server = server.drive(case, transport, SEED + number).2;
+        }
+        let (outcome, seen, _) = server.drive(entry.case, entry.transport, SEED);
+        Some(Tries { mutation: tries.mutation, tried: vec![judged(&outcome, &seen, &(sound, result))] })
+    };
+    tries().iter().filter_map(late).collect()
+}
+
+fn try_one(mutation: &Mutation, entry: &Planned, sound: &Sound) -> Tried {
     let (outcome, seen) = drive(entry.case, entry.transport, &settings(), mutant(mutation, SEED), SEED);
     assert!(outcome.kind() != Kind::Error, "{}: {outcome:#?}", mutation.name);
-    let result = conclude(&outcome, &redacted(&seen, SEED));
-    let by_case = noticed(before, &outcome);
+    judged(&outcome, &seen, sound)
+}
+
+fn judged(outcome: &Outcome, seen: &[Entry], (before, sound): &Sound) -> Tried {
+    let result = conclude(outcome, &redacted(seen, SEED));
+    let by_case = noticed(before, outcome);
     let by_rules = result.clauses.iter().filter(|(id, kind)| {
         let worse = sound.clauses.get(*id).is_none_or(|known| *kind < known);
         let by_case = outcome.judged.iter().any(|judged| judged.requirement().id == **id && judged.kind() == **kind);

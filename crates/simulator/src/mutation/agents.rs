@@ -48,8 +48,8 @@ pub(super) const AGENTS: &[Mutation] = &[
             if !has_event(&message, |event| by_agent(event, "Message")) {
                 return vec![message];
             }
-            memory.count += 1;
-            if memory.count.is_multiple_of(3) {
+            let chat = message["data"]["secureKey"].as_str().unwrap_or_default();
+            if memory.count_of(chat).is_multiple_of(3) {
                 keep_events(message, |event| !by_agent(event, "Message"))
             } else {
                 vec![message]

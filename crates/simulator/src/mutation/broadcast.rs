@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::Mutation;
 use super::change::{
     acknowledged_as_asked, alone, body, failure, handshake_alone, how_many, is, is_event, is_reply, is_unknown_client,
-    named_back, page, refusal, renamed, success, wildcard, without,
+    named_back, page, refusal, renamed, success, wildcard, with, without,
 };
 
 /// In the order of the cases that they are for.
@@ -242,16 +242,18 @@ pub(super) const BROADCAST: &[Mutation] = &[
         .about("A new session has the subscriptions of the one before.")
         .breaks(&["BX-SB-10"])
         .asked(|memory, message| {
-            if is(&message, "/meta/disconnect") {
-                memory.flag = true;
-            } else if is(&message, "/meta/subscribe") && !memory.flag {
-                memory.kept = Some(message["subscription"].clone());
-            } else if is(&message, "/meta/subscribe") && memory.flag && memory.kept.is_some() {
-                let mut message = message;
-                message["subscription"] = json!([memory.kept.take(), message["subscription"]]);
+            memory.flag |= is(&message, "/meta/disconnect");
+            if !is(&message, "/meta/subscribe") {
                 return Some(message);
             }
-            Some(message)
+            let inherits = std::mem::take(&mut memory.flag);
+            match memory.kept.replace(message["subscription"].clone()) {
+                Some(before) if inherits => {
+                    let own = message["subscription"].clone();
+                    Some(with(message, "subscription", json!([before, own])))
+                }
+                _ => Some(message),
+            }
         }),
     Mutation::named("unsubscribe-does-nothing")
         .about("Events go on after an unsubscribe.")
@@ -302,10 +304,15 @@ pub(super) const BROADCAST: &[Mutation] = &[
         .about("A body that is odd ends the session of its sender.")
         .breaks(&["BX-MSG-09", "BX-WS-10", "BX-FLD-22"])
         .input(|memory, wire| {
-            memory.flag |= body(&wire).is_some_and(|body| body == "[]" || body == "[null]" || body.len() > 60_000);
+            if body(&wire).is_some_and(|body| body == "[]" || body == "[null]" || body.len() > 60_000) {
+                memory.count_of(&memory.sender(&wire));
+            }
             (Some(wire), Vec::new())
         })
-        .told(|memory, message| vec![if memory.flag && is_reply(&message) { refusal(&message) } else { message }]),
+        .told(|memory, message| {
+            let ended = is_reply(&message) && memory.has_counted(&memory.addressee);
+            vec![if ended { refusal(&message) } else { message }]
+        }),
     Mutation::named("timestamp-refused")
         .about("Messages with a timestamp are refused.")
         .breaks(&["BX-FLD-12"])

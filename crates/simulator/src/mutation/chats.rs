@@ -149,9 +149,9 @@ pub(super) const CHATS: &[Mutation] = &[
             if !has_event(&message, |event| said_by(event, "Client")) {
                 return vec![message];
             }
-            match memory.kept.take() {
-                None if memory.count == 0 => {
-                    memory.count += 1;
+            let key = message["data"]["secureKey"].clone();
+            match memory.kept.take().filter(|kept| kept["data"]["secureKey"] == key) {
+                None if memory.count_of(key.as_str().unwrap_or_default()) == 1 => {
                     memory.kept = Some(message);
                     Vec::new()
                 }
@@ -235,37 +235,36 @@ pub(super) const CHATS: &[Mutation] = &[
             }
             Some(message)
         }),
-    Mutation::named("wrong-key-accepted").about("Any `secureKey` opens the last chat.").breaks(&["CV-SK-01"]).asked(
+    Mutation::named("wrong-key-accepted").about("Any `secureKey` opens the last chat of the session.").breaks(&["CV-SK-01"]).asked(
         |memory, mut message| {
-            let key = message["data"]["secureKey"].as_str().map(str::to_owned);
-            if let (Some(key), Some(last)) = (key, memory.keys.last())
-                && !memory.keys.contains(&key)
-            {
-                message["data"]["secureKey"] = last.as_str().into();
+            let wrong = message["data"]["secureKey"].as_str().is_some_and(|key| !memory.knows_key(key));
+            if let Some(key) = memory.chat_for(&memory.client).filter(|_| wrong) {
+                message["data"]["secureKey"] = key.into();
             }
             Some(message)
         },
     ),
     Mutation::named("missing-key-accepted")
-        .about("A request without `secureKey` is carried out in the last chat.")
+        .about("A request without `secureKey` is carried out in the last chat of the session.")
         .breaks(&["CV-SK-02"])
         .asked(|memory, mut message| {
             let operation = message["data"]["operation"].as_str().unwrap_or_default();
             let needs = !operation.is_empty() && operation != "requestChat";
-            if let (true, None, Some(last)) = (needs, message["data"].get("secureKey"), memory.keys.last()) {
-                message["data"]["secureKey"] = last.as_str().into();
+            let needs = needs && message["data"].get("secureKey").is_none();
+            if let Some(key) = memory.chat_for(&memory.client).filter(|_| needs) {
+                message["data"]["secureKey"] = key.into();
             }
             Some(message)
         }),
     Mutation::named("key-of-another-chat")
-        .about("Every chat is given the `secureKey` of the first one.")
+        .about("Every chat is given the `secureKey` of the first one that runs.")
         .breaks(&["CV-SK-03", "CV-TR-55"])
         .told(|memory, mut message| {
-            if let Some(first) = memory.keys.first()
+            if let Some(first) = memory.running().next()
                 && is_told(&message)
                 && message["data"].get("secureKey").is_some()
             {
-                message["data"]["secureKey"] = first.as_str().into();
+                message["data"]["secureKey"] = first.into();
             }
             vec![message]
         }),
@@ -299,8 +298,11 @@ pub(super) const CHATS: &[Mutation] = &[
         .about("The end of a chat ends the CometD session too.")
         .breaks(&["CV-DC-02"])
         .told(|memory, message| {
-            memory.flag |= is_told(&message) && message["data"]["chatEnded"] == true;
-            vec![if memory.flag && is(&message, "/meta/subscribe") { refusal(&message) } else { message }]
+            if is_told(&message) && message["data"]["chatEnded"] == true {
+                memory.count_of(&memory.addressee.clone());
+            }
+            let ended = is(&message, "/meta/subscribe") && memory.has_counted(&memory.addressee);
+            vec![if ended { refusal(&message) } else { message }]
         }),
     Mutation::named("ended-chat-answers")
         .about("Requests into a chat that is over are answered with statusCode 0.")
@@ -367,11 +369,16 @@ pub(super) const CHATS: &[Mutation] = &[
         .about("A chat is over when its CometD session is.")
         .breaks(&["RC-02"])
         .asked(|memory, message| {
-            memory.flag |= is(&message, "/meta/disconnect");
+            if is(&message, "/meta/disconnect") {
+                for key in memory.chats_of(&memory.client) {
+                    memory.count_of(&key);
+                }
+            }
             Some(message)
         })
         .told(|memory, mut message| {
-            if memory.flag && is_told(&message) && memory.operation == "requestNotifications" {
+            let over = memory.operation == "requestNotifications" && memory.has_counted(&memory.key);
+            if over && is_told(&message) {
                 message["data"] =
                     json!({"statusCode": 2, "chatEnded": true, "messages": [], "errors": [{"code": 249, "advice": ""}]});
             }
@@ -381,12 +388,14 @@ pub(super) const CHATS: &[Mutation] = &[
         .about("A chat that was taken up again by `requestNotifications` brings nothing new.")
         .breaks(&["RC-04"])
         .asked(|memory, message| {
-            let again = message["data"]["operation"] == "requestNotifications";
-            memory.flag |= again && memory.keys.iter().any(|key| message["data"]["secureKey"] == key.as_str());
+            if memory.operation == "requestNotifications" && memory.knows_key(&memory.key) {
+                memory.count_of(&memory.key.clone());
+            }
             Some(message)
         })
         .told(|memory, message| {
-            if is_told(&message) && memory.flag && memory.operation != "requestNotifications" {
+            let restored = message["data"]["secureKey"].as_str().is_some_and(|key| memory.has_counted(key));
+            if is_told(&message) && restored && memory.operation != "requestNotifications" {
                 keep_events(message, |event| !said_by(event, "Client"))
             } else {
                 vec![message]

@@ -168,11 +168,13 @@ pub(super) const FILES: &[Mutation] = &[
         .told(|memory, message| {
             let deleted = message["data"]["messages"].as_array().into_iter().flatten();
             let deleted = deleted.filter(|event| event["type"] == "FileDeleted");
-            memory.gone.extend(deleted.filter_map(|event| event["userData"]["file-id"].as_str()).map(str::to_owned));
+            for file in deleted.filter_map(|event| event["userData"]["file-id"].as_str()) {
+                memory.count_of(file);
+            }
             vec![message]
         })
         .input(|memory, wire| {
-            let gone = field(&wire, "fileId").is_some_and(|id| memory.gone.contains(&id));
+            let gone = field(&wire, "fileId").is_some_and(|file| memory.has_counted(&file));
             refused_if(gone && asks(&wire, "fileDownload"), wire, 410)
         }),
     Mutation::named("files-refused-with-400")
@@ -192,33 +194,33 @@ pub(super) const FILES: &[Mutation] = &[
             refused_if(unknown && asks(&wire, "fileDownload"), wire, 404)
         }),
     Mutation::named("files-need-no-key")
-        .about("A request about files without `secureKey` is carried out in the first chat.")
+        .about("A request about files without `secureKey` is carried out in the last chat.")
         .breaks(&["CV-FL-20"])
         .input(|memory, wire| {
             let keyless = form(&wire).is_some_and(|form| form.get("secureKey").is_none());
-            (Some(if keyless { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
+            (Some(if keyless { with_key(wire, memory.running().next_back()) } else { wire }), Vec::new())
         }),
     Mutation::named("files-take-any-key")
         .about("Any `secureKey` opens the files of the last chat.")
         .breaks(&["CV-FL-21"])
         .input(|memory, wire| {
             let key = field(&wire, "secureKey");
-            let wrong = key.is_some_and(|key| !memory.keys.contains(&key));
-            (Some(if wrong { with_key(wire, memory.keys.last()) } else { wire }), Vec::new())
+            let wrong = key.is_some_and(|key| !memory.knows_key(&key));
+            (Some(if wrong { with_key(wire, memory.running().next_back()) } else { wire }), Vec::new())
         }),
     Mutation::named("file-given-to-any-chat")
         .about("The `secureKey` of one chat gives the files of another.")
         .breaks(&["CV-FL-22"])
         .input(|memory, wire| {
-            let another = is_of_a_chat(&wire, memory) && asks(&wire, "fileDownload");
-            (Some(if another { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
+            let key = key_of_file(&wire, memory).filter(|_| asks(&wire, "fileDownload"));
+            (Some(if key.is_some() { with_key(wire, key) } else { wire }), Vec::new())
         }),
     Mutation::named("file-deleted-by-any-chat")
         .about("The `secureKey` of one chat deletes the files of another.")
         .breaks(&["CV-FL-22"])
         .input(|memory, wire| {
-            let another = is_of_a_chat(&wire, memory) && asks(&wire, "fileDelete");
-            (Some(if another { with_key(wire, memory.keys.first()) } else { wire }), Vec::new())
+            let key = key_of_file(&wire, memory).filter(|_| asks(&wire, "fileDelete"));
+            (Some(if key.is_some() { with_key(wire, key) } else { wire }), Vec::new())
         }),
     Mutation::named("upload-announced-elsewhere")
         .about("A chat that hears of its own upload hears of another chat's too.")
@@ -245,13 +247,9 @@ pub(super) const FILES: &[Mutation] = &[
     Mutation::named("upload-taken-after-end")
         .about("A file can be uploaded to a chat that is over.")
         .breaks(&["CV-FL-26"])
-        .told(|memory, message| {
-            memory.flag |= message["data"]["chatEnded"] == true;
-            vec![message]
-        })
         .input(|memory, wire| {
-            let late = memory.flag && asks(&wire, "fileUpload");
-            taken_if(late, memory, wire)
+            let over = field(&wire, "secureKey").is_some_and(|key| memory.is_over(&key));
+            taken_if(over && asks(&wire, "fileUpload"), wire)
         }),
     Mutation::named("upload-must-say-operation")
         .about("An upload that does not say `operation` is refused.")
@@ -280,9 +278,8 @@ pub(super) const FILES: &[Mutation] = &[
         .about("More files than the limit are taken.")
         .breaks(&["CV-FL-30"])
         .input(|memory, wire| {
-            let upload = asks(&wire, "fileUpload");
-            memory.count += usize::from(upload);
-            taken_if(upload && memory.count > 3, memory, wire)
+            let key = field(&wire, "secureKey").filter(|_| asks(&wire, "fileUpload"));
+            taken_if(key.is_some_and(|key| memory.count_of(&key) > 3), wire)
         }),
     Mutation::named("file-type-not-limited")
         .about("A file of a type that the limits do not name is taken.")
@@ -438,12 +435,13 @@ fn renamed(form: Form, operation: &str) -> Form {
     with_field(&form, "operation", operation)
 }
 
-/// Whether a request about files has the key of some chat.
-fn is_of_a_chat(wire: &Wire, memory: &Memory) -> bool {
-    field(wire, "secureKey").is_some_and(|key| memory.keys.contains(&key))
+/// The key of the chat that has a file, if the request for it has the key of some chat.
+fn key_of_file<'a>(wire: &Wire, memory: &'a Memory) -> Option<&'a str> {
+    let file = field(wire, "fileId").filter(|_| field(wire, "secureKey").is_some_and(|key| memory.knows_key(&key)));
+    file.and_then(|file| memory.chat_of_file(&file))
 }
 
-fn with_key(wire: Wire, key: Option<&String>) -> Wire {
+fn with_key(wire: Wire, key: Option<&str>) -> Wire {
     match key {
         Some(key) => changed(wire, |form| with_field(&form, "secureKey", key)),
         None => wire,
@@ -468,9 +466,9 @@ fn refused_if(wanted: bool, wire: Wire, status: u16) -> Passed {
 }
 
 /// Takes an upload without telling the server, or lets it pass.
-fn taken_if(wanted: bool, memory: &Memory, wire: Wire) -> Passed {
+fn taken_if(wanted: bool, wire: Wire) -> Passed {
     let answer = |exchange: Exchange| {
-        let key = memory.keys.last();
+        let key = field(&wire, "secureKey");
         let data = json!({"file-id": "taken"});
         let told = json!({"statusCode": 0, "chatEnded": false, "secureKey": key, "messages": [], "userData": data});
         page(exchange, 200, &told.to_string())

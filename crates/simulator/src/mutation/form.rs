@@ -141,9 +141,10 @@ pub(super) const FORM: &[Mutation] = &[
         .breaks(&["BX-DL-10"])
         .told(|memory, message| {
             let event = json!({"channel": "/tapestry/late", "data": "late"});
-            let late = memory.flag;
-            memory.flag |= is(&message, "/meta/disconnect");
-            let late = late && is_reply(&message) && !is(&message, "/meta/handshake");
+            let late = memory.has_counted(&memory.addressee) && is_reply(&message) && !is(&message, "/meta/handshake");
+            if is(&message, "/meta/disconnect") {
+                memory.count_of(&memory.addressee.clone());
+            }
             if late { vec![message, event] } else { vec![message] }
         }),
     Mutation::named("connection-types-as-text")

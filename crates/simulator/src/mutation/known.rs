@@ -37,8 +37,12 @@ pub(super) const KNOWN: &[Mutation] = &[
         .about("A connect that asks to be answered at once is held, if it is not the first.")
         .breaks(&["BX-ADV-09"])
         .delay(|memory, _, wire| {
-            memory.count += usize::from(body(wire).is_some_and(|body| body.contains(r#""channel":"/meta/connect""#)));
-            if memory.count == 3 { Duration::from_secs(3) } else { Duration::ZERO }
+            let connect = body(wire).is_some_and(|body| body.contains(r#""channel":"/meta/connect""#));
+            if connect && memory.count_of(&memory.addressee.clone()) == 3 {
+                Duration::from_secs(3)
+            } else {
+                Duration::ZERO
+            }
         }),
     Mutation::named("414-told-never-to-come-back")
         .about("Who connects with an unknown `clientId` is told never to come back.")
@@ -141,18 +145,9 @@ pub(super) const KNOWN: &[Mutation] = &[
     Mutation::named("937-resumed-session-forgotten")
         .about("A session that went on after its connection was lost expires while its connect is held for long.")
         .breaks(&["BX-CN-61"])
-        .input(|memory, wire| {
-            if let Wire::Lost(socket, _) = &wire
-                && let Some(client) = memory.sockets.get(socket).cloned()
-            {
-                memory.gone.push(client);
-            }
-            (Some(wire), Vec::new())
-        })
         .asked(|memory, mut message| {
             let long = message["advice"]["timeout"].as_u64().is_some_and(|timeout| timeout > 10_000);
-            let resumed = memory.gone.iter().any(|client| message["clientId"] == client.as_str());
-            if is(&message, "/meta/connect") && long && resumed {
+            if is(&message, "/meta/connect") && long && memory.is_lost(&memory.client) {
                 message["clientId"] = "gone".into();
             }
             Some(message)
@@ -174,18 +169,22 @@ pub(super) const KNOWN: &[Mutation] = &[
         .breaks(&["BX-WS-53"])
         .dialect(|dialect| dialect.connects.cancels_old_socket = false)
         .input(|memory, wire| {
-            memory.flag |= matches!(wire, Wire::Close(..));
+            if matches!(wire, Wire::Close(..)) {
+                memory.count_of(&memory.sender(&wire));
+            }
             (Some(wire), Vec::new())
         })
-        .told(|memory, message| if memory.flag && is(&message, "/meta/connect") { Vec::new() } else { vec![message] }),
+        .told(|memory, message| {
+            let ended = memory.has_moved(&memory.addressee) && memory.has_counted(&memory.addressee);
+            if ended && is(&message, "/meta/connect") { Vec::new() } else { vec![message] }
+        }),
     Mutation::named("1097-events-to-the-dead-socket")
         .about("Events go to the socket that a session has left.")
         .breaks(&["BX-WS-52"])
-        .input(|memory, wire| {
-            memory.count += usize::from(matches!(wire, Wire::Upgrade(..)));
-            (Some(wire), Vec::new())
-        })
-        .told(|memory, message| if memory.count > 2 && is_event(&message) { Vec::new() } else { vec![message] }),
+        .told(|memory, message| {
+            let astray = is_event(&message) && memory.has_moved(&memory.addressee);
+            if astray { Vec::new() } else { vec![message] }
+        }),
     Mutation::named("lab-1-expires-under-second-connect")
         .about("A session expires under a connect that took the place of another one.")
         .breaks(&["BX-CN-59"])

@@ -66,6 +66,7 @@ impl Mutant {
     }
 
     fn altered(&mut self, wire: Wire) -> Vec<Wire> {
+        self.memory.address(&wire);
         match wire {
             Wire::Text(socket, text) => match self.told(text.as_bytes()) {
                 Some(messages) if messages.is_empty() => Vec::new(),
@@ -138,6 +139,7 @@ impl Machine for Mutant {
                     let hold = connect["advice"]["timeout"].as_u64().unwrap_or(30_000);
                     self.memory.began(now, *exchange, hold);
                 }
+                self.memory.hear(&wire);
                 let (wire, back) = (self.mutation.input)(&mut self.memory, wire);
                 self.outputs.extend(back.into_iter().map(Output::Wire));
                 wire.map(|wire| match wire {
@@ -149,7 +151,6 @@ impl Machine for Mutant {
                         let text = self
                             .asked(text.as_bytes())
                             .map_or(text, |body| String::from_utf8_lossy(&body).into_owned());
-                        self.memory.ask_on(socket);
                         Input::Wire(Wire::Text(socket, text))
                     }
                     other => Input::Wire(other),

@@ -146,17 +146,14 @@ pub(super) const NOTIFICATIONS: &[Mutation] = &[
             if !is_told(&message) || !has_event(&message, |_| true) {
                 return vec![message];
             }
+            let key = |message: &Value| message["data"]["secureKey"].as_str().unwrap_or_default().to_owned();
             match &memory.kept {
-                None => {
+                Some(first) if key(first) == key(&message) => vec![message],
+                Some(first) if !memory.is_over(&key(first)) => vec![first.clone(), message],
+                Some(_) | None => {
                     memory.kept = Some(message.clone());
                     vec![message]
                 }
-                Some(first) if first["data"]["secureKey"] == message["data"]["secureKey"] => {
-                    memory.flag |= message["data"]["chatEnded"] == true;
-                    vec![message]
-                }
-                Some(first) if !memory.flag => vec![first.clone(), message],
-                Some(_) => vec![message],
             }
         }),
     Mutation::named("alias-missing")

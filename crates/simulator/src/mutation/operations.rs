@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::Mutation;
 use super::change::{body, data, events, has_event, is, is_acknowledgement, is_told, keep_events, said_by, without};
-use super::{Memory, Mutation};
 
 fn operation(message: &Value) -> &str {
     message["data"]["operation"].as_str().unwrap_or_default()
@@ -20,11 +20,6 @@ fn refused(mut message: Value) -> Option<Value> {
 
 fn of_type(event: &Value, kinds: &[&str]) -> bool {
     event["type"].as_str().is_some_and(|kind| kinds.contains(&kind))
-}
-
-/// Whether a request comes from the session that was there first.
-fn is_first(memory: &Memory, message: &Value) -> bool {
-    memory.clients.first().is_some_and(|first| message["clientId"] == first.as_str())
 }
 
 /// Drops events as they happen.
@@ -115,11 +110,13 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("The transcript keeps that somebody typed.")
         .breaks(&["CV-TY-06"])
         .asked(|memory, message| {
-            memory.flag |= operation(&message) == "startTyping";
+            if operation(&message) == "startTyping" {
+                memory.count_of(&memory.key.clone());
+            }
             Some(message)
         })
         .told(|memory, mut message| {
-            if memory.flag
+            if memory.has_counted(&memory.key)
                 && is_told(&message)
                 && memory.operation == "requestNotifications"
                 && let Some(all) = message["data"]["messages"].as_array_mut()
@@ -207,11 +204,13 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("What a client says after `updateNickname` comes under neither of its names.")
         .breaks(&["CV-UN-03"])
         .asked(|memory, message| {
-            memory.flag |= operation(&message) == "updateNickname";
+            if operation(&message) == "updateNickname" {
+                memory.count_of(&memory.key.clone());
+            }
             Some(message)
         })
         .told(|memory, message| {
-            let renamed = memory.flag;
+            let renamed = message["data"]["secureKey"].as_str().is_some_and(|key| memory.has_counted(key));
             vec![events(message, |event| {
                 if renamed && said_by(event, "Client") {
                     event["from"]["nickname"] = "nobody".into();
@@ -235,16 +234,19 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("`updateData` makes a Notice in the transcript, far above any other index.")
         .breaks(&["CV-UD-02", "CV-EN-58", "CV-TR-58"])
         .asked(|memory, message| {
-            let has_key = memory.keys.iter().any(|key| message["data"]["secureKey"] == key.as_str());
-            memory.flag |= has_key && operation(&message) == "updateData";
+            if operation(&message) == "updateData" && memory.knows_key(&memory.key) {
+                memory.kept = Some(memory.key.as_str().into());
+            }
             Some(message)
         })
         .told(|memory, mut message| {
             let is_answer = is_told(&message) && message["data"]["messages"].as_array().is_none_or(Vec::is_empty);
-            if is_answer && std::mem::take(&mut memory.flag) {
-                memory.count += 1;
+            // The refusal of a chat that is over names none.
+            let named = |key: &Value| message["data"].get("secureKey").is_none_or(|told| told.is_null() || told == key);
+            let answered = memory.kept.take_if(|key| is_answer && named(key));
+            if let Some(count) = answered.as_ref().and_then(Value::as_str).map(|key| memory.count_of(key)) {
                 message["data"]["messages"] = json!([{
-                    "index": 98 + memory.count, "type": "Notice", "text": "data-changed", "utcTime": 1_700_000_000_000_i64,
+                    "index": 98 + count, "type": "Notice", "text": "data-changed", "utcTime": 1_700_000_000_000_i64,
                     "from": {"nickname": "Wren", "participantId": 1, "type": "Client"},
                 }]);
             }
@@ -471,7 +473,7 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("A session that has the chat already gets no event again, even if its connection broke meanwhile.")
         .breaks(&["CV-RN-08", "RC-03"])
         .asked(|memory, mut message| {
-            if is_first(memory, &message) && operation(&message) == "requestNotifications" {
+            if memory.has_begun(&memory.client, &memory.key) && operation(&message) == "requestNotifications" {
                 message["data"]["operation"] = "updateData".into();
                 message["data"]["userData"] = json!({});
             }
@@ -526,17 +528,17 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("Only the session that began the chat can say something with its `secureKey`.")
         .breaks(&["CV-SK-06"])
         .asked(|memory, message| {
-            let stranger = memory.clients.first().is_some_and(|first| message["clientId"] != first.as_str());
+            let stranger = memory.is_strange_to(&memory.client, &memory.key);
             if stranger && operation(&message) == "sendMessage" { refused(message) } else { Some(message) }
         }),
     Mutation::named("own-session-needs-no-key")
-        .about("The session that began the first chat needs no `secureKey` for it.")
+        .about("The session that began a chat needs no `secureKey` for it.")
         .breaks(&["CV-SK-07"])
         .asked(|memory, mut message| {
             let bare =
                 !["", "requestChat"].contains(&operation(&message)) && message["data"].get("secureKey").is_none();
-            if let Some(key) = memory.keys.first().filter(|_| bare && is_first(memory, &message)) {
-                message["data"]["secureKey"] = key.as_str().into();
+            if let Some(key) = memory.chat_of(&memory.client).filter(|_| bare) {
+                message["data"]["secureKey"] = key.into();
             }
             Some(message)
         }),
@@ -544,14 +546,17 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("`requestNotifications` gives the chat a new `secureKey`.")
         .breaks(&["CV-SK-04"])
         .asked(|memory, mut message| {
-            memory.flag |= operation(&message) == "requestNotifications";
+            if operation(&message) == "requestNotifications" {
+                let key = memory.key.clone();
+                memory.count_of(key.strip_suffix("-renewed").unwrap_or(&key));
+            }
             if let Some(key) = message["data"]["secureKey"].as_str().and_then(|key| key.strip_suffix("-renewed")) {
                 message["data"]["secureKey"] = key.into();
             }
             Some(message)
         })
         .told(|memory, mut message| {
-            if let Some(key) = message["data"]["secureKey"].as_str().filter(|_| memory.flag) {
+            if let Some(key) = message["data"]["secureKey"].as_str().filter(|key| memory.has_counted(key)) {
                 message["data"]["secureKey"] = format!("{key}-renewed").into();
             }
             vec![message]
@@ -560,11 +565,11 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("A wrong `secureKey` beside the `chatId` of a chat ends that chat, as whoever has the key hears next.")
         .breaks(&["CV-SK-05"])
         .asked(|memory, mut message| {
-            let key = message["data"]["secureKey"].as_str().map(str::to_owned);
-            let known = key.as_ref().is_some_and(|key| memory.keys.contains(key));
-            memory.flag |= !known && message["data"].get("chatId").is_some();
-            if memory.flag && known && key.as_ref() == memory.keys.first() {
-                message["data"] = json!({"operation": "disconnect", "secureKey": key});
+            let wrong = !memory.knows_key(&memory.key) && message["data"].get("chatId").is_some();
+            if let Some(key) = memory.chat_for(&memory.client).filter(|_| wrong).map(str::to_owned) {
+                memory.count_of(&key);
+            } else if memory.has_counted(&memory.key) {
+                message["data"] = json!({"operation": "disconnect", "secureKey": memory.key});
             }
             Some(message)
         }),
@@ -572,7 +577,7 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("A second session that asks for a chat is answered and neither gets it nor takes it from the first.")
         .breaks(&["CV-SH-01", "CV-RN-01"])
         .asked(|memory, mut message| {
-            let stranger = memory.clients.first().is_some_and(|first| message["clientId"] != first.as_str());
+            let stranger = memory.is_strange_to(&memory.client, &memory.key);
             if stranger && operation(&message) == "requestNotifications" {
                 message["data"]["operation"] = "updateData".into();
                 message["data"]["userData"] = json!({});
@@ -583,7 +588,7 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("Once there are two chats, what clients say comes back without a `secureKey`.")
         .breaks(&["CV-SH-02"])
         .told(|memory, mut message| {
-            if memory.keys.len() > 1 && has_event(&message, |event| said_by(event, "Client")) {
+            if memory.running().count() > 1 && has_event(&message, |event| said_by(event, "Client")) {
                 message["data"] = without(message["data"].take(), "secureKey");
             }
             vec![message]
@@ -592,25 +597,39 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("A client that goes into the background finds its chat over.")
         .breaks(&["CV-SH-03"])
         .asked(|memory, message| {
-            memory.flag |= is(&message, "/meta/disconnect") && message["ext"].get("transcriptPosition").is_some();
+            if is(&message, "/meta/disconnect") && message["ext"].get("transcriptPosition").is_some() {
+                for key in memory.chats_of(&memory.client) {
+                    memory.count_of(&key);
+                }
+            }
             Some(message)
         })
-        .told(|memory, message| vec![if memory.flag { over(message) } else { message }]),
+        .told(|memory, message| {
+            let key = message["data"]["secureKey"].as_str().unwrap_or(&memory.key);
+            vec![if memory.has_counted(key) { over(message) } else { message }]
+        }),
     Mutation::named("expired-session-ends-chat")
         .about("A chat is over when the session that began it has asked nothing for ten seconds.")
         .breaks(&["CV-SH-04"])
         .asked(|memory, message| {
-            let silent = memory.count > 0 && memory.now > memory.until;
-            if is_first(memory, &message) {
-                memory.count += 1;
-                memory.until = memory.now + Duration::from_secs(10);
-                memory.kept = memory.kept.take().or_else(|| silent.then_some(Value::Null));
-            } else {
-                memory.flag |= memory.kept.is_some() && operation(&message) == "requestNotifications";
+            let client = memory.client.clone();
+            // Whoever is back after so long has been away; whoever has not come back may be held.
+            if memory.end_of(&client).is_some_and(|end| memory.now > end) {
+                for key in memory.chats_of(&client) {
+                    memory.count_of(&format!("expired {key}"));
+                }
+            }
+            memory.lasts(&client, memory.now + Duration::from_secs(10));
+            let expired = memory.has_counted(&format!("expired {}", memory.key));
+            if expired && operation(&message) == "requestNotifications" && memory.is_strange_to(&client, &memory.key) {
+                memory.count_of(&memory.key.clone());
             }
             Some(message)
         })
-        .told(|memory, message| vec![if memory.flag { over(message) } else { message }]),
+        .told(|memory, message| {
+            let key = message["data"]["secureKey"].as_str().unwrap_or(&memory.key);
+            vec![if memory.has_counted(key) { over(message) } else { message }]
+        }),
 ];
 
 /// A notification that a chat is over.

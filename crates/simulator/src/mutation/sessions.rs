@@ -5,8 +5,18 @@ use std::time::Duration;
 use protocol::wire::{Headers, Response, Wire};
 use serde_json::{Value, json};
 
-use super::Mutation;
-use super::change::{body, has_event, is, is_acknowledgement, is_reply, is_told, mended, page, refusal, without};
+use super::change::{
+    body, has_event, is, is_acknowledgement, is_reply, is_told, is_unknown_client, mended, page, refusal, without,
+};
+use super::{Memory, Mutation};
+
+/// Counts the sessions that subscribe to the channel of a chat service.
+fn subscribed(memory: &mut Memory, message: Value) -> Option<Value> {
+    if message["subscription"].as_str().is_some_and(|name| name.starts_with("/service/chatV2/")) {
+        memory.count_of(&memory.client.clone());
+    }
+    Some(message)
+}
 
 /// In the order of the cases that they are for.
 pub(super) const SESSIONS: &[Mutation] = &[
@@ -43,11 +53,16 @@ pub(super) const SESSIONS: &[Mutation] = &[
             Some(message)
         }),
     Mutation::named("client-id-given-back")
-        .about("Every handshake is given the first `clientId` again.")
+        .about("A handshake is given the `clientId` of a session that is there already.")
         .breaks(&["BX-HS-10", "BX-CID-02", "BX-HS-50"])
+        .asked(|memory, message| {
+            memory.kept.take_if(|kept| is(&message, "/meta/disconnect") && *kept == message["clientId"]);
+            Some(message)
+        })
         .told(|memory, mut message| {
-            if let Some(first) = memory.clients.first().filter(|_| is(&message, "/meta/handshake")) {
-                message["clientId"] = first.as_str().into();
+            memory.kept.take_if(|_| is_unknown_client(&message));
+            if is(&message, "/meta/handshake") && message["clientId"].is_string() {
+                message["clientId"] = memory.kept.get_or_insert(message["clientId"].clone()).clone();
             }
             vec![message]
         }),
@@ -55,8 +70,8 @@ pub(super) const SESSIONS: &[Mutation] = &[
         .about("The first connect of a session is held rather than answered at once.")
         .breaks(&["BX-CN-50"])
         .delay(|memory, _, wire| {
-            let first = body(wire).is_some_and(|body| body.contains(r#""channel":"/meta/connect""#) && !memory.flag);
-            memory.flag |= first;
+            let connect = body(wire).is_some_and(|body| body.contains(r#""channel":"/meta/connect""#));
+            let first = connect && memory.count_of(&memory.addressee.clone()) == 1;
             if first { Duration::from_secs(5) } else { Duration::ZERO }
         }),
     Mutation::named("timeout-of-client-ignored")
@@ -70,12 +85,11 @@ pub(super) const SESSIONS: &[Mutation] = &[
     Mutation::named("nothing-while-connect-held")
         .about("While a connect is held, other messages wait for it.")
         .breaks(&["BX-GEN-02"])
-        .delay(|memory, now, wire| {
-            // Only a reply to something else is held back, until the connect is due.
+        .delay(|memory, _, wire| {
+            // Only the first reply of a session to something else is held back, until the connect is due.
             let Some(body) = body(wire) else { return Duration::ZERO };
-            if body.contains("/service/tapestry/sentinel") && !body.contains("/meta/connect") && memory.count < 1 {
-                memory.count += 1;
-                let _ = now;
+            let sentinel = body.contains("/service/tapestry/sentinel") && !body.contains("/meta/connect");
+            if sentinel && memory.count_of(&memory.addressee.clone()) == 1 {
                 return Duration::from_millis(1_800);
             }
             Duration::ZERO
@@ -120,13 +134,13 @@ pub(super) const SESSIONS: &[Mutation] = &[
         .asked(|memory, message| {
             if is(&message, "/meta/connect") {
                 let hold = message["advice"]["timeout"].as_u64().unwrap_or(30_000);
-                memory.until = memory.now + Duration::from_millis(hold);
+                memory.lasts(&memory.client.clone(), memory.now + Duration::from_millis(hold));
             }
             Some(message)
         })
         .delay(|memory, now, wire| match wire {
             Wire::Text(_, text) if text.contains(r#""type":"Agent""#) && !text.contains(r#""successful""#) => {
-                memory.until.since(now)
+                memory.end_of(&memory.addressee).map_or(Duration::ZERO, |end| end.since(now))
             }
             _ => Duration::ZERO,
         }),
@@ -187,11 +201,11 @@ pub(super) const SESSIONS: &[Mutation] = &[
     Mutation::named("nothing-without-subscription")
         .about("Answers of a service come only to those who subscribed to its channel.")
         .breaks(&["CV-CH-01"])
-        .asked(|memory, message| {
-            memory.flag |= message["subscription"].as_str().is_some_and(|name| name.starts_with("/service/chatV2/"));
-            Some(message)
-        })
-        .told(|memory, message| if is_told(&message) && !memory.flag { Vec::new() } else { vec![message] }),
+        .asked(subscribed)
+        .told(|memory, message| {
+            let lost = is_told(&message) && !memory.has_counted(&memory.addressee);
+            if lost { Vec::new() } else { vec![message] }
+        }),
     Mutation::named("subscription-refused")
         .about("Subscriptions to the channel of a chat service are refused.")
         .breaks(&["CV-CH-02"])
@@ -206,15 +220,11 @@ pub(super) const SESSIONS: &[Mutation] = &[
     Mutation::named("subscription-doubles")
         .about("Who subscribes to the service channel gets everything twice.")
         .breaks(&["CV-CH-03"])
-        .asked(|memory, message| {
-            memory.flag |= message["subscription"].as_str().is_some_and(|name| name.starts_with("/service/chatV2/"));
-            Some(message)
-        })
-        .told(
-            |memory, message| {
-                if is_told(&message) && memory.flag { vec![message.clone(), message] } else { vec![message] }
-            },
-        ),
+        .asked(subscribed)
+        .told(|memory, message| {
+            let doubled = is_told(&message) && memory.has_counted(&memory.addressee);
+            if doubled { vec![message.clone(), message] } else { vec![message] }
+        }),
     Mutation::named("disconnect-unanswered")
         .about("Disconnects are not answered.")
         .breaks(&["BX-DC-05"])
@@ -283,6 +293,7 @@ pub(super) const SESSIONS: &[Mutation] = &[
         .breaks(&["BX-MSG-04", "BX-SB-03"])
         .input(|memory, wire| {
             memory.count = body(&wire).map_or(0, |body| body.matches(r#""channel":"#).count());
+            memory.flag = false;
             (Some(wire), Vec::new())
         })
         .told(|memory, message| {
@@ -323,25 +334,20 @@ pub(super) const SESSIONS: &[Mutation] = &[
         .about("A torn array ends the session of its sender.")
         .breaks(&["BX-WS-10"])
         .input(|memory, wire| {
-            memory.flag |= body(&wire).is_some_and(|body| body.ends_with(r#"{"channel":"#));
+            if body(&wire).is_some_and(|body| body.ends_with(r#"{"channel":"#)) {
+                memory.count_of(&memory.sender(&wire));
+            }
             (Some(wire), Vec::new())
         })
         .told(|memory, message| {
-            vec![if memory.flag && is(&message, "/meta/subscribe") { refusal(&message) } else { message }]
+            let ended = is(&message, "/meta/subscribe") && memory.has_counted(&memory.addressee);
+            vec![if ended { refusal(&message) } else { message }]
         }),
     Mutation::named("connection-is-session")
         .about("A session is over when its WebSocket breaks.")
         .breaks(&["RC-05"])
-        .input(|memory, wire| {
-            if let Wire::Lost(socket, _) = &wire
-                && let Some(client) = memory.sockets.get(socket).cloned()
-            {
-                memory.gone.push(client);
-            }
-            (Some(wire), Vec::new())
-        })
         .asked(|memory, mut message| {
-            if memory.gone.iter().any(|gone| message["clientId"] == gone.as_str()) {
+            if memory.is_lost(&memory.client) {
                 message["clientId"] = "gone".into();
             }
             Some(message)
