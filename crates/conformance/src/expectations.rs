@@ -146,12 +146,13 @@ impl Expectations {
         self.unknown(result).is_none().then_some(met)
     }
 
-    /// What a result comes to besides what somebody knows of: of a known departure the first that nobody knows of becomes
-    /// the reason, and the known one stands under it.
+    /// What a result comes to besides what somebody knows of: the first departure that nobody knows of becomes the reason,
+    /// and a known one stands under it. So does what kept the entry from its end: it does not excuse what was seen before.
     #[must_use]
     pub fn without_known(&self, mut result: CaseResult) -> CaseResult {
         let known = result.reason.as_ref().filter(|_| is_departure(result.verdict));
-        if !known.is_some_and(|reason| self.about(&result, result.verdict, reason).is_some()) {
+        let is_known = known.is_some_and(|reason| self.about(&result, result.verdict, reason).is_some());
+        if !is_known && !is_unfinished(result.verdict) {
             return result;
         }
         let Some(place) = self.unknown(&result) else { return result };
@@ -203,12 +204,14 @@ impl Expectation {
     pub(crate) fn standing<'a>(&self, results: impl IntoIterator<Item = &'a CaseResult>) -> Standing<'a> {
         let mut standing = Standing::default();
         for result in results.into_iter().filter(|result| self.is_about(result)) {
+            let cut_short = result.consequences.iter().any(|other| is_unfinished(other.kind));
             match result.verdict {
                 Kind::NotApplicable => {}
                 Kind::Blocked | Kind::Inconclusive | Kind::Error => standing.open.push(result),
                 Kind::Fail | Kind::Deviation | Kind::Pass | Kind::Observed if self.is_met_by(result) => {
                     standing.met.push(result);
                 }
+                Kind::Fail | Kind::Deviation if cut_short => standing.open.push(result),
                 Kind::Fail | Kind::Deviation | Kind::Pass | Kind::Observed => standing.unmet.push(result),
             }
         }
@@ -239,6 +242,11 @@ impl Expectation {
 
 pub(crate) const fn is_departure(kind: Kind) -> bool {
     matches!(kind, Kind::Fail | Kind::Deviation)
+}
+
+/// Whether an entry that comes to it was not seen to its end.
+const fn is_unfinished(kind: Kind) -> bool {
+    matches!(kind, Kind::Blocked | Kind::Inconclusive)
 }
 
 /// How the entries of a run stand to an expectation that is about them.
@@ -356,6 +364,36 @@ mod tests {
     fn is_met_if_nothing_else_is_broken(#[case] known: CaseResult) {
         let expectations = Expectations::parse(SIMULATOR).unwrap();
         assert!(expectations.met_by(&known).is_some());
+        assert_eq!(expectations.without_known(known.clone()), known);
+    }
+
+    /// An entry that was not seen to its end, and in which something was broken before.
+    fn cut_short(kind: Kind, requirement: &str) -> CaseResult {
+        let mut open = result(kind, None);
+        open.reason = result(kind, Some(requirement)).reason.map(|reason| Reason { requirement: None, ..reason });
+        let broken = result(Kind::Deviation, Some(requirement)).reason.unwrap();
+        open.consequences.push(Consequence { kind: Kind::Deviation, reason: broken, evidence: Vec::new() });
+        open
+    }
+
+    #[rstest]
+    fn what_is_broken_counts_though_the_entry_was_not_seen_to_its_end(
+        #[values(Kind::Blocked, Kind::Inconclusive)] kind: Kind,
+    ) {
+        let expectations = Expectations::parse(SIMULATOR).unwrap();
+        let shown = expectations.without_known(cut_short(kind, "BX-HS-09"));
+        assert_eq!(shown.verdict, Kind::Deviation);
+        assert_eq!(shown.reason.as_ref().unwrap().requirement.as_deref(), Some("BX-HS-09"));
+        assert_eq!(shown.consequences[0].to_string(), format!("{kind} -: x"));
+        // What was not seen to its end says nothing of what is expected of it.
+        assert_eq!(expectations.problems(&[shown], "2026-01-01"), [""; 0]);
+    }
+
+    #[rstest]
+    fn what_is_known_does_not_end_an_entry(#[values(Kind::Blocked, Kind::Inconclusive)] kind: Kind) {
+        let expectations = Expectations::parse(SIMULATOR).unwrap();
+        let known = cut_short(kind, "BX-HS-12");
+        assert_eq!(expectations.met_by(&known), None);
         assert_eq!(expectations.without_known(known.clone()), known);
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use conformance::cases::{case, plan};
-use conformance::conclude::{CaseResult, Reason};
+use conformance::conclude::{CaseResult, Consequence, Reason};
 use conformance::report::kept::Kept;
 use conformance::report::{Cut, Exit, Report, json, junit, text, together};
 use conformance::run::Chats;
@@ -57,6 +57,37 @@ fn a_wrong_expectation_is_a_failure() {
     let report = report(&settings(), vec![result], SEED);
     assert_eq!(report.last_line(), "FAIL: 1 wrong expectation (exit 1)");
     assert_eq!(report.problems().len(), 1);
+}
+
+/// What a requirement breaks in an entry, found by a rule if one is named.
+fn broken(kind: Kind, requirement: &str, rule: Option<&'static str>) -> Consequence {
+    let requirement = Some(requirement.to_owned());
+    let reason = Reason { requirement, rule, root: None, expected: None, observed: "seen".to_owned() };
+    Consequence { kind, reason, evidence: Vec::new() }
+}
+
+#[rstest]
+fn a_deviation_counts_though_the_entry_was_not_seen_to_its_end(
+    #[values(Kind::Blocked, Kind::Inconclusive)] kind: Kind,
+) {
+    let mut result = result(kind);
+    result.consequences.push(broken(Kind::Deviation, "BX-FLD-15", None));
+    let report = report(&settings(), vec![result], SEED);
+    let says = "FAIL: 1 verdict that nobody expected: chat.request.starts@websocket (exit 1)";
+    assert_eq!(report.last_line(), says);
+    let shown = text::render(&report);
+    assert!(shown.contains("DEVIATION  chat.request.starts@websocket   BX-FLD-15"), "{shown}");
+    assert!(shown.contains(&format!("also       {kind} -: why")), "{shown}");
+}
+
+#[test]
+fn an_expected_deviation_leaves_an_entry_as_open_as_it_is() {
+    let id = "bayeux.subscribe.to-nothing-answered";
+    let mut result = CaseResult::error(case(id).expect("a case"), Transport::WebSocket, "why");
+    result.verdict = Kind::Blocked;
+    result.consequences.push(broken(Kind::Deviation, "BX-FLD-15", None));
+    let report = report(&settings(), vec![result], SEED);
+    assert_eq!(report.last_line(), "INCOMPLETE: 1 blocked, 0 inconclusive (exit 3)");
 }
 
 /// A run against a server with one mutation, of the cases of one group.
