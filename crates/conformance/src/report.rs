@@ -9,7 +9,7 @@ pub mod junit;
 pub mod kept;
 pub mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::conclude::CaseResult;
@@ -332,8 +332,9 @@ impl Report {
             if judges {
                 coverage.verdicts.push((result.name(), verdict_on(result, &requirement.id)));
             }
-            let by_rule = result.reason.as_ref().filter(|reason| reason.requirement.as_ref() == Some(&requirement.id));
-            if let Some(rule) = by_rule.and_then(|reason| reason.rule) {
+            let reasons = result.reason.iter().chain(result.consequences.iter().map(|other| &other.reason));
+            let broken = reasons.filter(|reason| reason.requirement.as_ref() == Some(&requirement.id));
+            for rule in broken.filter_map(|reason| reason.rule).collect::<BTreeSet<_>>() {
                 *coverage.broken_rules.entry(rule.to_owned()).or_default() += 1;
             }
         }

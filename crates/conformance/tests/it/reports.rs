@@ -90,6 +90,19 @@ fn an_expected_deviation_leaves_an_entry_as_open_as_it_is() {
     assert_eq!(report.last_line(), "INCOMPLETE: 1 blocked, 0 inconclusive (exit 3)");
 }
 
+#[test]
+fn the_coverage_has_what_rules_find_beside_the_reason() {
+    let mut results = vec![result(Kind::Fail), result(Kind::Fail)];
+    for result in &mut results {
+        result.reason = Some(broken(Kind::Fail, "CV-SM-01", None).reason);
+        result.consequences.push(broken(Kind::Deviation, "BX-FLD-15", Some("bayeux.reply.successful-missing")));
+    }
+    let coverage = report(&settings(), results, SEED).coverage();
+    let found = coverage.iter().find(|coverage| coverage.requirement.id == "BX-FLD-15").expect("it is listed");
+    assert_eq!(found.broken_rules.values().copied().collect::<Vec<_>>(), [2]);
+    assert_eq!(found.verdict(), Some(Kind::Deviation));
+}
+
 /// A run against a server with one mutation, of the cases of one group.
 fn run_of(group: &str, mutation: &str) -> Report {
     let mutation = Mutation::by_name(mutation).expect("a mutation");
