@@ -18,6 +18,9 @@ use crate::requirements::{Catalogue, Requirement};
 use crate::run::{Agent, Chats};
 use crate::verdict::Kind;
 
+/// What is said of a run in which no entry applies.
+const NOTHING: &str = "nothing was judged";
+
 /// What was judged, and by what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
@@ -245,6 +248,11 @@ impl Report {
         self.entries().filter(is_unexpected).map(|(result, _)| result).collect()
     }
 
+    /// Whether every entry was left out, so that nothing is known of the peer.
+    fn is_empty(&self) -> bool {
+        self.results.iter().all(|result| result.verdict == Kind::NotApplicable)
+    }
+
     /// What went wrong, by cause.
     #[must_use]
     pub fn causes(&self) -> Vec<causes::Cause<'_>> {
@@ -305,9 +313,8 @@ impl Report {
         if let [first, ..] = self.shortfalls.as_slice() {
             return (Exit::Incomplete, first.clone());
         }
-        let judged = [Kind::Pass, Kind::Fail, Kind::Deviation, Kind::Observed];
-        if !self.results.iter().any(|result| judged.contains(&result.verdict)) {
-            return (Exit::Incomplete, "nothing was judged".to_owned());
+        if self.is_empty() {
+            return (Exit::Incomplete, NOTHING.to_owned());
         }
         (Exit::Complete, "complete and as expected".to_owned())
     }

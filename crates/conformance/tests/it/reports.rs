@@ -1,11 +1,12 @@
 //! Exit codes, and how a run reads in which something is wrong.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use conformance::cases::{case, plan};
 use conformance::conclude::{CaseResult, Consequence, Reason};
 use conformance::report::kept::Kept;
-use conformance::report::{Cut, Exit, Report, json, junit, text, together};
+use conformance::report::{Cut, Exit, Report, Unsteady, json, junit, text, together};
 use conformance::run::Chats;
 use conformance::verdict::Kind;
 use protocol::time::Time;
@@ -129,6 +130,56 @@ fn a_failure_shows_its_evidence(#[case] group: &str, #[case] mutation: &str) {
 fn junit_tells_failures_from_what_could_not_run() {
     let xml = junit::render(&run_of("chat.end", "end-not-said")).unwrap();
     insta::assert_snapshot!("junit_of_a_failing_run", xml);
+}
+
+/// A run in which every entry passes and every expectation is met.
+fn faultless() -> Report {
+    report(&settings(), vec![result(Kind::Pass)], SEED)
+}
+
+fn stale() -> Report {
+    let case = case("bayeux.handshake.without-common-type-refused").expect("a case");
+    let mut passes = CaseResult::error(case, Transport::WebSocket, "why");
+    (passes.verdict, passes.reason) = (Kind::Pass, None);
+    report(&settings(), vec![passes], SEED)
+}
+
+fn changed(change: impl FnOnce(&mut Report)) -> Report {
+    let mut report = faultless();
+    change(&mut report);
+    report
+}
+
+fn unsteady() -> Report {
+    let verdicts = BTreeMap::from([(Kind::Pass, 2), (Kind::Fail, 1)]);
+    changed(|report| report.unsteady.push(Unsteady { name: result(Kind::Pass).name(), verdicts }))
+}
+
+fn unreachable() -> Report {
+    let mut report = report(&settings(), Vec::new(), SEED);
+    report.cut = Some(Cut::Unreachable("cannot reach it".to_owned()));
+    report
+}
+
+#[rstest]
+#[case::interrupted(changed(|report| report.cut = Some(Cut::Interrupted)), "error", "the run was interrupted")]
+#[case::unreachable(unreachable(), "error", "cannot reach it")]
+#[case::torn(changed(|report| report.shortfalls.push("the tape ends early".to_owned())), "error", "the tape ends early")]
+#[case::nothing_judged(report(&settings(), vec![result(Kind::NotApplicable)], SEED), "error", "nothing was judged")]
+#[case::stale_expectation(stale(), "failure", "is stale: the case comes to pass")]
+#[case::unsteady(unsteady(), "failure", "chat.request.starts@websocket is not the same each time: 2 pass, 1 fail")]
+fn junit_is_red_if_the_run_itself_is_wrong(#[case] report: Report, #[case] word: &str, #[case] says: &str) {
+    assert_ne!(report.exit().0, Exit::Complete);
+    let xml = junit::render(&report).unwrap();
+    let (_, of_run) = xml.split_once(r#"<testcase name="tapestry.run" classname="tapestry">"#).expect("it is there");
+    let head = of_run.trim_start().lines().next().unwrap_or_default();
+    assert!(head.starts_with(&format!("<{word} ")) && head.contains(says), "{xml}");
+}
+
+#[test]
+fn junit_of_a_run_that_is_as_expected_has_nothing_but_its_entries() {
+    let xml = junit::render(&faultless()).unwrap();
+    assert!(xml.contains(r#"tests="1" skipped="0" failures="0" errors="0""#) && !xml.contains("tapestry.run"), "{xml}");
 }
 
 #[test]
