@@ -54,7 +54,7 @@ pub enum ExpectationError {
     #[error("requirement `{0}` does not exist")]
     Requirement(String),
     /// A day that is none.
-    #[error("`{0}` is not a day: `YYYY-MM-DD` is")]
+    #[error("`{0}` is not a day of the calendar, `YYYY-MM-DD`")]
     Day(String),
     /// A member that says nothing.
     #[error("the expectation for `{case}` has an empty `{member}`")]
@@ -83,7 +83,11 @@ struct File {
 
 /// The known departures of a target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expectations(Vec<Expectation>);
+pub struct Expectations {
+    entries: Vec<Expectation>,
+    /// Whether each has to be met, because everything runs.
+    are_all_due: bool,
+}
 
 impl Expectations {
     /// Reads a file.
@@ -121,20 +125,26 @@ impl Expectations {
                 return Err(ExpectationError::Day(entry.until.clone()));
             }
         }
-        Ok(Self(file.expectation))
+        Ok(Self { entries: file.expectation, are_all_due: false })
     }
 
     /// Each of them, in the order of the file.
     #[must_use]
     pub fn entries(&self) -> &[Expectation] {
-        &self.0
+        &self.entries
     }
 
     /// Adds those of another file.
     #[must_use]
     pub fn and(mut self, more: Self) -> Self {
-        self.0.extend(more.0);
+        self.entries.extend(more.entries);
         self
+    }
+
+    /// The same for a run without a choice of cases or transports: there one that is about nothing is wrong, too.
+    #[must_use]
+    pub fn of_whole_run(self) -> Self {
+        Self { are_all_due: true, ..self }
     }
 
     /// The expectation that a result meets. Each covers the requirement that it names: if something else is broken too,
@@ -175,13 +185,23 @@ impl Expectations {
 
     /// The expectation of a departure of a result.
     pub(crate) fn about(&self, result: &CaseResult, kind: Kind, reason: &Reason) -> Option<&Expectation> {
-        self.0.iter().find(|entry| entry.is_about(result) && entry.is(kind, reason))
+        self.entries.iter().find(|entry| entry.is_about(result) && entry.is(kind, reason))
     }
 
     /// What is wrong with the expectations themselves, one line each. `today` is `YYYY-MM-DD`.
     #[must_use]
     pub fn problems(&self, results: &[CaseResult], today: &str) -> Vec<String> {
-        self.0.iter().filter_map(|entry| entry.problem(results, today)).collect()
+        self.entries.iter().filter_map(|entry| entry.problem(results, today)).collect()
+    }
+
+    /// Which of them are about nothing that ran, one line each: none is, unless everything did.
+    #[must_use]
+    pub fn unused(&self, results: &[CaseResult]) -> Vec<String> {
+        let due = self.entries.iter().filter(|_| self.are_all_due);
+        due.filter_map(|entry| {
+            Some(format!("the expectation for `{}` is unused: {}", entry.case, entry.unused(results)?))
+        })
+        .collect()
     }
 }
 
@@ -221,6 +241,25 @@ impl Expectation {
     /// Whether its last day lies before a day.
     pub(crate) fn has_expired(&self, today: &str) -> bool {
         self.until.as_str() < today
+    }
+
+    /// Why no entry of a whole run can meet it. What the command left out, such as everything about chats if no service was
+    /// named, says nothing against it; what turned out not to apply does.
+    fn unused(&self, results: &[CaseResult]) -> Option<String> {
+        let mut about = results.iter().filter(|result| self.is_about(result)).peekable();
+        if about.peek().is_none() {
+            // A client under test chooses its transport itself.
+            let ran = results.iter().any(|result| result.case.id == self.case);
+            return (!ran).then(|| "no case of this run has that name".to_owned());
+        }
+        let mut why = String::new();
+        for result in about {
+            if result.verdict != Kind::NotApplicable || result.ending.is_none() {
+                return None;
+            }
+            why = result.reason.as_ref().map(|reason| reason.observed.clone()).unwrap_or_default();
+        }
+        Some(format!("the case does not apply, {why}"))
     }
 
     fn problem(&self, results: &[CaseResult], today: &str) -> Option<String> {
@@ -267,17 +306,31 @@ impl Standing<'_> {
     }
 }
 
-/// Whether a text is a day, `YYYY-MM-DD`.
+/// Whether a text is a day of the calendar, `YYYY-MM-DD`.
 #[must_use]
 pub fn is_day(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let [year, month, day] = parts.as_slice() else { return false };
     let number = |part: &str, length: usize| {
-        (part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit())).then(|| part.parse::<u16>().ok())
+        let is_number = part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit());
+        part.parse::<u16>().ok().filter(|_| is_number)
     };
-    number(year, 4).is_some()
-        && number(month, 2).flatten().is_some_and(|month| (1..=12).contains(&month))
-        && number(day, 2).flatten().is_some_and(|day| (1..=31).contains(&day))
+    let (Some(year), Some(month), Some(day)) = (number(year, 4), number(month, 2), number(day, 2)) else {
+        return false;
+    };
+    (1..=days_of(year, month)).contains(&day)
+}
+
+/// How many days a month has; none if there is no such month.
+const fn days_of(year: u16, month: u16) -> u16 {
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -287,6 +340,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::verdict::Ending;
 
     const CASE: &str = "bayeux.handshake.without-common-type-refused";
 
@@ -413,7 +467,8 @@ mod tests {
     #[case("transport = 'carrier-pigeon'", "transport `carrier-pigeon` does not exist")]
     #[case("verdict = 'pass'", "verdict `pass` cannot be expected: `fail` and `deviation` can")]
     #[case("where = 'BX-0'", "requirement `BX-0` does not exist")]
-    #[case("until = '2026-13-01'", "`2026-13-01` is not a day: `YYYY-MM-DD` is")]
+    #[case("until = '2026-13-01'", "`2026-13-01` is not a day of the calendar, `YYYY-MM-DD`")]
+    #[case("until = '2026-02-31'", "`2026-02-31` is not a day of the calendar, `YYYY-MM-DD`")]
     #[case("reason = ' '", "the expectation for `bayeux.handshake.without-common-type-refused` has an empty `reason`")]
     #[case("owner = ''", "the expectation for `bayeux.handshake.without-common-type-refused` has an empty `owner`")]
     fn refuses_what_cannot_be(#[case] line: &str, #[case] says: &str) {
@@ -421,6 +476,57 @@ mod tests {
         let text: String = ONE.lines().filter(|other| !other.starts_with(name)).map(|l| format!("{l}\n")).collect();
         let error = Expectations::parse(&format!("{text}{line}\n")).unwrap_err();
         assert_eq!(error.to_string(), says);
+    }
+
+    #[rstest]
+    #[case("2026-02-28", true)]
+    #[case("2026-02-29", false)]
+    #[case("2028-02-29", true)]
+    #[case("2100-02-29", false)]
+    #[case("2000-02-29", true)]
+    #[case("2026-04-31", false)]
+    #[case("2026-12-31", true)]
+    #[case("2026-12-32", false)]
+    #[case("2026-01-00", false)]
+    #[case("2026-00-01", false)]
+    #[case("2026-1-01", false)]
+    #[case("2026-01-+1", false)]
+    #[case("2026-01", false)]
+    fn days_are_those_of_the_calendar(#[case] text: &str, #[case] is: bool) {
+        assert_eq!(is_day(text), is);
+    }
+
+    /// The result of a case that was left out by the command, or of one that tried and found that it does not apply.
+    fn not_applicable(tried: bool) -> CaseResult {
+        let result = CaseResult::not_applicable(case(CASE).unwrap(), Transport::WebSocket, "there is no such thing");
+        CaseResult { ending: tried.then_some(Ending::Clean), ..result }
+    }
+
+    fn other() -> CaseResult {
+        CaseResult::error(case("bayeux.handshake.succeeds").unwrap(), Transport::WebSocket, "x")
+    }
+
+    const NO_SUCH_CASE: &str = "no case of this run has that name";
+    const DOES_NOT_APPLY: &str = "the case does not apply, there is no such thing";
+
+    #[rstest]
+    #[case(&[other()], Some(NO_SUCH_CASE))]
+    #[case(&[other(), not_applicable(true)], Some(DOES_NOT_APPLY))]
+    #[case(&[not_applicable(false)], None)]
+    #[case(&[not_applicable(true), not_applicable(false)], None)]
+    #[case(&[result(Kind::Blocked, None)], None)]
+    #[case(&[result(Kind::Deviation, Some("BX-HS-12"))], None)]
+    fn is_unused_if_nothing_in_a_whole_run_is_about_it(#[case] results: &[CaseResult], #[case] why: Option<&str>) {
+        let expectations = Expectations::parse(ONE).unwrap();
+        assert_eq!(expectations.unused(results), [""; 0], "in a part of a run it may be left out");
+        let says = why.map(|why| format!("the expectation for `{CASE}` is unused: {why}"));
+        assert_eq!(expectations.of_whole_run().unused(results), Vec::from_iter(says));
+    }
+
+    #[test]
+    fn is_not_unused_over_a_transport_that_a_client_did_not_choose() {
+        let expectations = Expectations::parse(&format!("{ONE}transport = 'long-polling'\n")).unwrap();
+        assert_eq!(expectations.of_whole_run().unused(&[result(Kind::Pass, None)]), [""; 0]);
     }
 
     #[test]

@@ -200,7 +200,10 @@ impl Report {
         expectations: &Expectations,
         today: &str,
     ) -> Self {
-        let problems = expectations.problems(&results, today);
+        let mut problems = expectations.problems(&results, today);
+        if cut.is_none() {
+            problems.extend(expectations.unused(&results));
+        }
         let reason = |result| expectations.met_by(result).map(|entry| entry.reason.clone());
         let expected = results.iter().map(reason).collect();
         let results = results.into_iter().map(|result| expectations.without_known(result)).collect();

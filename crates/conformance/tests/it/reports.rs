@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use conformance::cases::{case, plan};
 use conformance::conclude::{CaseResult, Consequence, Reason};
+use conformance::expectations::{Expectations, SIMULATOR};
 use conformance::report::kept::Kept;
 use conformance::report::{Cut, Exit, Report, Unsteady, json, junit, text, together};
 use conformance::run::Chats;
@@ -14,7 +15,7 @@ use protocol::wire::Transport;
 use rstest::rstest;
 use simulator::mutation::Mutation;
 
-use crate::drive::{SEED, judge, mutant, report, settings};
+use crate::drive::{SEED, judge, mutant, report, report_knowing, settings};
 
 fn result(verdict: Kind) -> CaseResult {
     let mut result = CaseResult::error(case("chat.request.starts").expect("a case"), Transport::WebSocket, "why");
@@ -58,6 +59,21 @@ fn a_wrong_expectation_is_a_failure() {
     let report = report(&settings(), vec![result], SEED);
     assert_eq!(report.last_line(), "FAIL: 1 wrong expectation (exit 1)");
     assert_eq!(report.problems().len(), 1);
+}
+
+#[test]
+fn an_expectation_that_nothing_in_a_whole_run_is_about_is_a_failure() {
+    let known = Expectations::parse(SIMULATOR).unwrap().of_whole_run();
+    let report = report_knowing(&known, &settings(), vec![result(Kind::Pass)], SEED);
+    assert_eq!(report.last_line(), "FAIL: 4 wrong expectations (exit 1)");
+}
+
+#[test]
+fn a_run_that_was_cut_short_says_nothing_of_what_is_unused() {
+    let known = Expectations::parse(SIMULATOR).unwrap().of_whole_run();
+    let about = faultless().about;
+    let report = Report::new(about, vec![result(Kind::Pass)], Some(Cut::Interrupted), &known, "2026-01-01");
+    assert_eq!(report.problems(), [""; 0]);
 }
 
 /// What a requirement breaks in an entry, found by a rule if one is named.
