@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use conformance::cases::{case, plan};
+use conformance::cases::{Planned, case, plan};
 use conformance::conclude::{CaseResult, Consequence, Reason};
 use conformance::expectations::{Expectations, SIMULATOR};
 use conformance::report::kept::Kept;
@@ -13,9 +13,11 @@ use conformance::verdict::Kind;
 use protocol::time::Time;
 use protocol::wire::Transport;
 use rstest::rstest;
-use simulator::mutation::Mutation;
+use serde_json::Value;
+use simulator::gms::{self, Gms};
+use simulator::mutation::{Memory, Mutant, Mutation};
 
-use crate::drive::{SEED, judge, mutant, report, report_knowing, settings};
+use crate::drive::{SEED, SERVICE, judge, mutant, report, report_knowing, settings};
 
 fn result(verdict: Kind) -> CaseResult {
     let mut result = CaseResult::error(case("chat.request.starts").expect("a case"), Transport::WebSocket, "why");
@@ -206,6 +208,32 @@ fn the_result_says_what_follows_from_a_cause() {
     assert_eq!(causes[0]["requirement"], "CV-DC-01");
     assert_eq!(causes[0]["entry"], "chat.end.disconnect-ends-chat@websocket");
     assert_eq!(causes[0]["follows"].as_array().map(Vec::len), Some(5), "{causes:#?}");
+}
+
+/// A server that loses what its clients say, but for the first word.
+fn loses_echoes(memory: &mut Memory, mut message: Value) -> Vec<Value> {
+    if let Some(events) = message.get_mut("data").and_then(|data| data.get_mut("messages")?.as_array_mut()) {
+        events.retain(|event| {
+            let is_echo = event["type"] == "Message" && event["from"]["type"] == "Client";
+            !is_echo || !std::mem::replace(&mut memory.flag, true)
+        });
+    }
+    vec![message]
+}
+
+#[test]
+fn lost_echoes_have_one_cause() {
+    let of_chats = |planned: &Planned| !planned.case.id.starts_with("bayeux");
+    let run = |planned: Planned| {
+        let server = Mutant::new(Gms::new(gms::Settings::new(SERVICE), SEED), Mutation::named("").told(loses_echoes));
+        judge(planned.case, planned.transport, server, SEED)
+    };
+    let results = plan(&settings(), &[Transport::WebSocket]).into_iter().filter(of_chats).map(run).collect();
+    let report = report(&settings(), results, SEED);
+    assert!(report.unexpected().len() > 4, "{}", text::render(&report));
+    let wrong = report.causes().into_iter().filter(|cause| matches!(cause.root.verdict, Kind::Fail | Kind::Deviation));
+    let causes: Vec<_> = wrong.filter_map(|cause| Some(cause.requirement()?.id.as_str())).collect();
+    assert_eq!(causes, ["CV-SM-01"], "{}", text::render(&report));
 }
 
 #[test]
