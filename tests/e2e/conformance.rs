@@ -136,6 +136,21 @@ fn a_pattern_without_a_match_is_a_usage_error() {
 }
 
 #[test]
+fn an_expectation_that_no_case_is_about_fails_a_run_of_everything() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("expect.toml");
+    // What a client is asked, which no server is.
+    let entry = "[[expectation]]\ncase = \"client.handshake.well-formed\"\nverdict = \"deviation\"\n\
+                 where = \"BX-HS-02\"\nreason = \"a test\"\nowner = \"nobody\"\nuntil = \"2099-12-31\"\n";
+    fs::write(&file, entry).unwrap();
+    let output = run(&["conformance", "--virtual", "--expect", file.to_str().unwrap()]);
+    let says =
+        "expectation: the expectation for `client.handshake.well-formed` is unused: no case of this run has that name";
+    assert!(shown(&output).contains(says), "{}", shown(&output));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn an_expectation_that_is_not_met_fails_the_run() {
     let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
     let file = folder.path().join("expect.toml");

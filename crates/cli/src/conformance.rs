@@ -145,6 +145,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         Some(_) => given,
         None => Expectations::parse(SIMULATOR).map_err(Failure::internal)?.and(given),
     };
+    let known = if args.choice.is_everything() && declared.is_empty() { known.of_whole_run() } else { known };
     let folder = args.report.as_deref().map(Folder::create).transpose()?;
     let clock = Clock::start();
     let ran = if args.in_virtual_time {

@@ -54,7 +54,7 @@ pub enum ExpectationError {
     #[error("requirement `{0}` does not exist")]
     Requirement(String),
     /// A day that is none.
-    #[error("`{0}` is not a day: `YYYY-MM-DD` is")]
+    #[error("`{0}` is not a day of the calendar, `YYYY-MM-DD`")]
     Day(String),
     /// A member that says nothing.
     #[error("the expectation for `{case}` has an empty `{member}`")]
@@ -83,7 +83,11 @@ struct File {
 
 /// The known departures of a target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expectations(Vec<Expectation>);
+pub struct Expectations {
+    entries: Vec<Expectation>,
+    /// Whether each has to be met, because everything runs.
+    are_all_due: bool,
+}
 
 impl Expectations {
     /// Reads a file.
@@ -121,20 +125,26 @@ impl Expectations {
                 return Err(ExpectationError::Day(entry.until.clone()));
             }
         }
-        Ok(Self(file.expectation))
+        Ok(Self { entries: file.expectation, are_all_due: false })
     }
 
     /// Each of them, in the order of the file.
     #[must_use]
     pub fn entries(&self) -> &[Expectation] {
-        &self.0
+        &self.entries
     }
 
     /// Adds those of another file.
     #[must_use]
     pub fn and(mut self, more: Self) -> Self {
-        self.0.extend(more.0);
+        self.entries.extend(more.entries);
         self
+    }
+
+    /// The same for a run without a choice of cases or transports: there one that is about nothing is wrong, too.
+    #[must_use]
+    pub fn of_whole_run(self) -> Self {
+        Self { are_all_due: true, ..self }
     }
 
     /// The expectation that a result meets. Each covers the requirement that it names: if something else is broken too,
@@ -146,12 +156,13 @@ impl Expectations {
         self.unknown(result).is_none().then_some(met)
     }
 
-    /// What a result comes to besides what somebody knows of: of a known departure the first that nobody knows of becomes
-    /// the reason, and the known one stands under it.
+    /// What a result comes to besides what somebody knows of: the first departure that nobody knows of becomes the reason,
+    /// and a known one stands under it. So does what kept the entry from its end: it does not excuse what was seen before.
     #[must_use]
     pub fn without_known(&self, mut result: CaseResult) -> CaseResult {
         let known = result.reason.as_ref().filter(|_| is_departure(result.verdict));
-        if known.is_none_or(|reason| self.about(&result, result.verdict, reason).is_none()) {
+        let is_known = known.is_some_and(|reason| self.about(&result, result.verdict, reason).is_some());
+        if !is_known && !is_unfinished(result.verdict) {
             return result;
         }
         let Some(place) = self.unknown(&result) else { return result };
@@ -174,13 +185,23 @@ impl Expectations {
 
     /// The expectation of a departure of a result.
     pub(crate) fn about(&self, result: &CaseResult, kind: Kind, reason: &Reason) -> Option<&Expectation> {
-        self.0.iter().find(|entry| entry.is_about(result) && entry.is(kind, reason))
+        self.entries.iter().find(|entry| entry.is_about(result) && entry.is(kind, reason))
     }
 
     /// What is wrong with the expectations themselves, one line each. `today` is `YYYY-MM-DD`.
     #[must_use]
     pub fn problems(&self, results: &[CaseResult], today: &str) -> Vec<String> {
-        self.0.iter().filter_map(|entry| entry.problem(results, today)).collect()
+        self.entries.iter().filter_map(|entry| entry.problem(results, today)).collect()
+    }
+
+    /// Which of them are about nothing that ran, one line each: none is, unless everything did.
+    #[must_use]
+    pub fn unused(&self, results: &[CaseResult]) -> Vec<String> {
+        let due = self.entries.iter().filter(|_| self.are_all_due);
+        due.filter_map(|entry| {
+            Some(format!("the expectation for `{}` is unused: {}", entry.case, entry.unused(results)?))
+        })
+        .collect()
     }
 }
 
@@ -203,12 +224,14 @@ impl Expectation {
     pub(crate) fn standing<'a>(&self, results: impl IntoIterator<Item = &'a CaseResult>) -> Standing<'a> {
         let mut standing = Standing::default();
         for result in results.into_iter().filter(|result| self.is_about(result)) {
+            let cut_short = result.consequences.iter().any(|other| is_unfinished(other.kind));
             match result.verdict {
                 Kind::NotApplicable => {}
                 Kind::Blocked | Kind::Inconclusive | Kind::Error => standing.open.push(result),
                 Kind::Fail | Kind::Deviation | Kind::Pass | Kind::Observed if self.is_met_by(result) => {
                     standing.met.push(result);
                 }
+                Kind::Fail | Kind::Deviation if cut_short => standing.open.push(result),
                 Kind::Fail | Kind::Deviation | Kind::Pass | Kind::Observed => standing.unmet.push(result),
             }
         }
@@ -218,6 +241,25 @@ impl Expectation {
     /// Whether its last day lies before a day.
     pub(crate) fn has_expired(&self, today: &str) -> bool {
         self.until.as_str() < today
+    }
+
+    /// Why no entry of a whole run can meet it. What the command left out, such as everything about chats if no service was
+    /// named, says nothing against it; what turned out not to apply does.
+    fn unused(&self, results: &[CaseResult]) -> Option<String> {
+        let mut about = results.iter().filter(|result| self.is_about(result)).peekable();
+        if about.peek().is_none() {
+            // A client under test chooses its transport itself.
+            let ran = results.iter().any(|result| result.case.id == self.case);
+            return (!ran).then(|| "no case of this run has that name".to_owned());
+        }
+        let mut why = String::new();
+        for result in about {
+            if result.verdict != Kind::NotApplicable || result.ending.is_none() {
+                return None;
+            }
+            why = result.reason.as_ref().map(|reason| reason.observed.clone()).unwrap_or_default();
+        }
+        Some(format!("the case does not apply, {why}"))
     }
 
     fn problem(&self, results: &[CaseResult], today: &str) -> Option<String> {
@@ -241,6 +283,11 @@ pub(crate) const fn is_departure(kind: Kind) -> bool {
     matches!(kind, Kind::Fail | Kind::Deviation)
 }
 
+/// Whether an entry that comes to it was not seen to its end.
+const fn is_unfinished(kind: Kind) -> bool {
+    matches!(kind, Kind::Blocked | Kind::Inconclusive)
+}
+
 /// How the entries of a run stand to an expectation that is about them.
 #[derive(Debug, Default)]
 pub(crate) struct Standing<'a> {
@@ -259,17 +306,31 @@ impl Standing<'_> {
     }
 }
 
-/// Whether a text is a day, `YYYY-MM-DD`.
+/// Whether a text is a day of the calendar, `YYYY-MM-DD`.
 #[must_use]
 pub fn is_day(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let [year, month, day] = parts.as_slice() else { return false };
     let number = |part: &str, length: usize| {
-        (part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit())).then(|| part.parse::<u16>().ok())
+        let is_number = part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit());
+        part.parse::<u16>().ok().filter(|_| is_number)
     };
-    number(year, 4).is_some()
-        && number(month, 2).flatten().is_some_and(|month| (1..=12).contains(&month))
-        && number(day, 2).flatten().is_some_and(|day| (1..=31).contains(&day))
+    let (Some(year), Some(month), Some(day)) = (number(year, 4), number(month, 2), number(day, 2)) else {
+        return false;
+    };
+    (1..=days_of(year, month)).contains(&day)
+}
+
+/// How many days a month has; none if there is no such month.
+const fn days_of(year: u16, month: u16) -> u16 {
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -279,6 +340,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::verdict::Ending;
 
     const CASE: &str = "bayeux.handshake.without-common-type-refused";
 
@@ -359,6 +421,36 @@ mod tests {
         assert_eq!(expectations.without_known(known.clone()), known);
     }
 
+    /// An entry that was not seen to its end, and in which something was broken before.
+    fn cut_short(kind: Kind, requirement: &str) -> CaseResult {
+        let mut open = result(kind, None);
+        open.reason = result(kind, Some(requirement)).reason.map(|reason| Reason { requirement: None, ..reason });
+        let broken = result(Kind::Deviation, Some(requirement)).reason.unwrap();
+        open.consequences.push(Consequence { kind: Kind::Deviation, reason: broken, evidence: Vec::new() });
+        open
+    }
+
+    #[rstest]
+    fn what_is_broken_counts_though_the_entry_was_not_seen_to_its_end(
+        #[values(Kind::Blocked, Kind::Inconclusive)] kind: Kind,
+    ) {
+        let expectations = Expectations::parse(SIMULATOR).unwrap();
+        let shown = expectations.without_known(cut_short(kind, "BX-HS-09"));
+        assert_eq!(shown.verdict, Kind::Deviation);
+        assert_eq!(shown.reason.as_ref().unwrap().requirement.as_deref(), Some("BX-HS-09"));
+        assert_eq!(shown.consequences[0].to_string(), format!("{kind} -: x"));
+        // What was not seen to its end says nothing of what is expected of it.
+        assert_eq!(expectations.problems(&[shown], "2026-01-01"), [""; 0]);
+    }
+
+    #[rstest]
+    fn what_is_known_does_not_end_an_entry(#[values(Kind::Blocked, Kind::Inconclusive)] kind: Kind) {
+        let expectations = Expectations::parse(SIMULATOR).unwrap();
+        let known = cut_short(kind, "BX-HS-12");
+        assert_eq!(expectations.met_by(&known), None);
+        assert_eq!(expectations.without_known(known.clone()), known);
+    }
+
     #[test]
     fn is_no_problem_itself_if_something_else_is_broken_too() {
         let two = two_departures(Kind::Deviation, "BX-HS-09");
@@ -375,7 +467,8 @@ mod tests {
     #[case("transport = 'carrier-pigeon'", "transport `carrier-pigeon` does not exist")]
     #[case("verdict = 'pass'", "verdict `pass` cannot be expected: `fail` and `deviation` can")]
     #[case("where = 'BX-0'", "requirement `BX-0` does not exist")]
-    #[case("until = '2026-13-01'", "`2026-13-01` is not a day: `YYYY-MM-DD` is")]
+    #[case("until = '2026-13-01'", "`2026-13-01` is not a day of the calendar, `YYYY-MM-DD`")]
+    #[case("until = '2026-02-31'", "`2026-02-31` is not a day of the calendar, `YYYY-MM-DD`")]
     #[case("reason = ' '", "the expectation for `bayeux.handshake.without-common-type-refused` has an empty `reason`")]
     #[case("owner = ''", "the expectation for `bayeux.handshake.without-common-type-refused` has an empty `owner`")]
     fn refuses_what_cannot_be(#[case] line: &str, #[case] says: &str) {
@@ -383,6 +476,57 @@ mod tests {
         let text: String = ONE.lines().filter(|other| !other.starts_with(name)).map(|l| format!("{l}\n")).collect();
         let error = Expectations::parse(&format!("{text}{line}\n")).unwrap_err();
         assert_eq!(error.to_string(), says);
+    }
+
+    #[rstest]
+    #[case("2026-02-28", true)]
+    #[case("2026-02-29", false)]
+    #[case("2028-02-29", true)]
+    #[case("2100-02-29", false)]
+    #[case("2000-02-29", true)]
+    #[case("2026-04-31", false)]
+    #[case("2026-12-31", true)]
+    #[case("2026-12-32", false)]
+    #[case("2026-01-00", false)]
+    #[case("2026-00-01", false)]
+    #[case("2026-1-01", false)]
+    #[case("2026-01-+1", false)]
+    #[case("2026-01", false)]
+    fn days_are_those_of_the_calendar(#[case] text: &str, #[case] is: bool) {
+        assert_eq!(is_day(text), is);
+    }
+
+    /// The result of a case that was left out by the command, or of one that tried and found that it does not apply.
+    fn not_applicable(tried: bool) -> CaseResult {
+        let result = CaseResult::not_applicable(case(CASE).unwrap(), Transport::WebSocket, "there is no such thing");
+        CaseResult { ending: tried.then_some(Ending::Clean), ..result }
+    }
+
+    fn other() -> CaseResult {
+        CaseResult::error(case("bayeux.handshake.succeeds").unwrap(), Transport::WebSocket, "x")
+    }
+
+    const NO_SUCH_CASE: &str = "no case of this run has that name";
+    const DOES_NOT_APPLY: &str = "the case does not apply, there is no such thing";
+
+    #[rstest]
+    #[case(&[other()], Some(NO_SUCH_CASE))]
+    #[case(&[other(), not_applicable(true)], Some(DOES_NOT_APPLY))]
+    #[case(&[not_applicable(false)], None)]
+    #[case(&[not_applicable(true), not_applicable(false)], None)]
+    #[case(&[result(Kind::Blocked, None)], None)]
+    #[case(&[result(Kind::Deviation, Some("BX-HS-12"))], None)]
+    fn is_unused_if_nothing_in_a_whole_run_is_about_it(#[case] results: &[CaseResult], #[case] why: Option<&str>) {
+        let expectations = Expectations::parse(ONE).unwrap();
+        assert_eq!(expectations.unused(results), [""; 0], "in a part of a run it may be left out");
+        let says = why.map(|why| format!("the expectation for `{CASE}` is unused: {why}"));
+        assert_eq!(expectations.of_whole_run().unused(results), Vec::from_iter(says));
+    }
+
+    #[test]
+    fn is_not_unused_over_a_transport_that_a_client_did_not_choose() {
+        let expectations = Expectations::parse(&format!("{ONE}transport = 'long-polling'\n")).unwrap();
+        assert_eq!(expectations.of_whole_run().unused(&[result(Kind::Pass, None)]), [""; 0]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub mod junit;
 pub mod kept;
 pub mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::conclude::CaseResult;
@@ -17,6 +17,9 @@ use crate::expectations::Expectations;
 use crate::requirements::{Catalogue, Requirement};
 use crate::run::{Agent, Chats};
 use crate::verdict::Kind;
+
+/// What is said of a run in which no entry applies.
+const NOTHING: &str = "nothing was judged";
 
 /// What was judged, and by what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,7 +200,10 @@ impl Report {
         expectations: &Expectations,
         today: &str,
     ) -> Self {
-        let problems = expectations.problems(&results, today);
+        let mut problems = expectations.problems(&results, today);
+        if cut.is_none() {
+            problems.extend(expectations.unused(&results));
+        }
         let reason = |result| expectations.met_by(result).map(|entry| entry.reason.clone());
         let expected = results.iter().map(reason).collect();
         let results = results.into_iter().map(|result| expectations.without_known(result)).collect();
@@ -243,6 +249,11 @@ impl Report {
             matches!(result.verdict, Kind::Fail | Kind::Deviation) && expected.is_none()
         };
         self.entries().filter(is_unexpected).map(|(result, _)| result).collect()
+    }
+
+    /// Whether every entry was left out, so that nothing is known of the peer.
+    fn is_empty(&self) -> bool {
+        self.results.iter().all(|result| result.verdict == Kind::NotApplicable)
     }
 
     /// What went wrong, by cause.
@@ -305,9 +316,8 @@ impl Report {
         if let [first, ..] = self.shortfalls.as_slice() {
             return (Exit::Incomplete, first.clone());
         }
-        let judged = [Kind::Pass, Kind::Fail, Kind::Deviation, Kind::Observed];
-        if !self.results.iter().any(|result| judged.contains(&result.verdict)) {
-            return (Exit::Incomplete, "nothing was judged".to_owned());
+        if self.is_empty() {
+            return (Exit::Incomplete, NOTHING.to_owned());
         }
         (Exit::Complete, "complete and as expected".to_owned())
     }
@@ -332,8 +342,9 @@ impl Report {
             if judges {
                 coverage.verdicts.push((result.name(), verdict_on(result, &requirement.id)));
             }
-            let by_rule = result.reason.as_ref().filter(|reason| reason.requirement.as_ref() == Some(&requirement.id));
-            if let Some(rule) = by_rule.and_then(|reason| reason.rule) {
+            let reasons = result.reason.iter().chain(result.consequences.iter().map(|other| &other.reason));
+            let broken = reasons.filter(|reason| reason.requirement.as_ref() == Some(&requirement.id));
+            for rule in broken.filter_map(|reason| reason.rule).collect::<BTreeSet<_>>() {
                 *coverage.broken_rules.entry(rule.to_owned()).or_default() += 1;
             }
         }

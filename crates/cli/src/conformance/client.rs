@@ -121,6 +121,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::Success);
     }
     let expectations = super::expectations(args.expect.as_deref())?;
+    let expectations = if args.choice.is_everything() { expectations.of_whole_run() } else { expectations };
     let seed = live::seed(args.seed)?;
     let folder = args.report.as_deref().map(Folder::create).transpose()?;
     let clock = Clock::start();

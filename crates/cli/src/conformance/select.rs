@@ -138,6 +138,12 @@ impl Choice {
         Ok(chosen)
     }
 
+    /// Whether everything is chosen, because nothing in particular is.
+    pub(super) fn is_everything(&self) -> bool {
+        let Self { cases, requirements, levels, tags, transports } = self;
+        cases.is_empty() && requirements.is_empty() && levels.is_empty() && tags.is_empty() && transports.is_empty()
+    }
+
     /// The transports that somebody asked for by their names.
     pub(super) fn transports(&self) -> Vec<Transport> {
         self.transports.iter().map(|name| name.transport()).collect()
@@ -231,6 +237,14 @@ mod tests {
     use ::conformance::run::Agent;
 
     use super::*;
+
+    #[test]
+    fn everything_is_chosen_only_without_a_choice() {
+        assert!(Choice::default().is_everything());
+        assert!(!Choice::of_cases(&["*"]).is_everything());
+        let of_transport = Choice { transports: vec![TransportName::Websocket], ..Choice::default() };
+        assert!(!of_transport.is_everything());
+    }
 
     #[test]
     fn stars_stand_for_anything() {

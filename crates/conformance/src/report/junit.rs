@@ -1,14 +1,14 @@
 //! JUnit XML: a failure is a requirement that is broken and that nobody expected to be, an error is an entry that could not
-//! be judged, and what does not apply is skipped.
+//! be judged, and what does not apply is skipped. What is wrong with the run as a whole is one test case more.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
-use super::Report;
 use super::causes::Cause;
 use super::text::{block, explain};
+use super::{Cut, NOTHING, Report};
 use crate::conclude::CaseResult;
 use crate::verdict::Kind;
 
@@ -37,8 +37,42 @@ pub fn render(report: &Report) -> Result<String, quick_junit::SerializeError> {
         suite.set_time(time);
         junit.add_test_suite(suite);
     }
+    if let Some(case) = whole(report) {
+        let mut suite = TestSuite::new(WHOLE.0);
+        suite.add_test_case(case);
+        junit.add_test_suite(suite);
+    }
     let text = junit.to_string()?;
     Ok(text)
+}
+
+/// The suite and the name of the test case that stands for the run as a whole.
+const WHOLE: (&str, &str) = ("tapestry", "tapestry.run");
+
+/// What is wrong with the run as a whole, whatever its entries came to; `None` if nothing is. That it did not get to its end
+/// is an error, and what its end shows a failure.
+fn whole(report: &Report) -> Option<TestCase> {
+    let cut = report.cut.iter().map(|cut| match cut {
+        Cut::Interrupted => ("interrupted", "the run was interrupted: entries are missing".to_owned()),
+        Cut::Unreachable(says) => ("unreachable", says.clone()),
+    });
+    let shortfalls = report.shortfalls.iter().map(|says| ("incomplete", says.clone()));
+    let nothing = (report.cut.is_none() && report.is_empty()).then(|| ("incomplete", NOTHING.to_owned()));
+    let problems = report.problems().iter().map(|problem| ("expectation", problem.clone()));
+    let unsteady = report
+        .unsteady
+        .iter()
+        .map(|unsteady| ("unsteady", format!("{} is not the same each time: {}", unsteady.name, unsteady.counts())));
+    let errors: Vec<(&str, String)> = cut.chain(shortfalls).chain(nothing).collect();
+    let kind = if errors.is_empty() { NonSuccessKind::Failure } else { NonSuccessKind::Error };
+    let wrong: Vec<(&str, String)> = errors.into_iter().chain(problems).chain(unsteady).collect();
+    let (first, message) = wrong.first()?;
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_type(*first).set_message(message.as_str());
+    status.set_description(wrong.iter().map(|(what, says)| format!("{what}: {says}\n")).collect::<String>());
+    let mut case = TestCase::new(WHOLE.1, status);
+    case.set_classname(WHOLE.0);
+    Some(case)
 }
 
 /// What an entry has to do with what went wrong.
