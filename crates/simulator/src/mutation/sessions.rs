@@ -62,7 +62,7 @@ pub(super) const SESSIONS: &[Mutation] = &[
         .told(|memory, mut message| {
             memory.kept.take_if(|_| is_unknown_client(&message));
             if is(&message, "/meta/handshake") && message["clientId"].is_string() {
-                message["clientId"] = memory.kept.get_or_insert(message["clientId"].clone()).clone();
+                message["clientId"] = memory.kept.get_or_insert_with(|| message["clientId"].clone()).clone();
             }
             vec![message]
         }),
