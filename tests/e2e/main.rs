@@ -18,6 +18,7 @@ mod record;
 mod review;
 mod replay;
 mod reverse_proxy;
+mod runs;
 mod secrets;
 mod serve;
 mod tape;

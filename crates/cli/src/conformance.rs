@@ -3,6 +3,8 @@
 mod absence;
 mod actor;
 mod client;
+mod folder;
+mod journal;
 mod limits;
 mod live_run;
 mod plan;
@@ -13,15 +15,17 @@ mod silence;
 pub(crate) mod virtual_run;
 mod witness;
 
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use ::conformance::conclude::CaseResult;
 use ::conformance::expectations::{Expectations, SIMULATOR};
-use ::conformance::report::{self, About, Again, Cut, Report, Unsteady, json, junit, text};
+use ::conformance::report::{About, Again, Cut, Report, text};
 use ::conformance::run::{Agent, Chats, Settings};
 use ::conformance::verdict::Kind;
 use anyhow::{Context, anyhow};
@@ -31,12 +35,13 @@ use transport::fields::Fields;
 
 use self::actor::{Actor, WhoParser};
 use self::client::ClientArgs;
+use self::folder::Folder;
+use self::journal::Journal;
 use self::limits::{Allowance, Limits};
 use self::live_run::{Pace, Peer};
 use self::plan::Bounds;
 use self::progress::Progress;
 use self::select::{Choice, Planned};
-use self::witness::Done;
 use crate::connection::TrustArgs;
 use crate::exit::{Exit, Failure};
 use crate::input::Header;
@@ -148,55 +153,90 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let known = if args.choice.is_everything() && declared.is_empty() { known.of_whole_run() } else { known };
     let folder = args.report.as_deref().map(Folder::create).transpose()?;
     let clock = Clock::start();
-    let ran = if args.in_virtual_time {
-        run_virtually(args, &settings, &chosen, seed)
-    } else {
-        run_live(args, target, &settings, &chosen, seed)?
-    };
     let started = live::rfc3339(clock.start_utc());
     let today = started.get(..10).unwrap_or_default().to_owned();
-    let about = About {
+    let mut about = About {
         version: live::VERSION.to_owned(),
         target: target.map_or_else(|| "embedded simulator".to_owned(), Target::to_string),
         service: settings.service.clone(),
         agent: settings.agent,
         seed,
         started: (!args.in_virtual_time).then_some(started),
-        took: clock.now().since(protocol::time::Time::ZERO),
-        again: Again::Run { command: command(args), tapes: folder.as_ref().map(Folder::tapes) },
+        took: Duration::ZERO,
+        again: Again::Run { command: command(args, seed), tapes: folder.as_ref().map(Folder::tapes) },
     };
-    let (results, tapes, unsteady) = together(ran.runs);
-    let mut report = Report::new(about, results, ran.cut, &known, &today);
-    report.unsteady = unsteady;
-    report.unfinished = ran.unfinished;
-    // What was found is told even if it cannot be kept.
-    output::print(&text::render(&report))?;
-    if let Some(hint) = ran.hint.or_else(|| without_web_socket(&report).map(str::to_owned)) {
+    let journal = Arc::new(Journal::new(folder));
+    let ran = if args.in_virtual_time {
+        journal.begin(&about)?;
+        run_virtually(args, &settings, &chosen, seed, &journal)?
+    } else {
+        run_live(args, target, &settings, &chosen, &about, &journal)?
+    };
+    about.took = clock.now().since(protocol::time::Time::ZERO);
+    let report = journal.close(about, ran.cut, &known, &today);
+    tell(args, &report, ran.hint.or_else(|| without_web_socket(&report).map(str::to_owned)))
+}
+
+/// Tells what a run came to, and what to do about it.
+fn tell(args: &Args, report: &Report, hint: Option<String>) -> Result<Exit, Failure> {
+    output::print(&text::render(report))?;
+    if let Some(hint) = hint {
         let _ = writeln!(anstream::stderr(), "\nhint: {hint}");
     }
-    if let Some(folder) = &folder {
-        folder.keep(&report, &tapes)?;
+    if let Some(folder) = &args.report {
+        let _ = writeln!(anstream::stderr(), "report in {}", folder.display());
     }
     Ok(Exit::from_code(report.exit().0.code()))
 }
 
-/// What a command came to, before it is added up.
+/// Why a run ended, besides what its journal says.
 #[derive(Default)]
 struct Ran {
-    /// Each repetition, in the order of the plan.
-    runs: Vec<Vec<Done>>,
     cut: Option<Cut>,
     hint: Option<String>,
-    /// The chats of entries that were cut short.
-    unfinished: Chats,
 }
 
 /// How far apart the seeds of repetitions are: more than there are entries.
 const SEEDS: u64 = 1 << 20;
 
-fn run_virtually(args: &Args, settings: &Settings, chosen: &[Planned], seed: u64) -> Ran {
-    let seeds = (0..u64::from(args.repeat)).map(|time| seed.wrapping_add(time * SEEDS));
-    Ran { runs: seeds.map(|seed| virtual_run::run(chosen, settings, seed)).collect(), ..Ran::default() }
+/// The seed of each repetition.
+fn seeds(args: &Args, seed: u64) -> impl Iterator<Item = u64> {
+    (0..u64::from(args.repeat)).map(move |time| seed.wrapping_add(time * SEEDS))
+}
+
+/// Signals are heard while threads work, which look between entries whether they are to stop.
+fn run_virtually(
+    args: &Args,
+    settings: &Settings,
+    chosen: &[Planned],
+    seed: u64,
+    journal: &Journal,
+) -> Result<Ran, Failure> {
+    let runtime = live::runtime()?;
+    let mut stop = runtime.block_on(async { Stop::listen() })?;
+    let is_cut = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (over, is_over) = tokio::sync::oneshot::channel::<()>();
+        let is_cut = &is_cut;
+        let work = scope.spawn(move || {
+            // Whatever ends the work drops it.
+            let _over = over;
+            let go_on = || !is_cut.load(Ordering::Relaxed);
+            seeds(args, seed)
+                .take_while(|_| go_on())
+                .all(|seed| virtual_run::run(chosen, settings, seed, journal, is_cut))
+        });
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                _ = is_over => {}
+                () = stop.wait() => is_cut.store(true, Ordering::Relaxed),
+            }
+        });
+        let is_whole = work.join().map_err(|_| Failure::internal(anyhow!("the runner failed")))?;
+        let cut = (!is_whole || is_cut.load(Ordering::Relaxed)).then_some(Cut::Interrupted);
+        Ok(Ran { cut, hint: None })
+    })
 }
 
 fn run_live(
@@ -204,13 +244,17 @@ fn run_live(
     target: Option<&Target>,
     settings: &Settings,
     chosen: &[Planned],
-    seed: u64,
+    about: &About,
+    journal: &Arc<Journal>,
 ) -> Result<Ran, Failure> {
     let runtime = live::runtime()?;
+    let seed = about.seed;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let mut stop = Stop::listen()?;
         let (peer, _embedded) = aim(args, target, settings, seed).await?;
-        let unreachable = |says, hint| Ran { cut: Some(Cut::Unreachable(says)), hint, ..Ran::default() };
+        // What can be wrong with the command line is known: an earlier report is not given up for less.
+        journal.begin(about)?;
+        let unreachable = |says, hint| Ran { cut: Some(Cut::Unreachable(says)), hint };
         if let Err(error) = peer.route.probe(target.and_then(Target::patience).unwrap_or(PATIENCE)).await {
             let says = format!("cannot reach {}: {}", peer.route.endpoint(), error.explain());
             return Ok(unreachable(says, Some(connection::remedy(&peer.route, &error).await.to_owned())));
@@ -233,37 +277,19 @@ fn run_live(
             true => Vec::new(),
             false => virtual_run::rehearse(&chosen, settings).into_iter().map(|rehearsal| rehearsal.chats).collect(),
         };
-        let sum = needs.iter().copied().sum();
         let pace = Pace { jobs: jobs(args, target), allowance: Rc::new(Allowance::new(limits)), needs };
         let mut ran = Ran::default();
-        for time in 0..u64::from(args.repeat) {
-            let seed = seed.wrapping_add(time * SEEDS);
-            let once = live_run::run(&chosen, &peer, seed, &pace, &progress, &mut stop).await;
-            ran.hint = ran.hint.or_else(|| limits::remedy(once.done.iter().map(|done| &done.result), sum));
-            ran.runs.push(once.done);
-            if let Some(chats) = once.unfinished {
-                (ran.cut, ran.unfinished) = (Some(Cut::Interrupted), chats);
+        for seed in seeds(args, seed) {
+            let once = live_run::run(&chosen, &peer, seed, &pace, (journal, &progress), &mut stop).await;
+            ran.hint = ran.hint.or(once.hint);
+            if once.is_cut {
+                ran.cut = Some(Cut::Interrupted);
                 break;
             }
         }
         progress.end();
         Ok(ran)
     })
-}
-
-/// Of each entry the worst of its results with its tape, and what was not the same each time. A repetition that was cut
-/// short counts only if it is the only one.
-fn together(mut runs: Vec<Vec<Done>>) -> (Vec<CaseResult>, Vec<Option<Vec<u8>>>, Vec<Unsteady>) {
-    if runs.len() > 1 && runs.last().map(Vec::len) != runs.first().map(Vec::len) {
-        runs.pop();
-    }
-    let results: Vec<Vec<CaseResult>> =
-        runs.iter().map(|run| run.iter().map(|done| done.result.clone()).collect()).collect();
-    let (worst, unsteady) = report::together(&results);
-    let mut runs: Vec<Vec<Option<Done>>> = runs.into_iter().map(|run| run.into_iter().map(Some).collect()).collect();
-    let chosen = worst.into_iter().enumerate().filter_map(|(entry, run)| runs[run][entry].take());
-    let (results, tapes) = chosen.map(|done| (done.result, done.tape)).unzip();
-    (results, tapes, unsteady)
 }
 
 /// What to do if nothing went over WebSocket, and other things did.
@@ -347,76 +373,101 @@ pub(crate) fn expectations(file: Option<&Path>) -> Result<Expectations, Failure>
 }
 
 /// The command that runs the same again, without a choice of cases.
-fn command(args: &Args) -> String {
-    let mut command = "tapestry conformance".to_owned();
-    match &args.target {
-        Some(Name::Url(url)) => command.push_str(&format!(" --target {url}")),
-        Some(Name::Configured(name)) => command.push_str(&format!(" --target {name}")),
-        None => {}
+fn command(args: &Args, seed: u64) -> String {
+    let mut words = Words::new("tapestry conformance");
+    let target = args.target.as_ref().map(|target| match target {
+        Name::Url(url) => url.to_string(),
+        Name::Configured(name) => name.clone(),
+    });
+    words.flag("--target", target);
+    words.flag("--config", args.config.written());
+    words.flag("--ca", args.trust.ca.as_ref().map(|ca| ca.display().to_string()));
+    words.switch("--insecure", args.trust.insecure);
+    args.headers.iter().for_each(|header| words.flag("--header", header.written()));
+    words.flag("--service", args.service.clone());
+    words.flag("--agent", args.agent.as_ref().map(Who::written));
+    words.flag("--chats-at-once", args.chats_at_once);
+    words.flag("--chats-in-all", args.chats_in_all);
+    words.switch("--virtual", args.in_virtual_time);
+    words.flag("--repeat", Some(args.repeat).filter(|times| *times > 1));
+    words.common(args, seed)
+}
+
+/// The words of a command.
+struct Words(String);
+
+impl Words {
+    fn new(command: &str) -> Self {
+        Self(command.to_owned())
     }
-    if let Some(file) = args.config.written() {
-        command.push_str(&format!(" --config {}", quoted(&file)));
-    }
-    if let Some(ca) = &args.trust.ca {
-        command.push_str(&format!(" --ca {}", quoted(&ca.display().to_string())));
-    }
-    if args.trust.insecure {
-        command.push_str(" --insecure");
-    }
-    for written in args.headers.iter().filter_map(Header::written) {
-        command.push_str(&format!(" --header {}", quoted(&written)));
-    }
-    if let Some(service) = &args.service {
-        command.push_str(&format!(" --service {service}"));
-    }
-    if let Some(agent) = &args.agent {
-        command.push_str(&format!(" --agent {}", quoted(&agent.written())));
-    }
-    for (flag, limit) in [("--chats-at-once", args.chats_at_once), ("--chats-in-all", args.chats_in_all)] {
-        if let Some(limit) = limit {
-            command.push_str(&format!(" {flag} {limit}"));
+
+    fn switch(&mut self, name: &str, is_on: bool) {
+        if is_on {
+            self.0.push_str(&format!(" {name}"));
         }
     }
-    if args.in_virtual_time {
-        command.push_str(" --virtual");
+
+    fn flag(&mut self, name: &str, value: Option<impl ToString>) {
+        if let Some(value) = value {
+            self.0.push_str(&format!(" {name} {}", quoted(&value.to_string())));
+        }
     }
-    command
+
+    /// With the flags of servers and clients alike.
+    fn common(mut self, args: &Args, seed: u64) -> String {
+        self.flag("--jobs", args.jobs);
+        self.flag("--expect", args.expect.as_ref().map(|file| file.display().to_string()));
+        self.flag("--seed", Some(seed));
+        self.0
+    }
 }
 
 /// A word for a shell, in single quotes if it needs any.
 pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
-    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
-/// Where the report goes.
-struct Folder(PathBuf);
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
 
-impl Folder {
-    /// Makes the directory before anything runs, so that a wrong path costs nothing.
-    fn create(path: &Path) -> Result<Self, Failure> {
-        fs::create_dir_all(path.join("tapes"))
-            .with_context(|| format!("failed to create directory `{}`", path.display()))
-            .map_err(|error| Failure::usage(error).hint("give another directory with `--report`"))?;
-        Ok(Self(path.to_path_buf()))
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
     }
 
-    /// Where the tapes go, as a word for a shell.
-    fn tapes(&self) -> String {
-        quoted(&self.0.join("tapes").display().to_string())
+    /// The command that does again what these words do.
+    fn again(words: &[&str]) -> String {
+        let args = Cli::try_parse_from(["conformance"].iter().chain(words)).unwrap().args;
+        if args.client.client { client::command(&args, 7) } else { command(&args, 7) }
     }
 
-    /// Writes the report, and the tape of each entry of it that ran.
-    fn keep(&self, report: &Report, tapes: &[Option<Vec<u8>>]) -> Result<(), Failure> {
-        files::write(&self.0.join("result.json"), json::render(report).as_bytes())?;
-        let junit = junit::render(report).context("failed to render junit.xml").map_err(Failure::internal)?;
-        files::write(&self.0.join("junit.xml"), junit.as_bytes())?;
-        for (result, tape) in report.results.iter().zip(tapes) {
-            if let Some(tape) = tape {
-                files::write(&self.0.join("tapes").join(report::tape_name(result)), tape)?;
-            }
-        }
-        let _ = writeln!(anstream::stderr(), "report in {}", self.0.display());
-        Ok(())
+    #[test]
+    fn a_server_is_tried_again_in_the_same_way() {
+        let words = ["--virtual", "--service", "a$b", "--repeat", "3", "--expect", "my known.toml", "--report", "r"];
+        let said = "tapestry conformance --service 'a$b' --virtual --repeat 3 --expect 'my known.toml' --seed 7";
+        assert_eq!(again(&words), said);
+    }
+
+    #[test]
+    fn a_client_is_tried_again_in_the_same_way() {
+        let words = ["--client", "--listen", "[::1]:9000", "--base", "/my$chat", "--service", "a$b", "--wait", "5"];
+        let said =
+            "tapestry conformance --client --listen '[::1]:9000' --base '/my$chat' --service 'a$b' --wait 5 --seed 7";
+        assert_eq!(again(&words), said);
+    }
+
+    #[test]
+    fn what_a_command_says_is_not_said_again() {
+        let said = "tapestry conformance --client --command '...' --seed 7";
+        assert_eq!(again(&["--client", "--command", "login --password x"]), said);
     }
 }

@@ -181,8 +181,18 @@ impl Testimony {
     /// Judges what was seen, and gives the tape too.
     #[must_use]
     pub fn conclude(self, now: Time) -> (CaseResult, Vec<u8>) {
+        self.end(now, Finish::Complete)
+    }
+
+    /// The same for a case that was cut short: its tape says so, and what it came to is no verdict about the peer.
+    #[must_use]
+    pub fn cut_short(self, now: Time) -> (CaseResult, Vec<u8>) {
+        self.end(now, Finish::Aborted)
+    }
+
+    fn end(self, now: Time, status: Finish) -> (CaseResult, Vec<u8>) {
         let Self { case, transport, capture, redacted, mut tape, outcome, .. } = self;
-        tape.extend(capture.finish(now, Finish::Complete));
+        tape.extend(capture.finish(now, status));
         let result = match outcome {
             Some(outcome) => conclude(&outcome, &redacted),
             None => CaseResult::error(case, transport, "the run said nothing at its end"),

@@ -4,13 +4,14 @@ mod commands;
 mod desk;
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::conformance::cases::Case;
 use ::conformance::clients::door::Door;
 use ::conformance::clients::visit::Visit;
 use ::conformance::clients::{Settings, scenarios};
-use ::conformance::report::{About, Again, Cut, Report, text};
+use ::conformance::report::{About, Again, Cut};
 use ::conformance::run::Agent;
 use protocol::bayeux::batch::Limits;
 use protocol::time::Time;
@@ -21,9 +22,11 @@ use transport::{driver, listener};
 
 use self::commands::{Commands, InVain};
 use self::desk::Desk;
+use super::folder::Folder;
+use super::journal::Journal;
 use super::progress::Progress;
 use super::select::Entry;
-use super::{Args, Folder};
+use super::{Args, Words};
 use crate::exit::{Exit, Failure};
 use crate::input;
 use crate::live::{self, Stop};
@@ -36,10 +39,10 @@ pub(crate) struct ClientArgs {
     #[arg(long, conflicts_with_all = ["target", "ca", "insecure", "headers"])]
     pub(super) client: bool,
     /// Address to listen on for the client; port 0 takes any free one.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080", requires = "client")]
+    #[arg(long, value_name = "HOST:PORT", default_value = LISTEN, requires = "client")]
     listen: String,
     /// Path of the CometD servlet that the client finds.
-    #[arg(long, value_name = "PATH", default_value = "/genesys/cometd", value_parser = input::base, requires = "client")]
+    #[arg(long, value_name = "PATH", default_value = BASE, value_parser = input::base, requires = "client")]
     base: String,
     /// Shell command that starts the client for one scenario. It finds `TAPESTRY_URL`, `TAPESTRY_SERVICE`,
     /// `TAPESTRY_TRANSPORT` and `TAPESTRY_SCENARIO` in its environment, and what its user does as lines on its stdin. What
@@ -50,6 +53,12 @@ pub(crate) struct ClientArgs {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=3600), requires = "client")]
     wait: Option<u16>,
 }
+
+/// Where clients find the suite, unless told otherwise.
+const LISTEN: &str = "127.0.0.1:8080";
+
+/// The path that they find there.
+const BASE: &str = "/genesys/cometd";
 
 /// How many commands run at once.
 const COMMANDS: usize = 4;
@@ -125,37 +134,35 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let seed = live::seed(args.seed)?;
     let folder = args.report.as_deref().map(Folder::create).transpose()?;
     let clock = Clock::start();
-    let (desk, cut) = live::runtime()?.block_on(hold(args, &plan, &service, seed, &clock))?;
     let started = live::rfc3339(clock.start_utc());
     let today = started.get(..10).unwrap_or_default().to_owned();
-    let about = About {
+    let mut about = About {
         version: live::VERSION.to_owned(),
         target: "a client under test".to_owned(),
-        service: Some(service),
+        service: Some(service.clone()),
         agent: Agent::Simulated,
         seed,
         started: Some(started),
-        took: clock.now().since(Time::ZERO),
-        again: Again::Run { command: command(args), tapes: folder.as_ref().map(Folder::tapes) },
+        took: Duration::ZERO,
+        again: Again::Run { command: command(args, seed), tapes: folder.as_ref().map(Folder::tapes) },
     };
+    let journal = Arc::new(Journal::new(folder));
+    let (desk, cut) = live::runtime()?.block_on(hold(args, &plan, &service, &about, &clock, &journal))?;
+    about.took = clock.now().since(Time::ZERO);
     // Whoever interrupts knows why nobody came.
     let has_nobody_come = !desk.came() && cut.is_none();
-    let (results, tapes) = desk.finish();
-    let report = Report::new(about, results, cut, &expectations, &today);
-    output::print(&text::render(&report))?;
-    if has_nobody_come {
+    desk.end();
+    let report = journal.close(about, cut, &expectations, &today);
+    let hint = has_nobody_come.then(|| {
         let how = match &args.client.command {
             Some(_) => {
                 "see that the command connects to the URL in `TAPESTRY_URL`: run it by hand with `tapestry serve`"
             }
             None => "point a client at a URL that was printed at the start, or let `--command` start one",
         };
-        let _ = writeln!(anstream::stderr(), "\nhint: no client came; {how}");
-    }
-    if let Some(folder) = &folder {
-        folder.keep(&report, &tapes)?;
-    }
-    Ok(Exit::from_code(report.exit().0.code()))
+        format!("no client came; {how}")
+    });
+    super::tell(args, &report, hint)
 }
 
 /// Listens until every scenario is over, or nothing more is to be expected.
@@ -163,12 +170,15 @@ async fn hold(
     args: &Args,
     plan: &[Planned],
     service: &str,
-    seed: u64,
+    about: &About,
     clock: &Clock,
+    journal: &Arc<Journal>,
 ) -> Result<(Desk, Option<Cut>), Failure> {
+    let seed = about.seed;
     let mut stop = Stop::listen()?;
     let listener = listener::bind(&args.client.listen).await.map_err(live::cannot_listen)?;
     let address = listener.local_addr();
+    journal.begin(about)?;
     let mut carrier = Server::start(listener, Limits::default().bytes);
     let command = args.client.command.as_deref();
     let patience = match command {
@@ -196,7 +206,8 @@ async fn hold(
     let wait = args.client.wait.map_or_else(|| if command.is_some() { 20 } else { 300 }, u64::from);
     let jobs = args.jobs.map_or(COMMANDS, usize::from);
     let mut commands = Commands::new(command, plan, &urls, service, jobs);
-    let mut desk = Desk::new(plan, Progress::new(plan.len()), seed, plan.iter().map(settings).collect(), clock)?;
+    let kept = (Arc::clone(journal), Progress::new(plan.len()));
+    let mut desk = Desk::new(plan, kept, seed, plan.iter().map(settings).collect(), clock)?;
     let mut told = Vec::new();
     loop {
         let now = clock.now();
@@ -229,6 +240,11 @@ async fn hold(
             }
         }
         if interrupted {
+            desk.cut_short();
+            let begun: Vec<usize> = door.open().filter(|place| door.has_begun(*place)).collect();
+            begun.into_iter().for_each(|place| door.give_up(clock.now(), place, "interrupted"));
+            // What they came to is told at once.
+            driver::run(&mut door, Side::Server, clock, &mut carrier, &mut desk, tokio::time::sleep(TURN)).await;
             return Ok((desk, Some(Cut::Interrupted)));
         }
         if desk.is_complete() {
@@ -270,14 +286,14 @@ fn explain(service: &str, plan: &[Planned], urls: &[String]) {
 }
 
 /// The command that runs the same again, without a choice of cases.
-fn command(args: &Args) -> String {
-    let mut words = "tapestry conformance --client".to_owned();
-    if let Some(service) = &args.service {
-        words.push_str(&format!(" --service {service}"));
-    }
-    if args.client.command.is_some() {
-        // It may hold a password, and the words end up in reports.
-        words.push_str(" --command '...'");
-    }
-    words
+pub(super) fn command(args: &Args, seed: u64) -> String {
+    let client = &args.client;
+    let mut words = Words::new("tapestry conformance --client");
+    words.flag("--listen", Some(&client.listen).filter(|listen| *listen != LISTEN));
+    words.flag("--base", Some(&client.base).filter(|base| *base != BASE));
+    words.flag("--service", args.service.clone());
+    words.flag("--wait", client.wait);
+    // It may hold a password, and the words end up in reports.
+    words.switch("--command '...'", client.command.is_some());
+    words.common(args, seed)
 }

@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::conformance::cases;
@@ -24,7 +25,8 @@ use transport::route::Route;
 
 use super::absence::Absence;
 use super::actor::Actor;
-use super::limits::Allowance;
+use super::journal::Journal;
+use super::limits::{self, Allowance};
 use super::progress::Progress;
 use super::select::Planned;
 use super::silence::Silence;
@@ -44,26 +46,17 @@ pub(super) struct Peer {
 
 /// What a run came to.
 pub(super) struct Ran {
-    /// What each entry came to, in the order of the plan.
-    pub(super) done: Vec<Done>,
-    /// The chats of entries that were cut short, if the run was.
-    pub(super) unfinished: Option<Chats>,
+    /// Whether it was cut short.
+    pub(super) is_cut: bool,
+    /// What to do about entries that did not fit into the limits.
+    pub(super) hint: Option<String>,
 }
 
 /// How one entry ended.
 enum Ended {
     Done(Box<Done>),
     /// The run was cut short meanwhile, or before it began.
-    CutShort(Chats),
-}
-
-impl Ended {
-    const fn chats(&self) -> Chats {
-        match self {
-            Self::Done(done) => done.result.chats,
-            Self::CutShort(chats) => *chats,
-        }
-    }
+    CutShort,
 }
 
 /// What the entries of a run share.
@@ -85,13 +78,13 @@ pub(super) struct Pace {
 }
 
 /// Runs everything planned. When it is asked to stop, every case under way ends its chats and leaves its sessions; when it is
-/// asked again, it stops at once.
+/// asked again, it stops at once. What an entry came to is entered as soon as it is over.
 pub(super) async fn run(
     plan: &[Planned],
     peer: &Peer,
     seed: u64,
     pace: &Pace,
-    progress: &Progress,
+    (journal, progress): (&Arc<Journal>, &Progress),
     stop: &mut Stop,
 ) -> Ran {
     let permits = Rc::new(Semaphore::new(pace.jobs));
@@ -112,55 +105,63 @@ pub(super) async fn run(
     for (place, planned) in order {
         let (permits, learned, peer, is_cut) = (Rc::clone(&permits), Rc::clone(&learned), peer.clone(), is_cut.clone());
         let (allowance, needs) = (Rc::clone(&pace.allowance), pace.needs.get(place).copied().unwrap_or_default());
+        let journal = Arc::clone(journal);
         let wanted = if is_alone(&planned) { u32::try_from(pace.jobs).unwrap_or(u32::MAX) } else { 1 };
         running.spawn_local(async move {
             // First the chats: what waits for one keeps nobody from doing without.
             let allowed = match allowance.take(&planned, needs).await {
                 Ok(allowed) => allowed,
-                Err(result) => return (place, Ended::Done(Box::new(Done { result: *result, tape: None }))),
+                Err(result) => return Some((place, enter(&journal, place, Done { result: *result, tape: None }))),
             };
             // Nobody closes the semaphore.
             let permit = permits.acquire_many(wanted).await;
-            let ended = judge(planned, &peer, seed.wrapping_add(planned.number), &learned, is_cut).await;
-            allowance.settle(needs, ended.chats());
+            let ended = judge(planned, &peer, seed.wrapping_add(planned.number), &learned, is_cut, &journal).await;
+            // After an interrupt nothing is begun that would need to know.
+            let Ended::Done(done) = ended else { return None };
+            allowance.settle(needs, done.result.chats);
             drop((permit, allowed));
-            (place, ended)
+            Some((place, enter(&journal, place, *done)))
         });
     }
-    let (mut done, mut unfinished) = (BTreeMap::new(), None);
+    let sum = pace.needs.iter().copied().sum();
+    let (mut done, mut hint, mut is_stopping) = (BTreeSet::new(), None, false);
     loop {
         tokio::select! {
             biased;
             () = stop.wait() => {
+                is_stopping = true;
                 if cut.send_replace(true) {
+                    // What is under way leaves its tape as it goes.
+                    running.shutdown().await;
                     break;
                 }
-                unfinished.get_or_insert_default();
             }
             joined = running.join_next() => match joined {
-                Some(Ok((place, Ended::Done(entry)))) => {
-                    progress.tell(&entry.result);
-                    done.insert(place, *entry);
+                Some(Ok(Some((place, result)))) => {
+                    progress.tell(&result);
+                    hint = hint.or_else(|| limits::remedy([&result].into_iter(), sum));
+                    done.insert(place);
                 }
-                Some(Ok((_, Ended::CutShort(chats)))) => {
-                    let so_far: Chats = unfinished.unwrap_or_default();
-                    unfinished = Some([so_far, chats].into_iter().sum());
-                }
-                // A case that panicked has caught it itself; what is left is a fault of the runner.
-                Some(Err(_)) => {}
+                // Cut short. And a case that panicked has caught it itself; what is left is a fault of the runner.
+                Some(Ok(None) | Err(_)) => {}
                 None => break,
             }
         }
     }
-    if unfinished.is_none() {
-        for (place, planned) in plan.iter().enumerate() {
-            done.entry(place).or_insert_with(|| Done {
-                result: CaseResult::error(planned.entry.case, planned.entry.transport, "the runner failed"),
-                tape: None,
-            });
+    if !is_stopping {
+        for (place, planned) in plan.iter().enumerate().filter(|(place, _)| !done.contains(place)) {
+            let result = CaseResult::error(planned.entry.case, planned.entry.transport, "the runner failed");
+            journal.enter(place, Done { result, tape: None });
         }
     }
-    Ran { done: done.into_values().collect(), unfinished }
+    Ran { is_cut: is_stopping, hint }
+}
+
+/// Enters what an entry came to, and gives it.
+fn enter(journal: &Journal, place: usize, done: Done) -> CaseResult {
+    let result = done.result.clone();
+    journal.enter(place, done);
+    result
 }
 
 async fn judge(
@@ -169,11 +170,12 @@ async fn judge(
     seed: u64,
     learned: &RefCell<Learned>,
     mut is_cut: watch::Receiver<bool>,
+    journal: &Arc<Journal>,
 ) -> Ended {
     let cases::Planned { case, transport, not_applicable } = planned.entry;
     let unrun = |result: CaseResult| Ended::Done(Box::new(Done { result, tape: None }));
     if *is_cut.borrow() {
-        return Ended::CutShort(Chats::default());
+        return Ended::CutShort;
     }
     if let Some(why) = not_applicable {
         return unrun(CaseResult::not_applicable(case, transport, why));
@@ -197,7 +199,7 @@ async fn judge(
         Err(error) => return unrun(CaseResult::error(case, transport, &error.to_string())),
     };
     let (asks, requests) = mpsc::unbounded_channel();
-    let mut witness = Witness::new(&planned, &peer.settings, seed, mark).asking(asks);
+    let mut witness = Witness::new(&planned, &peer.settings, seed, mark).asking(asks).reporting_to(Arc::clone(journal));
     let mut machine = Run::new(case, transport, &peer.settings, seed);
     let mut connections = Connections::new(peer.route.clone(), peer.fields.clone());
     let mut acting = JoinSet::new();
@@ -214,7 +216,7 @@ async fn judge(
         if !machine.is_finished() || witness.outcome().is_none() {
             driver::run(&mut machine, Side::Client, &clock, &mut connections, &mut witness, pending()).await;
         }
-        return Ended::CutShort(witness.outcome().map(|outcome| outcome.chats).unwrap_or_default());
+        return Ended::CutShort;
     }
     let done = witness.conclude(clock.now());
     let mut learned = learned.borrow_mut();

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -19,22 +20,24 @@ use simulator::mutation::Mutation;
 use simulator::pair::Pair;
 use transport::tap::Tap;
 
+use super::journal::Journal;
 use super::select::Planned;
 use super::witness::{Done, Mark, Witness};
 use crate::live;
 use crate::serve::Served;
 
-/// Runs everything planned, each entry against a simulator of its own. Results stand in the order of the plan.
-pub(super) fn run(plan: &[Planned], settings: &Settings, seed: u64) -> Vec<Done> {
-    let failed = |planned: &Planned| Done {
-        result: CaseResult::error(planned.entry.case, planned.entry.transport, "the runner failed"),
-        tape: None,
-    };
-    let done = each(plan, |planned| {
+/// Runs everything planned, each entry against a simulator of its own, and enters what each came to. Gives whether all of
+/// them ran: once it is cut, none is begun.
+pub(super) fn run(plan: &[Planned], settings: &Settings, seed: u64, journal: &Journal, is_cut: &AtomicBool) -> bool {
+    let ran = each(plan, is_cut, |place, planned| {
         let seed = seed.wrapping_add(planned.number);
-        judge(planned, settings, Served::new(simulated(settings), None, seed), seed)
+        journal.enter(place, judge(planned, settings, Served::new(simulated(settings), None, seed), seed));
     });
-    done.into_iter().zip(plan).map(|(done, planned)| done.unwrap_or_else(|| failed(planned))).collect()
+    for (place, _) in ran.into_iter().filter(|(_, ran)| ran.is_none()) {
+        let cases::Planned { case, transport, .. } = plan[place].entry;
+        journal.enter(place, Done { result: CaseResult::error(case, transport, "the runner failed"), tape: None });
+    }
+    !is_cut.load(Ordering::Relaxed)
 }
 
 /// What an entry takes.
@@ -48,7 +51,7 @@ pub(super) struct Rehearsal {
 
 /// Tries what each entry takes. What does not apply takes nothing.
 pub(super) fn rehearse(plan: &[Planned], settings: &Settings) -> Vec<Rehearsal> {
-    let rehearse = |planned: &Planned| {
+    let rehearse = |_, planned: &Planned| {
         if planned.entry.not_applicable.is_some() {
             return Rehearsal::default();
         }
@@ -57,20 +60,27 @@ pub(super) fn rehearse(plan: &[Planned], settings: &Settings) -> Vec<Rehearsal> 
         let asks = asks.into_iter().map(|asked| asked.request).collect();
         Rehearsal { took: pair.now().since(Time::ZERO), chats, asks }
     };
-    each(plan, rehearse).into_iter().map(Option::unwrap_or_default).collect()
+    each(plan, &AtomicBool::new(false), rehearse).into_values().map(Option::unwrap_or_default).collect()
 }
 
-/// Does something with each entry, on as many threads as there are processors; `None` where it panicked.
-fn each<T: Send>(plan: &[Planned], work: impl Fn(&Planned) -> T + Sync) -> Vec<Option<T>> {
+/// Does something with each entry and its place, on as many threads as there are processors, until it is cut. What it gave
+/// for each that was begun; `None` where it panicked.
+fn each<T: Send>(
+    plan: &[Planned],
+    is_cut: &AtomicBool,
+    work: impl Fn(usize, &Planned) -> T + Sync,
+) -> BTreeMap<usize, Option<T>> {
     let next = AtomicUsize::new(0);
-    let places = || std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|at| *at < plan.len()));
-    let worker = || places().map(|at| (at, work(&plan[at]))).collect::<Vec<_>>();
+    let is_there = |at: &usize| *at < plan.len() && !is_cut.load(Ordering::Relaxed);
+    let places = || std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(is_there));
+    // What an entry leaves behind when it panics is looked at by nobody.
+    let one = |at: usize| catch_unwind(AssertUnwindSafe(|| work(at, &plan[at]))).ok();
+    let worker = || places().map(|at| (at, one(at))).collect::<Vec<_>>();
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
-    let mut done: BTreeMap<usize, T> = thread::scope(|scope| {
+    thread::scope(|scope| {
         let running: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
         running.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect()
-    });
-    (0..plan.len()).map(|at| done.remove(&at)).collect()
+    })
 }
 
 /// What an entry comes to against a simulator with a mutation, and against one without. Nothing is off that it could judge.

@@ -1,11 +1,11 @@
 //! Keeps account of visits: what the client's user is asked for, what each came to, and its tape.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use ::conformance::clients::visit::Event;
 use ::conformance::clients::{Settings, Step};
-use ::conformance::conclude::CaseResult;
 use ::conformance::run::Outcome;
 use ::conformance::testimony::{Label, Testimony};
 use anyhow::Context;
@@ -17,13 +17,16 @@ use transport::clock::{self, Clock};
 use transport::tap::Tap;
 
 use super::Planned;
+use crate::conformance::journal::Journal;
 use crate::conformance::progress::Progress;
+use crate::conformance::witness::Done;
 use crate::exit::Failure;
 use crate::live;
 
 /// What is known of each scenario of a run.
 pub(super) struct Desk {
     plan: Vec<Planned>,
+    journal: Arc<Journal>,
     progress: Progress,
     seed: u64,
     /// What the client finds in each scenario.
@@ -32,7 +35,9 @@ pub(super) struct Desk {
     /// One key and one id for each tape, drawn ahead.
     keys: Vec<([u8; 32], [u8; 16])>,
     begun: Vec<bool>,
-    done: BTreeMap<usize, (CaseResult, Vec<u8>)>,
+    done: BTreeSet<usize>,
+    /// Whether whatever ends was cut short.
+    is_cut: bool,
     asks: Vec<(usize, Step)>,
     /// What was asked for in each scenario, and why some were given up.
     asked: BTreeMap<usize, Vec<(Time, Step)>>,
@@ -43,7 +48,7 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn new(
         plan: &[Planned],
-        progress: Progress,
+        (journal, progress): (Arc<Journal>, Progress),
         seed: u64,
         settings: Vec<Settings>,
         clock: &Clock,
@@ -52,13 +57,15 @@ impl Desk {
         let keys = plan.iter().map(|_| draw()).collect::<Result<_, _>>();
         Ok(Self {
             plan: plan.to_vec(),
+            journal,
             progress,
             seed,
             settings,
             start: live::rfc3339(clock.start_utc()),
             keys: keys.context("failed to draw keys").map_err(Failure::internal)?,
             begun: vec![false; plan.len()],
-            done: BTreeMap::new(),
+            done: BTreeSet::new(),
+            is_cut: false,
             asks: Vec::new(),
             asked: BTreeMap::new(),
             given_up: BTreeMap::new(),
@@ -73,7 +80,7 @@ impl Desk {
 
     /// Whether a scenario is over.
     pub(super) fn is_done(&self, place: usize) -> bool {
-        self.done.contains_key(&place)
+        self.done.contains(&place)
     }
 
     /// Whether all of them are.
@@ -96,11 +103,14 @@ impl Desk {
         std::mem::take(&mut self.asks)
     }
 
-    /// The results in the order of the plan, each with its tape if anything crossed the wire.
-    pub(super) fn finish(self) -> (Vec<CaseResult>, Vec<Option<Vec<u8>>>) {
+    /// Tells nothing more.
+    pub(super) fn end(&self) {
         self.progress.end();
-        let done = self.done.into_values();
-        done.map(|(result, tape)| (result, Some(tape).filter(|tape| !tape.is_empty()))).unzip()
+    }
+
+    /// Notes that what has not ended so far is cut short.
+    pub(super) const fn cut_short(&mut self) {
+        self.is_cut = true;
     }
 
     /// Notes that a scenario is given up, and why.
@@ -135,12 +145,16 @@ impl Desk {
             testimony.give_up(at, &says);
         }
         testimony.learn(outcome);
-        let (result, mut tape) = testimony.conclude(now);
-        if entries.is_empty() {
-            tape.clear();
+        let has_crossed = |tape: Vec<u8>| Some(tape).filter(|_| !entries.is_empty());
+        if self.is_cut {
+            let (result, tape) = testimony.cut_short(now);
+            self.journal.cut_short(Done { result, tape: has_crossed(tape) });
+            return;
         }
+        let (result, tape) = testimony.conclude(now);
         self.progress.tell(&result);
-        self.done.insert(place, (result, tape));
+        self.journal.enter(place, Done { result, tape: has_crossed(tape) });
+        self.done.insert(place);
     }
 }
 
