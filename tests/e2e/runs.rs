@@ -22,13 +22,15 @@ fn interrupt(child: Child) -> Output {
 }
 
 fn result(folder: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(folder.join("result.json")).unwrap()).unwrap()
+    serde_json::from_str(&fs::read_to_string(folder.join("result.json")).expect("the result is there"))
+        .expect("the result is JSON")
 }
 
 /// The names of the tapes in a report, and of what else is visible there.
 fn tapes(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder.join("tapes")).into_iter().flatten();
-    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.expect("it is there").file_name().into_string().expect("it is there")).collect();
     names.retain(|name| !name.starts_with('.'));
     names.sort();
     names
