@@ -3,6 +3,7 @@
 mod absence;
 mod actor;
 mod client;
+mod gws;
 mod limits;
 mod live_run;
 mod plan;
@@ -39,7 +40,7 @@ use self::select::{Choice, Planned};
 use self::witness::Done;
 use crate::connection::TrustArgs;
 use crate::exit::{Exit, Failure};
-use crate::input::Header;
+use crate::input::{Header, Login};
 use crate::live::Stop;
 use crate::serve::Embedded;
 use crate::target::{ConfigArgs, Name, NameParser, Overrides, Target};
@@ -76,10 +77,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", env = "TAPESTRY_SERVICE", hide_env_values = true, value_parser = input::service)]
     service: Option<String>,
     /// Who plays the agent on the target: `none`; `simulated`, a simulator whose agent follows the usual script;
-    /// `control=URL`, what `serve --control` printed; `command=PROGRAM`, started for each step with JSON on its stdin; or
-    /// `manual`, whoever sits at this terminal. Nobody unless given.
+    /// `control=URL`, what `serve --control` printed; `command=PROGRAM`, started for each step with JSON on its stdin;
+    /// `gws=URL`, an agent of Genesys Web Services (rehearsed: nobody has run it against a real GWS yet); or `manual`,
+    /// whoever sits at this terminal. Nobody unless given.
     #[arg(long, value_name = "WHO", value_parser = WhoParser, requires = "target")]
     agent: Option<Who>,
+    /// User and password of the agent of `gws`, as `user:password` in the environment.
+    #[arg(long, value_name = "${VARIABLE}", value_parser = input::LoginParser, requires = "target")]
+    agent_login: Option<Login>,
     #[command(flatten)]
     choice: Choice,
     /// List the cases that were chosen, with what they judge, and end.
@@ -168,6 +173,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let mut report = Report::new(about, results, ran.cut, &known, &today);
     report.unsteady = unsteady;
     report.unfinished = ran.unfinished;
+    report.agent_name = target.and_then(|target| agent_of(args, target).name());
     // What was found is told even if it cannot be kept.
     output::print(&text::render(&report))?;
     if let Some(hint) = ran.hint.or_else(|| without_web_socket(&report).map(str::to_owned)) {
@@ -208,7 +214,7 @@ fn run_live(
     let runtime = live::runtime()?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let mut stop = Stop::listen()?;
-        let (peer, _embedded) = aim(args, target, settings, seed).await?;
+        let (mut peer, _embedded) = aim(args, target, settings, seed).await?;
         let unreachable = |says, hint| Ran { cut: Some(Cut::Unreachable(says)), hint, ..Ran::default() };
         if let Err(error) = peer.route.probe(target.and_then(Target::patience).unwrap_or(PATIENCE)).await {
             let says = format!("cannot reach {}: {}", peer.route.endpoint(), error.explain());
@@ -225,6 +231,9 @@ fn run_live(
                 return Ok(unreachable(says, Some(finding.remedy().to_owned())));
             }
             preflight::spare(&mut chosen, &diagnosis, declared);
+        }
+        if chosen.iter().any(Planned::needs_agent) {
+            peer.absent = peer.actor.begin().await.err();
         }
         let progress = Progress::new(chosen.len() * usize::from(args.repeat));
         let limits = limits(args, target);
@@ -246,6 +255,7 @@ fn run_live(
             }
         }
         progress.end();
+        peer.actor.leave().await;
         Ok(ran)
     })
 }
@@ -299,8 +309,9 @@ async fn aim(
 ) -> Result<(Peer, Option<Embedded>), Failure> {
     let settings = settings.clone();
     if let Some(target) = target {
-        let actor = Actor::new(&agent_of(args, target))?;
-        return Ok((Peer { settings, route: target.route()?, fields: target.fields()?, actor, embedded: false }, None));
+        let actor = Actor::new(&agent_of(args, target), login_of(args, target), target)?;
+        let (route, fields) = (target.route()?, target.fields()?);
+        return Ok((Peer { settings, route, fields, actor, absent: None, embedded: false }, None));
     }
     if args.trust.is_given() {
         let error = anyhow!("`--ca` and `--insecure` say whom to trust as the target, and there is none");
@@ -309,7 +320,7 @@ async fn aim(
     let embedded = Embedded::start(settings.service.as_deref().unwrap_or_default(), seed).await?;
     let route = args.trust.route(&embedded.endpoint)?;
     let actor = Actor::control(&embedded.control)?;
-    Ok((Peer { settings, route, fields: Fields::default(), actor, embedded: true }, Some(embedded)))
+    Ok((Peer { settings, route, fields: Fields::default(), actor, absent: None, embedded: true }, Some(embedded)))
 }
 
 /// How many cases run at once.
@@ -337,6 +348,12 @@ fn is_near(target: Option<&Target>) -> bool {
 /// Who plays the agent: whoever the command line names, or the configuration.
 fn agent_of(args: &Args, target: &Target) -> Who {
     args.agent.as_ref().or(target.entry.agent.as_ref()).cloned().unwrap_or(Who::None)
+}
+
+/// User and password of the agent. Those of the configuration belong to its own agent.
+fn login_of<'a>(args: &'a Args, target: &'a Target) -> Option<&'a Login> {
+    let configured = || target.entry.agent_login.as_ref().filter(|_| matches!(agent_of(args, target), Who::Gws(_)));
+    args.agent_login.as_ref().or_else(configured)
 }
 
 pub(crate) fn expectations(file: Option<&Path>) -> Result<Expectations, Failure> {
@@ -370,6 +387,9 @@ fn command(args: &Args) -> String {
     }
     if let Some(agent) = &args.agent {
         command.push_str(&format!(" --agent {}", quoted(&agent.written())));
+    }
+    if let Some(login) = args.agent_login.as_ref().and_then(Login::written) {
+        command.push_str(&format!(" --agent-login {}", quoted(&login)));
     }
     for (flag, limit) in [("--chats-at-once", args.chats_at_once), ("--chats-in-all", args.chats_in_all)] {
         if let Some(limit) = limit {
