@@ -84,6 +84,9 @@ impl Office {
                 if let Output::Wire(wire) = output {
                     self.desk.handle_input(self.now, Input::Wire(wire));
                 }
+            } else if self.desk.deadline().is_some_and(|(at, _)| at <= self.now) {
+                // The next connect is due at once.
+                self.desk.handle_input(self.now, Input::Timeout);
             } else {
                 return;
             }
