@@ -2,10 +2,11 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use crate::fake_gws::FakeGws;
 use crate::harness::{Listening, ask, run, shown, tapestry, within_seconds};
 
 const SUITE: [&str; 3] = ["conformance", "--service", "customer-support"];
@@ -131,8 +132,63 @@ fn an_agent_that_is_none_is_told_with_those_there_are() {
     let output = run(&on("http://127.0.0.1:1/", "nobody", &[]));
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(text.contains("`control=URL`, `command=PROGRAM` or `manual`"), "{text}");
+    assert!(text.contains("`control=URL`, `command=PROGRAM`, `gws=URL` or `manual`"), "{text}");
     let output = run(&on("http://127.0.0.1:1/", "command=./no-such-agent", &[]));
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("error: there is no program `./no-such-agent`\n\nhint: "));
+}
+
+/// Runs cases with an agent at a Genesys Web Services, whose login is in the environment.
+fn with_gws(target: &str, gws: &str, login: &str, more: &[&str]) -> Output {
+    let agent = format!("gws={gws}");
+    let arguments = [&["--agent-login", "${GWS_LOGIN}"], more].concat();
+    tapestry(&on(target, &agent, &arguments)).env("GWS_LOGIN", login).output().expect("the program starts")
+}
+
+#[test]
+fn an_agent_of_gws_accepts_chats_and_does_what_it_is_asked() {
+    let (serving, control) = Listening::serve_controlled(&[]);
+    let gws = FakeGws::start(&control);
+    let folder = TempDir::new().expect("a folder can be made");
+    let report = folder.path().to_str().expect("it is text");
+    let output = with_gws(&serving.url, &gws.url, "morgan:hunter2", &["--case", "chat.agent.*", "--report", report]);
+    let text = shown(&output);
+    // It has nobody to hand a chat over to.
+    assert!(text.contains("18 cases: 16 pass, ") && text.contains(" 2 blocked, "), "{text}");
+    assert!(
+        text.contains("has one user alone and knows no queue") && text.contains("   agent gws (rehearsed)   "),
+        "{text}"
+    );
+    let result = std::fs::read_to_string(folder.path().join("result.json")).expect("there is a result");
+    assert!(result.contains(r#""agent": "gws (rehearsed)""#), "{result}");
+    assert_eq!((gws.count("StartContactCenterSession"), gws.count("EndContactCenterSession")), (1, 1));
+}
+
+#[test]
+fn a_login_that_gws_refuses_blocks_the_cases_that_need_an_agent_and_no_others() {
+    let (serving, control) = Listening::serve_controlled(&[]);
+    let gws = FakeGws::start(&control);
+    let chosen = ["--case", "chat.agent.answers", "--case", "bayeux.meta.id-echoed"];
+    let output = with_gws(&serving.url, &gws.url, "morgan:swordfish", &chosen);
+    let text = shown(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("4 cases: 2 pass, ") && text.contains(" 2 blocked, "), "{text}");
+    assert!(text.contains(&format!("{} refuses the agent's user and password (HTTP status 401)", gws.url)), "{text}");
+    assert!(!text.contains("swordfish"), "{text}");
+}
+
+#[test]
+fn an_agent_of_gws_without_a_login_is_told_where_to_put_it() {
+    let output = run(&on("http://127.0.0.1:1/", "gws=http://127.0.0.1:1", &[]));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("--agent-login '${VARIABLE}'"), "{text}");
+}
+
+#[test]
+fn a_login_on_the_command_line_is_refused_and_not_repeated() {
+    let output = run(&on("http://127.0.0.1:1/", "gws=http://127.0.0.1:1", &["--agent-login", "morgan:hunter2"]));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("hint: an example is `--agent-login '${LOGIN}'`") && !text.contains("hunter2"), "{text}");
 }

@@ -10,6 +10,7 @@ mod conformance;
 mod control;
 mod cors;
 mod doctor;
+mod fake_gws;
 mod har;
 mod harness;
 mod help;

@@ -5,6 +5,7 @@ mod actor;
 mod client;
 mod folder;
 mod journal;
+mod gws;
 mod limits;
 mod live_run;
 mod plan;
@@ -44,7 +45,7 @@ use self::progress::Progress;
 use self::select::{Choice, Planned};
 use crate::connection::TrustArgs;
 use crate::exit::{Exit, Failure};
-use crate::input::Header;
+use crate::input::{Header, Login};
 use crate::live::Stop;
 use crate::serve::Embedded;
 use crate::target::{ConfigArgs, Name, NameParser, Overrides, Target};
@@ -53,7 +54,7 @@ use crate::{connection, files, input, live, output};
 pub(crate) use self::actor::Who;
 
 /// How many cases run at once against a server on this machine.
-const JOBS_ON_LOOPBACK: usize = 8;
+const JOBS_ON_LOOPBACK: usize = 12;
 
 /// How many run at once elsewhere. Of those that open chats fewer do: see [`Limits::SHARED`].
 const JOBS_ELSEWHERE: usize = 4;
@@ -81,10 +82,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", env = "TAPESTRY_SERVICE", hide_env_values = true, value_parser = input::service)]
     service: Option<String>,
     /// Who plays the agent on the target: `none`; `simulated`, a simulator whose agent follows the usual script;
-    /// `control=URL`, what `serve --control` printed; `command=PROGRAM`, started for each step with JSON on its stdin; or
-    /// `manual`, whoever sits at this terminal. Nobody unless given.
+    /// `control=URL`, what `serve --control` printed; `command=PROGRAM`, started for each step with JSON on its stdin;
+    /// `gws=URL`, an agent of Genesys Web Services (rehearsed: nobody has run it against a real GWS yet); or `manual`,
+    /// whoever sits at this terminal. Nobody unless given.
     #[arg(long, value_name = "WHO", value_parser = WhoParser, requires = "target")]
     agent: Option<Who>,
+    /// User and password of the agent of `gws`, as `user:password` in the environment.
+    #[arg(long, value_name = "${VARIABLE}", value_parser = input::LoginParser, requires = "target")]
+    agent_login: Option<Login>,
     #[command(flatten)]
     choice: Choice,
     /// List the cases that were chosen, with what they judge, and end.
@@ -100,7 +105,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000),
           conflicts_with = "client")]
     repeat: u16,
-    /// How many cases run at once: 8 on this machine, 4 elsewhere; of `--command`, 4.
+    /// How many cases run at once: 12 on this machine, 4 elsewhere; of `--command`, 4.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
     /// How many chats may run at once: any number on this machine, 1 elsewhere. Cases beyond that wait, or are blocked.
@@ -173,7 +178,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         run_live(args, target, &settings, &chosen, &about, &journal)?
     };
     about.took = clock.now().since(protocol::time::Time::ZERO);
-    let report = journal.close(about, ran.cut, &known, &today);
+    let agent_name = target.and_then(|target| agent_of(args, target).name());
+    let report = journal.close(about, ran.cut, &known, &today, agent_name);
     tell(args, &report, ran.hint.or_else(|| without_web_socket(&report).map(str::to_owned)))
 }
 
@@ -251,7 +257,7 @@ fn run_live(
     let seed = about.seed;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let mut stop = Stop::listen()?;
-        let (peer, _embedded) = aim(args, target, settings, seed).await?;
+        let (mut peer, _embedded) = aim(args, target, settings, seed).await?;
         // What can be wrong with the command line is known: an earlier report is not given up for less.
         journal.begin(about)?;
         let unreachable = |says, hint| Ran { cut: Some(Cut::Unreachable(says)), hint };
@@ -271,6 +277,9 @@ fn run_live(
             }
             preflight::spare(&mut chosen, &diagnosis, declared);
         }
+        if chosen.iter().any(Planned::needs_agent) {
+            peer.absent = peer.actor.begin().await.err();
+        }
         let progress = Progress::new(chosen.len() * usize::from(args.repeat));
         let limits = limits(args, target);
         let needs: Vec<Chats> = match limits.is_none() {
@@ -288,6 +297,7 @@ fn run_live(
             }
         }
         progress.end();
+        peer.actor.leave().await;
         Ok(ran)
     })
 }
@@ -326,8 +336,9 @@ async fn aim(
 ) -> Result<(Peer, Option<Embedded>), Failure> {
     let settings = settings.clone();
     if let Some(target) = target {
-        let actor = Actor::new(&agent_of(args, target))?;
-        return Ok((Peer { settings, route: target.route()?, fields: target.fields()?, actor, embedded: false }, None));
+        let actor = Actor::new(&agent_of(args, target), login_of(args, target), target)?;
+        let (route, fields) = (target.route()?, target.fields()?);
+        return Ok((Peer { settings, route, fields, actor, absent: None, embedded: false }, None));
     }
     if args.trust.is_given() {
         let error = anyhow!("`--ca` and `--insecure` say whom to trust as the target, and there is none");
@@ -336,7 +347,7 @@ async fn aim(
     let embedded = Embedded::start(settings.service.as_deref().unwrap_or_default(), seed).await?;
     let route = args.trust.route(&embedded.endpoint)?;
     let actor = Actor::control(&embedded.control)?;
-    Ok((Peer { settings, route, fields: Fields::default(), actor, embedded: true }, Some(embedded)))
+    Ok((Peer { settings, route, fields: Fields::default(), actor, absent: None, embedded: true }, Some(embedded)))
 }
 
 /// How many cases run at once.
@@ -366,6 +377,12 @@ fn agent_of(args: &Args, target: &Target) -> Who {
     args.agent.as_ref().or(target.entry.agent.as_ref()).cloned().unwrap_or(Who::None)
 }
 
+/// User and password of the agent. Those of the configuration belong to its own agent.
+fn login_of<'a>(args: &'a Args, target: &'a Target) -> Option<&'a Login> {
+    let configured = || target.entry.agent_login.as_ref().filter(|_| matches!(agent_of(args, target), Who::Gws(_)));
+    args.agent_login.as_ref().or_else(configured)
+}
+
 pub(crate) fn expectations(file: Option<&Path>) -> Result<Expectations, Failure> {
     let Some(file) = file else { return Ok(Expectations::default()) };
     let text = files::read_text(file)?;
@@ -386,6 +403,7 @@ fn command(args: &Args, seed: u64) -> String {
     args.headers.iter().for_each(|header| words.flag("--header", header.written()));
     words.flag("--service", args.service.clone());
     words.flag("--agent", args.agent.as_ref().map(Who::written));
+    words.flag("--agent-login", args.agent_login.as_ref().and_then(Login::written));
     words.flag("--chats-at-once", args.chats_at_once);
     words.flag("--chats-in-all", args.chats_in_all);
     words.switch("--virtual", args.in_virtual_time);

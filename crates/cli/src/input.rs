@@ -52,16 +52,22 @@ enum Source {
     File(PathBuf),
 }
 
+impl Source {
+    /// Reads `${VARIABLE}`, or `file:PATH`, which is looked for in a folder.
+    fn configured(value: &str, folder: &Path) -> Option<Self> {
+        match value.strip_prefix("file:") {
+            Some(path) if !path.is_empty() => Some(Self::File(folder.join(path))),
+            Some(_) => None,
+            None => Some(Self::Variable(variable(value)?.to_owned())),
+        }
+    }
+}
+
 impl Header {
     /// A field of a configuration file: its value names a variable, as `${VARIABLE}`, or a file, as `file:PATH`, which is
     /// looked for in a folder.
     pub(crate) fn configured(name: &str, value: &str, folder: &Path) -> Option<Self> {
-        let source = match value.strip_prefix("file:") {
-            Some(path) if !path.is_empty() => Source::File(folder.join(path)),
-            Some(_) => return None,
-            None => Source::Variable(variable(value)?.to_owned()),
-        };
-        Some(Self { name: name.to_owned(), source })
+        Some(Self { name: name.to_owned(), source: Source::configured(value, folder)? })
     }
 
     /// How it is written on the command line, if it can be.
@@ -118,22 +124,42 @@ fn header(text: &str) -> Option<Header> {
     (!name.is_empty()).then(|| Header { name: name.to_owned(), source })
 }
 
-/// User and password in an environment variable.
+/// User and password, which stand elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Login {
-    variable: String,
-}
+pub(crate) struct Login(Source);
 
 impl Login {
+    /// One of a configuration file: `${VARIABLE}`, or `file:PATH`, which is looked for in a folder.
+    pub(crate) fn configured(value: &str, folder: &Path) -> Option<Self> {
+        Source::configured(value, folder).map(Self)
+    }
+
+    /// How it is written on the command line, if it can be.
+    pub(crate) fn written(&self) -> Option<String> {
+        match &self.0 {
+            Source::Variable(variable) => Some(format!("${{{variable}}}")),
+            Source::File(_) => None,
+        }
+    }
+
     /// Its value, `user:password`.
     pub(crate) fn value(&self) -> Result<Secret, Failure> {
-        let Self { variable } = self;
-        match std::env::var(variable) {
-            Ok(value) if value.contains(':') => Ok(Secret::new(value)),
-            Ok(_) | Err(_) => {
-                let error = anyhow!("environment variable `{variable}` does not hold `user:password`");
-                Err(Failure::usage(error)
-                    .hint(format!("set `{variable}` to both, with a colon between, and export it")))
+        match &self.0 {
+            Source::Variable(variable) => match std::env::var(variable) {
+                Ok(value) if value.contains(':') => Ok(Secret::new(value)),
+                Ok(_) | Err(_) => {
+                    let error = anyhow!("environment variable `{variable}` does not hold `user:password`");
+                    Err(Failure::usage(error)
+                        .hint(format!("set `{variable}` to both, with a colon between, and export it")))
+                }
+            },
+            Source::File(path) => {
+                let value = Secret::new(files::read_text(path)?.trim_end());
+                if !value.expose().contains(':') {
+                    let error = anyhow!("`{}` does not hold `user:password`", path.display());
+                    return Err(Failure::usage(error).hint("write both into the file, with a colon between"));
+                }
+                Ok(value)
             }
         }
     }
@@ -147,11 +173,15 @@ impl TypedValueParser for LoginParser {
     type Value = Login;
 
     fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Login, clap::Error> {
-        variable(&value.to_string_lossy()).map(|variable| Login { variable: variable.to_owned() }).ok_or_else(|| {
-            let error = "it must be the name of an environment variable, since others can see a command line";
-            let hint = "an example is `--auth '${LOGIN}'`, in single quotes, with `user:password` in LOGIN";
-            refused(command, arg, error, hint)
-        })
+        variable(&value.to_string_lossy()).map(|variable| Login(Source::Variable(variable.to_owned()))).ok_or_else(
+            || {
+                let error = "it must be the name of an environment variable, since others can see a command line";
+                let flag = arg.and_then(Arg::get_long).unwrap_or_default();
+                let hint =
+                    format!("an example is `--{flag} '${{LOGIN}}'`, in single quotes, with `user:password` in LOGIN");
+                refused(command, arg, error, &hint)
+            },
+        )
     }
 }
 

@@ -16,6 +16,7 @@ use protocol::wire::Transport;
 use transport::endpoint::{Endpoint, InvalidEndpoint};
 use transport::fields::Fields;
 use transport::route::Route;
+use transport::tls::Trust;
 
 use self::file::Entry;
 use crate::connection::{self, TrustArgs};
@@ -142,6 +143,14 @@ impl Target {
             Some(name) => Failure { error: failure.error.context(format!("target `{name}`")), ..failure },
             None => failure,
         })
+    }
+
+    /// The way to another server of the same system: whom to trust for this one counts there too.
+    pub(crate) fn route_to(&self, endpoint: &Endpoint) -> Result<Route, Failure> {
+        if endpoint.is_secure() {
+            return self.trust.route(endpoint);
+        }
+        Route::new(endpoint.clone(), &Trust::System).map_err(Failure::usage)
     }
 
     /// What goes along with every request.

@@ -182,6 +182,8 @@ pub struct Report {
     pub unsteady: Vec<Unsteady>,
     /// The chats of entries that were cut short and are not among the results.
     pub unfinished: Chats,
+    /// What the agent is called, where that says more than that somebody was asked.
+    pub agent_name: Option<&'static str>,
     /// What kept entries from being seen to their end though nobody cut the run short, such as a torn tape.
     pub shortfalls: Vec<String>,
     /// For each entry the reason why its departure is expected.
@@ -213,6 +215,7 @@ impl Report {
             cut,
             unsteady: Vec::new(),
             unfinished: Chats::default(),
+            agent_name: None,
             shortfalls: Vec::new(),
             expected,
             problems,

@@ -1,4 +1,5 @@
-//! Who plays the agent on a target: nobody, a script that nobody asks, the control API of a simulator, a program, or a person.
+//! Who plays the agent on a target: nobody, a script that nobody asks, the control API of a simulator, a program, an agent of
+//! Genesys Web Services, or a person.
 //!
 //! What an actor says of himself only goes to stderr. Whether a step was done is told by the wire.
 
@@ -24,13 +25,17 @@ use transport::fields::Fields;
 use transport::route::Route;
 use transport::tls::Trust;
 
+use super::gws::{self, Gws};
 use crate::exit::Failure;
-use crate::input;
+use crate::input::{self, Login};
+use crate::target::Target;
 
 /// How long a step may take that a program does.
 const PROGRAM: Duration = Duration::from_secs(30);
 /// How long one may take that a person does.
 const PERSON: Duration = Duration::from_secs(120);
+/// How long one may take at Genesys Web Services, where a chat has to be routed first.
+const ROUTED: Duration = Duration::from_secs(30);
 /// How long a simulator may take.
 const SIMULATOR: Duration = Duration::from_secs(8);
 /// How often a program is looked after.
@@ -43,6 +48,7 @@ pub(crate) enum Who {
     Simulated,
     Control(Endpoint),
     Program(PathBuf),
+    Gws(Endpoint),
     Person,
 }
 
@@ -60,8 +66,19 @@ impl Who {
                         .to_owned())
                 }
             },
+            (_, Some(("gws", url))) => match url.parse::<Endpoint>() {
+                Ok(endpoint) if endpoint.path == "/" => Ok(Self::Gws(endpoint)),
+                Ok(_) | Err(_) => {
+                    Err("`gws` takes scheme, host and port of Genesys Web Services, without user or password, such as \
+                                       `gws=https://gws:8080`"
+                        .to_owned())
+                }
+            },
             (_, Some(("command", program))) if !program.is_empty() => Ok(Self::Program(PathBuf::from(program))),
-            _ => Err("an agent is `none`, `simulated`, `control=URL`, `command=PROGRAM` or `manual`".to_owned()),
+            _ => {
+                Err("an agent is `none`, `simulated`, `control=URL`, `command=PROGRAM`, `gws=URL` or `manual`"
+                    .to_owned())
+            }
         }
     }
 
@@ -80,6 +97,7 @@ impl Who {
             Self::Simulated => "simulated".to_owned(),
             Self::Control(endpoint) => format!("control={}", endpoint.origin()),
             Self::Program(program) => format!("command={}", program.display()),
+            Self::Gws(endpoint) => format!("gws={}", endpoint.origin()),
             Self::Person => "manual".to_owned(),
         }
     }
@@ -89,6 +107,14 @@ impl Who {
         matches!(self, Self::Person)
     }
 
+    /// What a report calls it, where that says more than that somebody was asked.
+    pub(super) const fn name(&self) -> Option<&'static str> {
+        match self {
+            Self::Gws(_) => Some(gws::NAME),
+            Self::None | Self::Simulated | Self::Control(_) | Self::Program(_) | Self::Person => None,
+        }
+    }
+
     /// What a run has to know of it.
     pub(super) const fn agent(&self) -> Agent {
         match self {
@@ -96,6 +122,7 @@ impl Who {
             Self::Simulated => Agent::Scripted,
             Self::Control(_) => Agent::Asked { within: SIMULATOR },
             Self::Program(_) => Agent::Asked { within: PROGRAM },
+            Self::Gws(_) => Agent::Asked { within: ROUTED },
             Self::Person => Agent::Asked { within: PERSON },
         }
     }
@@ -128,6 +155,8 @@ pub(super) enum Actor {
     Control(Route),
     /// A program, started for each step.
     Program(Rc<Path>),
+    /// An agent of Genesys Web Services.
+    Gws(Gws),
     /// A person at the terminal, who is told of all that one chat needs at once, and presses Enter when it is done.
     Person(Rc<Mutex<mpsc::UnboundedReceiver<()>>>),
 }
@@ -138,7 +167,12 @@ impl Actor {
         matches!(self, Self::Person(_))
     }
 
-    pub(super) fn new(choice: &Who) -> Result<Self, Failure> {
+    /// Whoever was chosen for a target. The login is that of [`Who::Gws`]. Must be called within a `LocalSet`.
+    pub(super) fn new(choice: &Who, login: Option<&Login>, target: &Target) -> Result<Self, Failure> {
+        if login.is_some() && !matches!(choice, Who::Gws(_)) {
+            let error = anyhow!("there is a login for the agent, and `{}` needs none", choice.written());
+            return Err(Failure::usage(error).hint("it belongs to `--agent gws=URL`; else leave it out"));
+        }
         Ok(match choice {
             Who::None | Who::Simulated => Self::Nobody,
             Who::Control(endpoint) => Self::control(endpoint)?,
@@ -149,6 +183,15 @@ impl Actor {
                 }
                 Self::Program(program.as_path().into())
             }
+            Who::Gws(endpoint) => {
+                let Some(login) = login else {
+                    let error = anyhow!("`--agent gws=URL` needs the user and the password of the agent");
+                    let hint = "name the environment variable that holds `user:password` with `--agent-login '${VARIABLE}'`, or \
+                                write `agent-login = \"${VARIABLE}\"` in `tapestry.toml`";
+                    return Err(Failure::usage(error).hint(hint));
+                };
+                Self::Gws(Gws::new(target.route_to(endpoint)?, &login.value()?)?)
+            }
             Who::Person => Self::Person(Rc::new(Mutex::new(presses()))),
         })
     }
@@ -158,9 +201,35 @@ impl Actor {
         Route::new(endpoint.clone(), &Trust::System).map(Self::Control).map_err(Failure::usage)
     }
 
+    /// Makes ready whoever needs to be before the first case.
+    ///
+    /// # Errors
+    ///
+    /// Why no case can have him.
+    pub(super) async fn begin(&self) -> Result<(), String> {
+        match self {
+            Self::Gws(gws) => gws.begin().await,
+            Self::Nobody | Self::Control(_) | Self::Program(_) | Self::Person(_) => Ok(()),
+        }
+    }
+
+    /// Lets whoever has begun leave.
+    pub(super) async fn leave(&self) {
+        if let Self::Gws(gws) = self {
+            gws.leave().await;
+        }
+    }
+
     /// Does what comes in, one after the other, until nothing more can come.
     pub(super) async fn act(self, mut requests: mpsc::UnboundedReceiver<Request>) {
+        let mut case = match &self {
+            Self::Gws(gws) => Some(gws.case()),
+            Self::Nobody | Self::Control(_) | Self::Program(_) | Self::Person(_) => None,
+        };
         while let Some(request) = requests.recv().await {
+            if let Some(case) = &mut case {
+                case.note(&request.chat);
+            }
             if let Err(says) = self.perform(&request).await {
                 note(&format!("agent: {} in the chat of {}: {says}", request.step.word(), request.chat));
             }
@@ -181,6 +250,7 @@ impl Actor {
                 std::thread::spawn(move || ended.send(start(&program, &input, within)));
                 end.await.map_err(|error| error.to_string())?
             }
+            Self::Gws(gws) => gws.perform(request).await,
             // The first request of a chat has told of all that follow.
             Self::Person(_) if request.is_announced => Ok(()),
             Self::Person(presses) => {
@@ -274,6 +344,7 @@ mod tests {
     #[case("manual")]
     #[case("command=./agent.sh")]
     #[case("control=http://127.0.0.1:8081")]
+    #[case("gws=https://gws.example:8443")]
     fn an_agent_is_written_as_it_was_read(#[case] text: &str) {
         assert_eq!(Who::parse(text).unwrap().written(), text);
     }
@@ -294,6 +365,7 @@ mod tests {
     #[rstest]
     #[case("control=http://ann:hunter2@gms/")]
     #[case("control=http://gms/?token=hunter2")]
+    #[case("gws=https://ann:hunter2@gws/")]
     #[case("hunter2")]
     fn what_is_no_agent_is_not_repeated(#[case] text: &str) {
         assert!(!Who::parse(text).unwrap_err().contains("hunter2"));
@@ -304,6 +376,8 @@ mod tests {
     #[case("command=")]
     #[case("control=127.0.0.1:8081")]
     #[case("control=http://127.0.0.1:8081/agent")]
+    #[case("gws=https://gws/api/v2")]
+    #[case("gws=")]
     fn what_is_no_agent_is_refused(#[case] text: &str) {
         assert!(Who::parse(text).is_err());
     }

@@ -152,7 +152,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     // Whoever interrupts knows why nobody came.
     let has_nobody_come = !desk.came() && cut.is_none();
     desk.end();
-    let report = journal.close(about, cut, &expectations, &today);
+    let report = journal.close(about, cut, &expectations, &today, None);
     let hint = has_nobody_come.then(|| {
         let how = match &args.client.command {
             Some(_) => {

@@ -92,7 +92,14 @@ impl Journal {
 
     /// The report of everything that was entered, written to the folder. The exit code of it takes into account what could
     /// not be written.
-    pub(super) fn close(&self, about: About, cut: Option<Cut>, known: &Expectations, today: &str) -> Report {
+    pub(super) fn close(
+        &self,
+        about: About,
+        cut: Option<Cut>,
+        known: &Expectations,
+        today: &str,
+        agent_name: Option<&'static str>,
+    ) -> Report {
         let so_far = std::mem::take(&mut *self.so_far());
         let (mut results, mut unsteady) = (Vec::new(), Vec::new());
         for Tally { worst, verdicts, chats } in so_far.entries.into_values() {
@@ -102,6 +109,7 @@ impl Journal {
             results.push(CaseResult { chats, ..worst });
         }
         let mut report = Report::new(about, results, cut, known, today);
+        report.agent_name = agent_name;
         report.unsteady = unsteady;
         report.unfinished = so_far.unfinished;
         report.shortfalls.extend(so_far.cut_short.iter().map(|name| format!("{name} was cut short")));
@@ -161,7 +169,7 @@ mod tests {
     const OTHER: &str = "bayeux.handshake.succeeds";
 
     fn close(journal: &Journal, cut: Option<Cut>) -> Report {
-        journal.close(about(), cut, &Expectations::default(), "2026-01-01")
+        journal.close(about(), cut, &Expectations::default(), "2026-01-01", None)
     }
 
     fn journal() -> (TempDir, Journal) {

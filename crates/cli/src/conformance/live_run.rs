@@ -40,6 +40,8 @@ pub(super) struct Peer {
     pub(super) route: Route,
     pub(super) fields: Fields,
     pub(super) actor: Actor,
+    /// Why no agent will come, if that is known.
+    pub(super) absent: Option<String>,
     /// Whether it is the embedded simulator.
     pub(super) embedded: bool,
 }
@@ -189,6 +191,9 @@ async fn judge(
         return unrun(CaseResult::blocked(case, transport, "the handshake", says));
     }
     let needs_agent = planned.needs_agent();
+    if let Some(why) = peer.absent.as_ref().filter(|_| needs_agent) {
+        return unrun(CaseResult::blocked(case, transport, AGENT_ROOT, why));
+    }
     if needs_agent && learned.borrow().absence.is_certain() {
         let says = "the agent has not joined in the cases before";
         return unrun(CaseResult::blocked(case, transport, AGENT_ROOT, says));

@@ -12,10 +12,10 @@ use transport::endpoint::Endpoint;
 
 use crate::conformance::Who;
 use crate::connection::TrustArgs;
-use crate::input::{self, Header};
+use crate::input::{self, Header, Login};
 
 /// The keys of a target.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "url",
     "service",
     "transports",
@@ -23,6 +23,7 @@ const KEYS: [&str; 13] = [
     "ca",
     "insecure",
     "agent",
+    "agent-login",
     "jobs",
     "chats-at-once",
     "chats-in-all",
@@ -45,6 +46,8 @@ pub(crate) struct Entry {
     pub(super) trust: TrustArgs,
     /// Who plays the agent.
     pub(crate) agent: Option<Who>,
+    /// User and password of the agent.
+    pub(crate) agent_login: Option<Login>,
     /// How many cases run at once.
     pub(crate) jobs: Option<u16>,
     /// How many chats may run at once.
@@ -179,6 +182,14 @@ impl Reader<'_> {
                     .map_err(|says| self.wrong(value.span(), says, "an example is `agent = \"command=./agent.sh\"`"))?;
                 entry.agent = Some(who.seen_from(self.folder));
             }
+            "agent-login" => {
+                // The value is not repeated: it may be a password.
+                let login = Login::configured(self.text(value, key)?, self.folder).ok_or_else(|| {
+                    let hint = "write `\"${VARIABLE}\"`, or `\"file:PATH\"`, for what holds `user:password`";
+                    self.wrong(value.span(), "`agent-login` must not have its value here".to_owned(), hint)
+                })?;
+                entry.agent_login = Some(login);
+            }
             "jobs" => {
                 let jobs = self.number(value, key)?;
                 let jobs = u16::try_from(jobs).ok().filter(|jobs| (1..=64).contains(jobs));
@@ -294,13 +305,14 @@ mod tests {
     #[test]
     fn takes_all_that_can_be_said() {
         let text = "[target.uat]\nurl = \"https://gms/genesys/cometd\"\nservice = \"chat.support\"\n\
-                    transports = [\"long-polling\"]\nca = \"ca.pem\"\nagent = \"command=./agent.sh\"\njobs = 2\nconnect-timeout = 3\n\
+                    transports = [\"long-polling\"]\nca = \"ca.pem\"\nagent = \"command=./agent.sh\"\nagent-login = \"file:login\"\njobs = 2\nconnect-timeout = 3\n\
                     chats-at-once = 2\nchats-in-all = 300\n\
                     expect = \"known.toml\"\nseed = 7\nheaders = { Authorization = \"${TOKEN}\", Cookie2 = \"file:c\" }\n";
         let entry = choose(read(text, Path::new("there")).unwrap(), "uat").unwrap();
         assert_eq!(entry.url.unwrap().to_string(), "https://gms/genesys/cometd");
         assert_eq!(entry.service.as_deref(), Some("support"));
         assert_eq!(entry.agent, Some(Who::Program("there/./agent.sh".into())));
+        assert_eq!(entry.agent_login, Login::configured("file:login", Path::new("there")));
         assert_eq!((entry.transports, entry.jobs, entry.seed), (vec![Transport::LongPolling], Some(2), Some(7)));
         assert_eq!(entry.patience, Some(Duration::from_secs(3)));
         assert_eq!((entry.trust.ca, entry.expect), (Some("there/ca.pem".into()), Some("there/known.toml".into())));
@@ -335,7 +347,7 @@ mod tests {
     #[case(
         "[target.uat]\nagent = \"nobody\"\n",
         2,
-        "an agent is `none`, `simulated`, `control=URL`, `command=PROGRAM` or `manual`"
+        "an agent is `none`, `simulated`, `control=URL`, `command=PROGRAM`, `gws=URL` or `manual`"
     )]
     #[case("[target.\"u a t\"]\n", 1, "`u a t` cannot be the name of a target")]
     #[case("\ntarget = 1\n", 2, "`target` is no table")]
@@ -349,6 +361,13 @@ mod tests {
     fn a_password_in_the_file_is_refused_and_not_repeated() {
         let (_, says, hint) = refused("[target.uat.headers]\nAuthorization = \"Bearer hunter2\"\n");
         assert!(says.contains("`Authorization`") && !format!("{says}{hint}").contains("hunter2"), "{says}");
+    }
+
+    #[test]
+    fn the_login_of_an_agent_in_the_file_is_refused_and_not_repeated() {
+        let (line, says, hint) = refused("[target.uat]\nagent-login = \"ann:hunter2\"\n");
+        assert_eq!((line, says.as_str()), (Some(2), "`agent-login` must not have its value here"));
+        assert!(!hint.contains("hunter2"), "{hint}");
     }
 
     #[test]

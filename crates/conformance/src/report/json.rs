@@ -30,11 +30,11 @@ pub fn value(report: &Report) -> Value {
         "catalogue": VERSION,
         "target": about.target,
         "service": about.service,
-        "agent": match about.agent {
+        "agent": report.agent_name.unwrap_or(match about.agent {
             Agent::None => "none",
             Agent::Scripted | Agent::Simulated => "simulated",
             Agent::Asked { .. } => "asked",
-        },
+        }),
         "seed": about.seed,
         "started": about.started,
         "tookMs": millis(about.took),
