@@ -499,10 +499,13 @@ impl Chat {
             seen.answer.need("CV-TR-03", true, "each event is delivered when it happens")?;
             return Ok(seen);
         }
-        // What stands in the transcript was done, and was not delivered.
+        // What stands in the transcript was done, and was not delivered; what was delivered before is something else.
+        let delivered: Vec<Option<u64>> = self.events().iter().map(|seen| seen.event.index).collect();
         let replay = self.request_notifications(None).await?;
         let replayed = self.answer(&replay, "CV-RN-01", "the transcript", |answer| !answer.events().is_empty()).await?;
-        match self.session.peer().with(|net| find(net)) {
+        let undelivered =
+            self.events_since(mark).into_iter().find(|seen| holds(seen) && !delivered.contains(&seen.event.index));
+        match undelivered {
             Some(seen) => Err(self.session.peer().broken(
                 "CV-TR-03",
                 "each event is delivered when it happens",
