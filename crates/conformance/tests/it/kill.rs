@@ -99,7 +99,7 @@ fn a_mutation_is_caught_too_at_a_server_that_has_other_cases_behind_it() {
 }
 
 /// Mutations that end a session, or a chat, and others not.
-const END_ONE: [&str; 9] = [
+const END_ONE: [&str; 11] = [
     "connection-is-session",
     "torn-array-ends-session",
     "odd-body-ends-session",
@@ -109,6 +109,8 @@ const END_ONE: [&str; 9] = [
     "session-ends-with-chat",
     "chat-ends-with-session",
     "background-ends-chat",
+    "expired-session-ends-chat",
+    "wrong-key-ends-chat",
 ];
 
 #[test]

@@ -147,7 +147,8 @@ pub(super) const KNOWN: &[Mutation] = &[
         .breaks(&["BX-CN-61"])
         .asked(|memory, mut message| {
             let long = message["advice"]["timeout"].as_u64().is_some_and(|timeout| timeout > 10_000);
-            if is(&message, "/meta/connect") && long && memory.is_lost(&memory.client) {
+            let resumed = message["clientId"].as_str().is_some_and(|client| memory.is_lost(client));
+            if is(&message, "/meta/connect") && long && resumed {
                 message["clientId"] = "gone".into();
             }
             Some(message)

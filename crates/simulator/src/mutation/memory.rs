@@ -10,7 +10,8 @@ use protocol::time::Time;
 use protocol::wire::{Exchange, Socket, Wire};
 use serde_json::Value;
 
-/// How much of each kind is remembered, so that a server that runs for long stays small. The oldest is forgotten first.
+/// How much of each kind is remembered, so that a server that runs for long stays small. A list forgets its oldest first, a
+/// map whatever it has first.
 const REMEMBERED: usize = 1_024;
 
 /// A chat as a mutation knows it.

@@ -612,16 +612,16 @@ pub(super) const OPERATIONS: &[Mutation] = &[
         .about("A chat is over when the session that began it has asked nothing for ten seconds.")
         .breaks(&["CV-SH-04"])
         .asked(|memory, message| {
-            let client = memory.client.clone();
+            let client = message["clientId"].as_str().unwrap_or_default();
             // Whoever is back after so long has been away; whoever has not come back may be held.
-            if memory.end_of(&client).is_some_and(|end| memory.now > end) {
-                for key in memory.chats_of(&client) {
+            if memory.end_of(client).is_some_and(|end| memory.now > end) {
+                for key in memory.chats_of(client) {
                     memory.count_of(&format!("expired {key}"));
                 }
             }
-            memory.lasts(&client, memory.now + Duration::from_secs(10));
+            memory.lasts(client, memory.now + Duration::from_secs(10));
             let expired = memory.has_counted(&format!("expired {}", memory.key));
-            if expired && operation(&message) == "requestNotifications" && memory.is_strange_to(&client, &memory.key) {
+            if expired && operation(&message) == "requestNotifications" && memory.is_strange_to(client, &memory.key) {
                 memory.count_of(&memory.key.clone());
             }
             Some(message)

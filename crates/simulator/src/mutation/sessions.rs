@@ -132,9 +132,9 @@ pub(super) const SESSIONS: &[Mutation] = &[
         .about("On a WebSocket what an agent does waits for the end of the held connect.")
         .breaks(&["BX-WS-05"])
         .asked(|memory, message| {
-            if is(&message, "/meta/connect") {
+            if let Some(client) = message["clientId"].as_str().filter(|_| is(&message, "/meta/connect")) {
                 let hold = message["advice"]["timeout"].as_u64().unwrap_or(30_000);
-                memory.lasts(&memory.client.clone(), memory.now + Duration::from_millis(hold));
+                memory.lasts(client, memory.now + Duration::from_millis(hold));
             }
             Some(message)
         })
@@ -347,7 +347,7 @@ pub(super) const SESSIONS: &[Mutation] = &[
         .about("A session is over when its WebSocket breaks.")
         .breaks(&["RC-05"])
         .asked(|memory, mut message| {
-            if memory.is_lost(&memory.client) {
+            if message["clientId"].as_str().is_some_and(|client| memory.is_lost(client)) {
                 message["clientId"] = "gone".into();
             }
             Some(message)
