@@ -23,7 +23,7 @@ fn lists_what_was_chosen_by_requirement() {
 fn tells_beforehand_how_long_it_takes_and_what_it_opens() {
     let text = stdout(&["conformance", "--plan", "--case", "reconnect.*"]);
     let last: Vec<&str> = text.lines().rev().take(2).collect();
-    assert!(last[1].contains("chats in all, cases at once: 8"), "{text}");
+    assert!(last[1].contains("chats in all, cases at once: 12"), "{text}");
     assert!(last[0].starts_with("about ") && last[0].contains(" s if the server is as quick"), "{text}");
 }
 
