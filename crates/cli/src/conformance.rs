@@ -140,6 +140,9 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     if is_person && args.choice.transports().is_empty() {
         select::spare_person(&mut chosen);
     }
+    if target.is_some_and(|target| matches!(agent_of(args, target), Who::Gws(_))) {
+        gws::spare(&mut chosen);
+    }
     if args.list {
         output::print(&plan::list(&chosen))?;
         return Ok(Exit::Success);

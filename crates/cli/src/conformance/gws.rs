@@ -26,6 +26,7 @@ use transport::route::Route;
 use transport::tap::Tap;
 
 use self::desk::{Desk, News, Wish};
+use super::select::Planned;
 use crate::exit::Failure;
 
 /// What a report calls this agent.
@@ -39,6 +40,16 @@ const LEAVE: Duration = Duration::from_secs(5);
 
 /// How much earlier than its case a step is given up, so that there is time to say why.
 const MARGIN: Duration = Duration::from_secs(1);
+
+/// The case that needs a second agent.
+const TRANSFER: &str = "chat.agent.hands-over";
+
+/// Leaves out what this agent cannot do.
+pub(super) fn spare(plan: &mut [Planned]) {
+    for planned in plan.iter_mut().filter(|planned| planned.entry.case.id == TRANSFER) {
+        planned.entry.not_applicable.get_or_insert("the agent of `gws` has nobody to hand a chat over to");
+    }
+}
 
 /// What the desk is told to do.
 enum Order {
