@@ -46,7 +46,7 @@ fn blocked_by(id: &str, lacks: &[&str]) -> Option<String> {
 #[case("chat.agent.answers", &["say"], "the agent (did not greet)")]
 #[case("chat.agent.types", &["type"], "the agent (did not type)")]
 #[case("chat.agent.closes", &["end"], "the agent (did not leave)")]
-#[case("chat.agent.hands-over", &["transfer"], "the agent (did not take over)")]
+#[case("chat.agent.hands-over", &["transfer"], "the agent (did not hand the chat over)")]
 fn one_who_has_come_is_blamed_for_the_step_alone(#[case] id: &str, #[case] lacks: &[&str], #[case] root: &str) {
     assert_eq!(blocked_by(id, lacks).as_deref(), Some(root));
 }
