@@ -168,6 +168,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         target: target.map_or_else(|| "embedded simulator".to_owned(), Target::to_string),
         service: settings.service.clone(),
         agent: settings.agent,
+        agent_name: target.and_then(|target| agent_of(args, target).name()),
         seed,
         started: (!args.in_virtual_time).then_some(started),
         took: Duration::ZERO,
@@ -181,8 +182,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         run_live(args, target, &settings, &chosen, &about, &journal)?
     };
     about.took = clock.now().since(protocol::time::Time::ZERO);
-    let agent_name = target.and_then(|target| agent_of(args, target).name());
-    let report = journal.close(about, ran.cut, &known, &today, agent_name);
+    let report = journal.close(about, ran.cut, &known, &today);
     tell(args, &report, ran.hint.or_else(|| without_web_socket(&report).map(str::to_owned)))
 }
 

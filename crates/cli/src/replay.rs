@@ -71,6 +71,7 @@ fn judge(args: &Args, recorded: &Recorded, tape: &Tape) -> Result<Exit, Failure>
         target: format!("tape {}", args.file.display()),
         service: recorded.service().map(str::to_owned),
         agent: recorded.agent(),
+        agent_name: None,
         seed: recorded.seed,
         started: (!is_virtual).then(|| header.start.clone()),
         took: Duration::ZERO,

@@ -9,6 +9,7 @@ pub mod junit;
 pub mod kept;
 pub mod text;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub struct About {
     pub service: Option<String>,
     /// Who played the agent.
     pub agent: Agent,
+    /// What the agent is called, where that says more than that somebody was asked.
+    pub agent_name: Option<&'static str>,
     /// The seed.
     pub seed: u64,
     /// When it began, RFC 3339; `None` in virtual time.
@@ -151,22 +154,51 @@ impl Unsteady {
     }
 }
 
-/// Puts the results of several runs of one plan together: of each entry the worst, and which were not the same each time.
-#[must_use]
-pub fn together(runs: &[Vec<CaseResult>]) -> (Vec<usize>, Vec<Unsteady>) {
-    let entries = runs.first().map_or(0, Vec::len);
-    let (mut worst, mut unsteady) = (Vec::new(), Vec::new());
-    for entry in 0..entries {
-        let results: Vec<&CaseResult> = runs.iter().filter_map(|run| run.get(entry)).collect();
-        let mut verdicts: BTreeMap<Kind, usize> = BTreeMap::new();
-        results.iter().for_each(|result| *verdicts.entry(result.verdict).or_default() += 1);
-        let least = verdicts.first_key_value().map(|(kind, _)| *kind);
-        worst.push(results.iter().position(|result| Some(result.verdict) == least).unwrap_or_default());
-        if verdicts.len() > 1 {
-            unsteady.push(Unsteady { name: results[0].name(), verdicts });
+/// What an entry came to each time that it ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// The first of the worst.
+    worst: CaseResult,
+    verdicts: BTreeMap<Kind, usize>,
+    /// The chats of all times.
+    chats: Chats,
+}
+
+impl Tally {
+    fn new(result: CaseResult) -> Self {
+        Self { verdicts: BTreeMap::from([(result.verdict, 1)]), chats: result.chats, worst: result }
+    }
+
+    /// Whether a result is worse than all before.
+    #[must_use]
+    pub fn is_worsened_by(&self, result: &CaseResult) -> bool {
+        result.verdict < self.worst.verdict
+    }
+
+    /// Adds a result to those of its place in the plan.
+    pub fn enter(tallies: &mut BTreeMap<usize, Self>, place: usize, result: CaseResult) {
+        match tallies.entry(place) {
+            Entry::Vacant(vacant) => drop(vacant.insert(Self::new(result))),
+            Entry::Occupied(mut tally) => tally.get_mut().add(result),
         }
     }
-    (worst, unsteady)
+
+    /// Adds what the entry came to once more.
+    fn add(&mut self, result: CaseResult) {
+        *self.verdicts.entry(result.verdict).or_default() += 1;
+        self.chats = [self.chats, result.chats].into_iter().sum();
+        if self.is_worsened_by(&result) {
+            self.worst = result;
+        }
+    }
+
+    /// The result that stands for all, with the chats of all, and what differed if something did.
+    #[must_use]
+    pub fn close(self) -> (CaseResult, Option<Unsteady>) {
+        let Self { worst, verdicts, chats } = self;
+        let unsteady = (verdicts.len() > 1).then(|| Unsteady { name: worst.name(), verdicts });
+        (CaseResult { chats, ..worst }, unsteady)
+    }
 }
 
 /// The result of a run of the suite.
@@ -182,9 +214,8 @@ pub struct Report {
     pub unsteady: Vec<Unsteady>,
     /// The chats of entries that were cut short and are not among the results.
     pub unfinished: Chats,
-    /// What the agent is called, where that says more than that somebody was asked.
-    pub agent_name: Option<&'static str>,
-    /// What kept entries from being seen to their end though nobody cut the run short, such as a torn tape.
+    /// What kept entries from being seen to their end, or results from being kept: a torn tape, an entry that was cut short,
+    /// a file that could not be written.
     pub shortfalls: Vec<String>,
     /// For each entry the reason why its departure is expected.
     expected: Vec<Option<String>>,
@@ -215,7 +246,6 @@ impl Report {
             cut,
             unsteady: Vec::new(),
             unfinished: Chats::default(),
-            agent_name: None,
             shortfalls: Vec::new(),
             expected,
             problems,

@@ -141,6 +141,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         target: "a client under test".to_owned(),
         service: Some(service.clone()),
         agent: Agent::Simulated,
+        agent_name: None,
         seed,
         started: Some(started),
         took: Duration::ZERO,
@@ -152,7 +153,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     // Whoever interrupts knows why nobody came.
     let has_nobody_come = !desk.came() && cut.is_none();
     desk.end();
-    let report = journal.close(about, cut, &expectations, &today, None);
+    let report = journal.close(about, cut, &expectations, &today);
     let hint = has_nobody_come.then(|| {
         let how = match &args.client.command {
             Some(_) => {

@@ -6,9 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ::conformance::conclude::CaseResult;
 use ::conformance::expectations::Expectations;
-use ::conformance::report::{About, Cut, Report, Unsteady};
+use ::conformance::report::{About, Cut, Report, Tally};
 use ::conformance::run::Chats;
-use ::conformance::verdict::Kind;
 
 use super::folder::Folder;
 use super::witness::Done;
@@ -31,15 +30,6 @@ struct SoFar {
     lost: Vec<String>,
 }
 
-/// What an entry came to each time.
-struct Tally {
-    /// The first of the worst.
-    worst: CaseResult,
-    verdicts: BTreeMap<Kind, usize>,
-    /// The chats of all times.
-    chats: Chats,
-}
-
 impl Journal {
     /// A journal of a run whose report goes to a folder, if it goes anywhere.
     pub(super) fn new(folder: Option<Folder>) -> Self {
@@ -56,7 +46,7 @@ impl Journal {
     /// Enters what an entry of the plan came to.
     pub(super) fn enter(&self, place: usize, done: Done) {
         let Done { result, tape } = done;
-        let is_worse = self.so_far().entries.get(&place).is_none_or(|tally| result.verdict < tally.worst.verdict);
+        let is_worse = self.so_far().entries.get(&place).is_none_or(|tally| tally.is_worsened_by(&result));
         if is_worse {
             match tape {
                 Some(tape) => self.keep_tape(&result, &tape),
@@ -64,18 +54,7 @@ impl Journal {
                 None => self.folder.iter().for_each(|folder| folder.drop_tape(&result)),
             }
         }
-        let mut so_far = self.so_far();
-        let (verdict, chats) = (result.verdict, result.chats);
-        let tally = so_far.entries.entry(place).or_insert_with(|| Tally {
-            worst: result.clone(),
-            verdicts: BTreeMap::new(),
-            chats: Chats::default(),
-        });
-        if is_worse {
-            tally.worst = result;
-        }
-        *tally.verdicts.entry(verdict).or_default() += 1;
-        tally.chats = [tally.chats, chats].into_iter().sum();
+        Tally::enter(&mut self.so_far().entries, place, result);
     }
 
     /// Enters an entry that was cut short. Its tape is kept, unless there is one of a time when it was not.
@@ -92,25 +71,11 @@ impl Journal {
 
     /// The report of everything that was entered, written to the folder. The exit code of it takes into account what could
     /// not be written.
-    pub(super) fn close(
-        &self,
-        about: About,
-        cut: Option<Cut>,
-        known: &Expectations,
-        today: &str,
-        agent_name: Option<&'static str>,
-    ) -> Report {
+    pub(super) fn close(&self, about: About, cut: Option<Cut>, known: &Expectations, today: &str) -> Report {
         let so_far = std::mem::take(&mut *self.so_far());
-        let (mut results, mut unsteady) = (Vec::new(), Vec::new());
-        for Tally { worst, verdicts, chats } in so_far.entries.into_values() {
-            if verdicts.len() > 1 {
-                unsteady.push(Unsteady { name: worst.name(), verdicts });
-            }
-            results.push(CaseResult { chats, ..worst });
-        }
+        let (results, unsteady): (Vec<_>, Vec<_>) = so_far.entries.into_values().map(Tally::close).unzip();
         let mut report = Report::new(about, results, cut, known, today);
-        report.agent_name = agent_name;
-        report.unsteady = unsteady;
+        report.unsteady = unsteady.into_iter().flatten().collect();
         report.unfinished = so_far.unfinished;
         report.shortfalls.extend(so_far.cut_short.iter().map(|name| format!("{name} was cut short")));
         report.shortfalls.extend(so_far.lost);
@@ -141,6 +106,7 @@ mod tests {
     use ::conformance::cases::case;
     use ::conformance::report::Again;
     use ::conformance::run::Agent;
+    use ::conformance::verdict::Kind;
     use protocol::wire::Transport;
     use tempfile::TempDir;
 
@@ -152,6 +118,7 @@ mod tests {
             target: "nobody".to_owned(),
             service: None,
             agent: Agent::None,
+            agent_name: None,
             seed: 1,
             started: None,
             took: Duration::ZERO,
@@ -169,7 +136,7 @@ mod tests {
     const OTHER: &str = "bayeux.handshake.succeeds";
 
     fn close(journal: &Journal, cut: Option<Cut>) -> Report {
-        journal.close(about(), cut, &Expectations::default(), "2026-01-01", None)
+        journal.close(about(), cut, &Expectations::default(), "2026-01-01")
     }
 
     fn journal() -> (TempDir, Journal) {

@@ -30,7 +30,7 @@ pub fn value(report: &Report) -> Value {
         "catalogue": VERSION,
         "target": about.target,
         "service": about.service,
-        "agent": report.agent_name.unwrap_or(match about.agent {
+        "agent": about.agent_name.unwrap_or(match about.agent {
             Agent::None => "none",
             Agent::Scripted | Agent::Simulated => "simulated",
             Agent::Asked { .. } => "asked",

@@ -75,7 +75,7 @@ fn others(label: &str, results: &[&CaseResult], shown: impl Fn(&CaseResult) -> S
 fn header(report: &Report) -> String {
     let about = &report.about;
     let service = about.service.as_ref().map(|service| format!("   service {service}")).unwrap_or_default();
-    let agent = report.agent_name.map(|name| format!("   agent {name}")).unwrap_or_default();
+    let agent = report.about.agent_name.map(|name| format!("   agent {name}")).unwrap_or_default();
     format!(
         "tapestry {}   catalogue {VERSION}   target {}{service}{agent}   seed {}\n",
         about.version, about.target, about.seed

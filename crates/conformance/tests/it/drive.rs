@@ -1,6 +1,7 @@
 //! Drives cases against a server machine in virtual time.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use conformance::actor::Request;
@@ -8,7 +9,7 @@ use conformance::cases::{Case, Planned, plan};
 use conformance::conclude::{CaseResult, conclude};
 use conformance::expectations::{Expectations, SIMULATOR};
 use conformance::replay::{Recorded, Replay, replay};
-use conformance::report::{About, Again, Report, json, together};
+use conformance::report::{About, Again, Report, Tally, json};
 use conformance::run::{Agent, Event, Outcome, Run, Settings};
 use conformance::testimony::{Label, Testimony};
 use protocol::bayeux::dialect::Dialect;
@@ -97,23 +98,11 @@ pub(crate) fn drive_over<A: Finishing, B: Machine + 'static>(
     server: B,
     seed: u64,
 ) -> (Outcome, Vec<Entry>) {
-    drive_noting(network, case, run, server, seed, &mut Vec::new())
-}
-
-/// The same, with what the case asks of an agent.
-fn drive_noting<A: Finishing, B: Machine + 'static>(
-    network: Network,
-    case: &'static Case,
-    run: A,
-    server: B,
-    seed: u64,
-    asked: &mut Vec<(Time, Request)>,
-) -> (Outcome, Vec<Entry>) {
-    let (outcome, pair) = drive_pair(network, case, run, server, seed, asked);
+    let (outcome, pair) = drive_pair(network, case, run, server, seed, &mut Vec::new());
     (outcome, pair.entries().to_vec())
 }
 
-/// The same, with the pair as it is at the end.
+/// The same, with what the case asks of an agent, and the pair as it is at the end.
 fn drive_pair<A: Finishing, B: Machine + 'static>(
     network: Network,
     case: &'static Case,
@@ -210,10 +199,10 @@ pub(crate) fn testify<B: Machine + 'static>(
 ) -> (CaseResult, Vec<u8>) {
     let mut asked = Vec::new();
     let run = Run::new(case, transport, settings, seed);
-    let (outcome, entries) = drive_noting(Network::default(), case, run, server, seed, &mut asked);
+    let (outcome, pair) = drive_pair(Network::default(), case, run, server, seed, &mut asked);
     let mut testimony = Testimony::new(case, transport, settings, seed, label(seed));
     let mut asked = asked.iter().peekable();
-    for entry in &entries {
+    for entry in pair.entries() {
         while let Some((at, request)) = asked.next_if(|(at, _)| *at <= entry.at) {
             testimony.ask(*at, request);
         }
@@ -302,12 +291,21 @@ pub(crate) fn run_dialect(name: &str, network: Network, seed: u64) -> Vec<CaseRe
     plan(&settings(), &offered).iter().map(result).collect()
 }
 
+/// What the entries of a plan came to in several runs.
+pub(crate) fn tallied(runs: Vec<Vec<CaseResult>>) -> Vec<Tally> {
+    let mut tallies = BTreeMap::new();
+    for (place, result) in runs.into_iter().flat_map(|run| run.into_iter().enumerate()) {
+        Tally::enter(&mut tallies, place, result);
+    }
+    tallies.into_values().collect()
+}
+
 /// Asserts that every entry comes to the same verdict with every seed, on networks that are not equally even.
 pub(crate) fn assert_steady(dialect: &str, seeds: impl Iterator<Item = u64>) {
     let network = |seed: u64| Network { jitter: Duration::from_millis(7 * (seed % 4)), ..Network::default() };
     let runs: Vec<Vec<CaseResult>> = seeds.map(|seed| run_dialect(dialect, network(seed), seed)).collect();
-    let (_, unsteady) = together(&runs);
-    let unsteady: Vec<String> = unsteady.iter().map(|entry| format!("{}: {}", entry.name, entry.counts())).collect();
+    let unsteady = tallied(runs).into_iter().filter_map(|tally| tally.close().1);
+    let unsteady: Vec<String> = unsteady.map(|entry| format!("{}: {}", entry.name, entry.counts())).collect();
     assert!(unsteady.is_empty(), "{dialect}: {unsteady:#?}");
 }
 
@@ -323,6 +321,7 @@ pub(crate) fn report_knowing(known: &Expectations, settings: &Settings, results:
         target: "embedded simulator".to_owned(),
         service: settings.service.clone(),
         agent: settings.agent,
+        agent_name: None,
         seed,
         started: None,
         took: results.iter().map(|result| result.took).sum(),

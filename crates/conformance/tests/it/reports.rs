@@ -7,7 +7,7 @@ use conformance::cases::{Planned, case, plan};
 use conformance::conclude::{CaseResult, Consequence, Reason};
 use conformance::expectations::{Expectations, SIMULATOR};
 use conformance::report::kept::Kept;
-use conformance::report::{Cut, Exit, Report, Unsteady, json, junit, text, together};
+use conformance::report::{Cut, Exit, Report, Tally, Unsteady, json, junit, text};
 use conformance::run::Chats;
 use conformance::verdict::Kind;
 use protocol::time::Time;
@@ -17,7 +17,7 @@ use serde_json::Value;
 use simulator::gms::{self, Gms};
 use simulator::mutation::{Memory, Mutant, Mutation};
 
-use crate::drive::{SEED, SERVICE, judge, mutant, report, report_knowing, settings};
+use crate::drive::{SEED, SERVICE, judge, mutant, report, report_knowing, settings, tallied};
 
 fn result(verdict: Kind) -> CaseResult {
     let mut result = CaseResult::error(case("chat.request.starts").expect("a case"), Transport::WebSocket, "why");
@@ -266,11 +266,18 @@ fn a_result_is_read_back_as_it_was_written() {
 #[test]
 fn what_is_not_the_same_each_time_is_named_and_makes_the_run_fail() {
     let runs = [[Kind::Pass, Kind::Pass], [Kind::Pass, Kind::Inconclusive], [Kind::Pass, Kind::Pass]];
-    let runs = runs.map(|run| run.map(result).to_vec());
-    let (worst, unsteady) = together(&runs);
+    // A result is known by how many seconds it took: as many as there were repetitions before.
+    let took = |mut result: CaseResult, seconds| {
+        result.took = Duration::from_secs(seconds);
+        result
+    };
+    let runs = runs.into_iter().zip(0..).map(|(run, number)| run.map(|kind| took(result(kind), number)).to_vec());
+    let runs: Vec<Vec<CaseResult>> = runs.collect();
+    let (worst, unsteady): (Vec<_>, Vec<_>) = tallied(runs.clone()).into_iter().map(Tally::close).unzip();
+    let worst: Vec<u64> = worst.iter().map(|result| result.took.as_secs()).collect();
     assert_eq!(worst, [0, 1], "of each entry the repetition that went worst");
     let mut report = report(&settings(), runs[0].clone(), SEED);
-    report.unsteady = unsteady;
+    report.unsteady = unsteady.into_iter().flatten().collect();
     let says = "chat.request.starts@websocket: 2 pass, 1 inconclusive";
     assert_eq!(report.last_line(), format!("FAIL: 1 unsteady verdict, such as {says} (exit 1)"));
     assert!(text::render(&report).contains("not the same each time: chat.request.starts@websocket  2 pass, 1 incon"));
