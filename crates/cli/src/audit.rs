@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use recording::audit::{self, Audit};
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure};
-use crate::output;
 use crate::tapes::{self, Format};
 
 /// Prove that tapes hold nothing but words of the protocol, tokens and numbers.
@@ -29,27 +28,16 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
-    let mut exit = Exit::Success;
-    let mut reports: Vec<Value> = Vec::new();
-    for file in &args.files {
+    let judge = |file: &Path| {
         let bytes = tapes::bytes(file)?;
         let audit = audit::audit(&bytes, &args.allow).map_err(|error| tapes::no_tape(file, error))?;
-        let name = file.display().to_string();
-        match args.format {
-            Format::Text => output::print(&text(&name, &audit))?,
-            Format::Json => reports.push(report(&name, &audit)),
-        }
-        if !audit.findings.is_empty() {
-            exit = exit.worse(Exit::Unexpected);
-        }
-    }
-    if args.format == Format::Json {
-        output::print_json(&json!(reports))?;
-    }
-    Ok(exit)
+        let exit = if audit.findings.is_empty() { Exit::Success } else { Exit::Unexpected };
+        Ok((audit, exit))
+    };
+    tapes::judge_each(&args.files, args.format, judge, text, report)
 }
 
-fn text(name: &str, audit: &Audit) -> String {
+fn text(audit: &Audit, name: &str) -> String {
     let mut text = String::new();
     for finding in &audit.findings {
         // Writing to a text cannot fail.
@@ -72,7 +60,7 @@ fn text(name: &str, audit: &Audit) -> String {
     text
 }
 
-fn report(name: &str, audit: &Audit) -> Value {
+fn report(audit: &Audit, name: &str) -> Value {
     let findings: Vec<Value> = audit
         .findings
         .iter()

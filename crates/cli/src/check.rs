@@ -1,12 +1,10 @@
 //! `tapestry check`: the passive rules over tapes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use ::conformance::check::check;
-use serde_json::{Value, json};
+use ::conformance::check::{CheckReport, check};
 
 use crate::exit::{Exit, Failure};
-use crate::output;
 use crate::tapes::{self, Format};
 
 /// Check whether recorded conversations break a rule, on either side.
@@ -23,19 +21,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
-    let mut exit = Exit::Success;
-    let mut reports: Vec<Value> = Vec::new();
-    for file in &args.files {
+    let judge = |file: &Path| {
         let report = check(&tapes::read(file)?);
-        let name = file.display().to_string();
-        match args.format {
-            Format::Text => output::print(&report.text(&name))?,
-            Format::Json => reports.push(report.json(&name)),
-        }
-        exit = exit.worse(Exit::from_code(report.exit_code()));
-    }
-    if args.format == Format::Json {
-        output::print_json(&json!(reports))?;
-    }
-    Ok(exit)
+        let exit = Exit::from_code(report.exit_code());
+        Ok((report, exit))
+    };
+    tapes::judge_each(&args.files, args.format, judge, CheckReport::text, CheckReport::json)
 }

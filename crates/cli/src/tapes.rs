@@ -1,16 +1,17 @@
 //! Tapes from files, and how the commands that judge them may print.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Error, anyhow};
 use clap::ValueEnum;
 use recording::pack::{self, UnpackError};
 use recording::redaction::Keep;
 use recording::tape::{ReadError, Tape};
+use serde_json::Value;
 
-use crate::exit::Failure;
-use crate::files;
+use crate::exit::{Exit, Failure};
+use crate::{files, output};
 
 /// How wide the lines of a text are, in columns.
 pub(crate) const WIDTH: usize = 100;
@@ -74,4 +75,28 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Tape, Failure> {
 pub(crate) fn no_tape(path: &Path, error: ReadError) -> Failure {
     let hint = error.hint();
     Failure::usage(Error::new(error).context(format!("`{}`", path.display()))).hint(hint)
+}
+
+/// Judges files one after the other, prints what each comes to, and gives the worst exit code. Programs get one list.
+pub(crate) fn judge_each<T>(
+    files: &[PathBuf],
+    format: Format,
+    judge: impl Fn(&Path) -> Result<(T, Exit), Failure>,
+    text: impl Fn(&T, &str) -> String,
+    json: impl Fn(&T, &str) -> Value,
+) -> Result<Exit, Failure> {
+    let (mut worst, mut reports) = (Exit::Success, Vec::new());
+    for file in files {
+        let (found, exit) = judge(file)?;
+        let name = file.display().to_string();
+        match format {
+            Format::Text => output::print(&text(&found, &name))?,
+            Format::Json => reports.push(json(&found, &name)),
+        }
+        worst = worst.worse(exit);
+    }
+    if format == Format::Json {
+        output::print_json(&Value::from(reports))?;
+    }
+    Ok(worst)
 }
