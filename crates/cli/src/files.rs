@@ -38,15 +38,12 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
 
 /// Writes a new file that only its owner can read.
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => Failure::usage(anyhow!("`{}` exists already", path.display()))
-            .hint("give another file name with `--output`, or move the old file away: it is not overwritten"),
-        _ => Failure::usage(anyhow::Error::new(error).context(format!("failed to create `{}`", path.display()))),
-    })?;
+    let mut file =
+        own(OpenOptions::new().write(true).create_new(true)).open(path).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => Failure::usage(anyhow!("`{}` exists already", path.display()))
+                .hint("give another file name with `--output`, or move the old file away: it is not overwritten"),
+            _ => Failure::usage(anyhow::Error::new(error).context(format!("failed to create `{}`", path.display()))),
+        })?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| {
         // Half a file would only stand in the way of the next attempt.
         let _ = fs::remove_file(path);
@@ -56,15 +53,18 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 
 /// Writes a file that only its owner can read.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
+    own(OpenOptions::new().write(true).create(true).truncate(true))
         .open(path)
         .and_then(|mut file| file.write_all(bytes))
         .with_context(|| format!("failed to write `{}`", path.display()))
         .map_err(Failure::usage)
+}
+
+/// What is made so, only its owner can read.
+fn own(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
 }
 
 /// Puts a text in the place of a file in one step: whoever reads it sees the old text or the new one. A file that is there

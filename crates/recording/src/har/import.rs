@@ -215,12 +215,13 @@ pub fn import(
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let value: Value =
         serde_json::from_slice(bytes).map_err(|error| ImportError::NotJson { reason: error.to_string() })?;
-    let File { log } = serde_json::from_value(value).map_err(|_| ImportError::NotHar)?;
+    let File { log: Log { creator, entries: values, extra } } =
+        serde_json::from_value(value).map_err(|_| ImportError::NotHar)?;
     let mut warnings = Vec::new();
-    let entries = log.entries.len();
-    let items = read_items(&log, &mut warnings);
-    let maker = Maker::of(&log.creator.name);
-    if let Some(extra) = &log.extra {
+    let entries = values.len();
+    let items = read_items(values, &mut warnings);
+    let maker = Maker::of(&creator.name);
+    if let Some(extra) = &extra {
         let items: Vec<&Item> = items.iter().map(|read| &read.item).collect();
         match original::rebuild(extra, &items) {
             Some(tape) => return Ok(Imported::Original(tape)),
@@ -238,10 +239,10 @@ pub fn import(
     Ok(Imported::Traffic(Traffic { maker, start, entries, left_out, warnings: sequence.warnings }))
 }
 
-fn read_items(log: &Log, warnings: &mut Vec<String>) -> Vec<Read> {
+fn read_items(entries: Vec<Value>, warnings: &mut Vec<String>) -> Vec<Read> {
     let mut items = Vec::new();
-    for (number, entry) in (1..).zip(&log.entries) {
-        let item: Item = match serde_json::from_value(entry.clone()) {
+    for (number, entry) in (1..).zip(entries) {
+        let item: Item = match serde_json::from_value(entry) {
             Ok(item) => item,
             Err(_) => {
                 // The words of the error may hold a value of the file.

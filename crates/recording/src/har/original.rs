@@ -34,33 +34,35 @@ fn body_mime(kind: &Kind) -> String {
 
 /// The bytes of the tape that a HAR was exported from; `None` if it was changed since so that they are no tape any more.
 pub(super) fn rebuild(log: &Extra, items: &[&Item]) -> Option<Vec<u8>> {
-    let of_items =
-        items.iter().flat_map(|item| item.extra.iter().flat_map(|extra| &extra.lines).map(|l| (l, Some(*item))));
+    // Each line with the place of the entry that has it.
     let mut lines = Vec::new();
-    for (text, item) in log.lines.iter().map(|line| (line, None)).chain(of_items) {
-        let record = line_of(text)?;
-        lines.push((record, text, item));
+    for text in &log.lines {
+        lines.push((line_of(text)?, text, None));
+    }
+    for (place, item) in items.iter().enumerate() {
+        for text in item.extra.iter().flat_map(|extra| &extra.lines) {
+            lines.push((line_of(text)?, text, Some(place)));
+        }
     }
     lines.sort_by_key(|((n, ..), ..)| *n);
     let mut bytes = format!("{}\n", log.header);
     let mut frames_of: Vec<usize> = vec![0; items.len()];
-    for (place, ((n, t, kind), text, item)) in lines.iter().enumerate() {
+    for (at, ((n, t, kind), text, place)) in lines.iter().enumerate() {
         bytes.push_str(text);
         bytes.push('\n');
-        let frame = match (kind, item) {
-            (Kind::WsMsg { .. }, Some(item)) => {
-                let taken = items.iter().zip(&mut frames_of).find(|(other, _)| std::ptr::eq(**other, *item));
-                let taken = taken.map(|(_, taken)| taken)?;
-                *taken += 1;
-                *taken - 1
+        let is_written = lines.get(at + 1).is_some_and(|((next, ..), ..)| *next == n + 1);
+        let frame = match (kind, place) {
+            (Kind::WsMsg { .. }, Some(place)) => {
+                frames_of[*place] += 1;
+                frames_of[*place] - 1
             }
             _ => 0,
         };
-        let written = lines.get(place + 1).is_some_and(|((next, ..), ..)| *next == n + 1);
-        if kind.carried().lines() == 0 || written {
+        if kind.carried().lines() == 0 || is_written {
             continue;
         }
-        for line in inner_lines(kind, *n, *t, &carried(kind, (*item)?, frame)?)? {
+        let item = items[(*place)?];
+        for line in inner_lines(kind, *n, *t, &carried(kind, item, frame)?)? {
             bytes.push_str(&line);
             bytes.push('\n');
         }

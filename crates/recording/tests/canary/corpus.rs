@@ -2,6 +2,7 @@
 //! written here by hand, apart from the tables of redaction.
 
 use protocol::chat::files::{Form, Upload};
+use protocol::chat::operation::Operation;
 use protocol::time::Time;
 use protocol::wire::{Close, Entry, Exchange, Headers, Request, Response, Side, Socket, Wire};
 use serde_json::{Map, Value, json};
@@ -295,19 +296,7 @@ impl Plant {
 
     /// Every operation, every kind of event, errors of both layers.
     fn conversation(&mut self) {
-        for operation in [
-            "requestChat",
-            "requestNotifications",
-            "sendMessage",
-            "startTyping",
-            "stopTyping",
-            "customNotice",
-            "pushUrl",
-            "updateNickname",
-            "updateData",
-            "readReceipt",
-            "disconnect",
-        ] {
+        for operation in Operation::NAMES {
             let mut data = json!({"operation": operation});
             for (name, prefix) in [
                 ("nickname", "nick"),
