@@ -224,24 +224,28 @@ pub(super) async fn among_others(peer: Peer) -> Verdict {
 /// A second connect takes the place of the one that is held, and is held itself.
 pub(super) async fn second_supersedes(peer: Peer) -> Verdict {
     let mut tries = 3;
-    let (session, first, second, reply) = loop {
+    let (session, first, second, answered) = loop {
         let session = peer.session().await?;
         let first = session.connect(Some(HOLD * 2)).await?;
         session.sane("BX-SB-03").await?;
         peer.pause(Duration::from_millis(100)).await;
         let second = session.connect(Some(HOLD)).await?;
-        let reply = session.reply_to(&second, "BX-CN-54").await?;
+        let answered = session.reply_to(&second, "BX-CN-54").await;
         tries -= 1;
         // Requests on two connections may overtake each other, and nothing on the wire tells when a connect is held. If the
-        // first one is still held when the second one is answered, it may have come last.
-        let overtaken = peer.transport() != Transport::WebSocket
-            && reply.at() - second.at < HOLD / 2
-            && peer.with(|net| net.reply(&first).is_none() && *net.fate(first.carrier) == Fate::Open);
+        // first one is still held when the second one is over, it may have come last and have superseded the second.
+        let early = match &answered {
+            Ok(reply) => reply.at() - second.at < HOLD / 2,
+            Err(stop) => matches!(stop, Stop::Broken(_)),
+        };
+        let is_held = peer.with(|net| net.reply(&first).is_none() && *net.fate(first.carrier) == Fate::Open);
+        let overtaken = peer.transport() != Transport::WebSocket && early && is_held;
         if !overtaken || tries == 0 {
-            break (session, first, second, reply);
+            break (session, first, second, answered);
         }
         session.disconnect().await?;
     };
+    let reply = answered?;
     let held = reply.at() - second.at;
     let observed =
         format!("answered with `successful` {:?} after {} ms", reply.message().successful(), held.as_millis());

@@ -35,8 +35,8 @@ fn tolerates(name: &str, server: impl Fn(u64) -> Mutant) {
 
 /// A case over long-polling on a network where requests overtake each other, and their responses too, as they do on a
 /// loaded machine.
-fn overtaken(case: &'static Case, seed: u64) -> CaseResult {
-    let network = Network { jitter: Duration::from_millis(150), ..Network::default() };
+fn overtaken(case: &'static Case, jitter: u64, seed: u64) -> CaseResult {
+    let network = Network { jitter: Duration::from_millis(jitter), ..Network::default() };
     let run = Run::new(case, Transport::LongPolling, &settings(), seed);
     let (outcome, entries) = drive_over(network, case, run, Gms::new(gms::Settings::new(SERVICE), seed), seed);
     conclude(&outcome, &redacted(&entries, seed))
@@ -47,20 +47,20 @@ fn what_overtakes_each_other() {
     let known = Expectations::parse(SIMULATOR).expect("expectations");
     let over_http = plan(&settings(), &[Transport::LongPolling]);
     for (planned, seed) in over_http.into_iter().flat_map(|planned| [planned; 2]).zip(0..) {
-        let result = overtaken(planned.case, seed);
+        let result = overtaken(planned.case, 150, seed);
         let fine = matches!(result.verdict, Kind::Pass | Kind::Observed | Kind::NotApplicable);
         assert!(fine || known.met_by(&result).is_some(), "seed {seed}: {result:#?}");
     }
 }
 
-/// Two connects of one session, and events beside the end of their chat.
+/// Two connects of one session, which the case itself keeps apart somewhat, and events beside the end of their chat.
 #[rstest]
-#[case::connects("bayeux.connect.second-supersedes")]
-#[case::the_end("chat.end.disconnect-ends-chat")]
-fn what_is_overtaken_often(#[case] id: &str) {
+#[case::connects("bayeux.connect.second-supersedes", 400)]
+#[case::the_end("chat.end.disconnect-ends-chat", 150)]
+fn what_is_overtaken_often(#[case] id: &str, #[case] jitter: u64) {
     let case = case(id).expect("a case");
     for seed in 0..200 {
-        let result = overtaken(case, seed);
+        let result = overtaken(case, jitter, seed);
         assert!(matches!(result.verdict, Kind::Pass | Kind::Observed), "seed {seed}: {result:#?}");
     }
 }
