@@ -73,6 +73,8 @@ pub struct Case {
     pub needs: Needs,
     /// How long it may take, the good-bye apart.
     pub at_most: Duration,
+    /// Whether it hears what other cases publish, so that nothing else may run on the same server meanwhile.
+    pub hears_others: bool,
     pub(crate) run: Script,
 }
 
@@ -186,12 +188,16 @@ const LONG_POLLING: &[Transport] = &[Transport::LongPolling];
 const WEB_SOCKET: &[Transport] = &[Transport::WebSocket];
 
 macro_rules! case {
+    ($id:literal, $transports:expr, $needs:ident, $seconds:literal, hears_others, $run:path) => {
+        Case { hears_others: true, ..case!($id, $transports, $needs, $seconds, $run) }
+    };
     ($id:literal, $transports:expr, $needs:ident, $seconds:literal, $run:path) => {
         Case {
             id: $id,
             transports: $transports,
             needs: Needs::$needs,
             at_most: Duration::from_secs($seconds),
+            hears_others: false,
             run: Script::OfServer(|peer| Box::pin($run(peer))),
         }
     };
@@ -237,6 +243,7 @@ static CASES: &[Case] = &[
         BOTH,
         Bayeux,
         45,
+        hears_others,
         subscribe::everything_but_meta_and_service
     ),
     case!("bayeux.channel.service-messages-stay-private", BOTH, Bayeux, 45, subscribe::service_messages_stay_private),

@@ -114,6 +114,7 @@ macro_rules! scenario {
             transports: $transports,
             needs: Needs::Service,
             at_most: Duration::from_secs($seconds),
+            hears_others: false,
             run: Script::OfClient(|guest| Box::pin($run(guest))),
         }
     };

@@ -97,9 +97,13 @@ pub(super) async fn run(
     }));
     let (cut, is_cut) = watch::channel(false);
     let mut running = JoinSet::new();
-    let is_alone = |planned: &Planned| peer.actor.is_person() && planned.needs_agent();
+    let is_alone = |planned: &Planned| {
+        planned.entry.not_applicable.is_none()
+            && (planned.entry.case.hears_others || (peer.actor.is_person() && planned.needs_agent()))
+    };
     let mut order: Vec<(usize, Planned)> = plan.iter().copied().enumerate().collect();
-    // A person is asked for everything at the beginning, and need not sit through the rest.
+    // A person is asked for everything at the beginning, and need not sit through the rest. What else must be alone keeps
+    // nobody waiting there.
     // What may take longest goes first, unless chats are counted: then they are given out in the order of the plan.
     let counted = !pace.needs.is_empty();
     let may_take = |planned: &Planned| if counted { Duration::ZERO } else { planned.entry.case.at_most };

@@ -223,3 +223,40 @@ fn learn_value(name: &str, value: &Value, secrets: &mut BTreeSet<String>) {
         _ => {}
     }
 }
+
+/// What hears every broadcast channel would be judged by what other cases say.
+#[test]
+fn a_case_that_hears_other_cases_says_so() {
+    let everything = ["/*", "/**"];
+    let hears: BTreeSet<&str> = cases()
+        .iter()
+        .filter(|case| {
+            let transport = case.transports[0];
+            let (_, entries) = drive(case, transport, &settings(), healthy(SEED), SEED);
+            subscriptions(&entries).iter().any(|subscription| everything.contains(&subscription.as_str()))
+        })
+        .map(|case| case.id)
+        .collect();
+    let declared: BTreeSet<&str> = cases().iter().filter(|case| case.hears_others).map(|case| case.id).collect();
+    assert_eq!(hears, declared);
+}
+
+/// What clients ask to subscribe to.
+fn subscriptions(entries: &[Entry]) -> Vec<String> {
+    let from_client = entries.iter().filter(|entry| entry.from == Side::Client);
+    let bodies = from_client.filter_map(|entry| match &entry.wire {
+        Wire::Request(_, request) => Some(request.body.to_vec()),
+        Wire::Text(_, text) => Some(text.clone().into_bytes()),
+        _ => None,
+    });
+    let batches = bodies.filter_map(|body| Batch::parse(&body, &Limits::default()).ok());
+    batches
+        .flat_map(|batch| batch.messages)
+        .filter_map(|message| serde_json::from_str::<Value>(message.raw().get()).ok())
+        .flat_map(|message| match &message["subscription"] {
+            Value::String(one) => vec![one.clone()],
+            Value::Array(many) => many.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect(),
+            _ => vec![],
+        })
+        .collect()
+}
