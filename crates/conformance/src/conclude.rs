@@ -129,6 +129,15 @@ impl CaseResult {
         Self::unjudged(case, transport, Kind::Error, says)
     }
 
+    /// A result for tests: a verdict, because of a requirement if one is named.
+    #[cfg(test)]
+    pub(crate) fn sample(case: &'static Case, transport: Transport, verdict: Kind, requirement: Option<&str>) -> Self {
+        let mut result = Self::unjudged(case, transport, verdict, "x");
+        result.reason =
+            result.reason.zip(requirement).map(|(reason, id)| Reason { requirement: Some(id.to_owned()), ..reason });
+        result
+    }
+
     pub(crate) fn unjudged(case: &'static Case, transport: Transport, verdict: Kind, says: &str) -> Self {
         let reason = Reason { requirement: None, rule: None, root: None, expected: None, observed: says.to_owned() };
         Self {

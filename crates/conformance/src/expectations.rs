@@ -335,7 +335,6 @@ const fn days_of(year: u16, month: u16) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use rstest::rstest;
 
@@ -353,17 +352,7 @@ mod tests {
         until = '2099-12-31'\n";
 
     fn result(verdict: Kind, requirement: Option<&str>) -> CaseResult {
-        let mut result = CaseResult::error(case(CASE).unwrap(), Transport::WebSocket, "x");
-        result.verdict = verdict;
-        result.took = Duration::ZERO;
-        result.reason = requirement.map(|id| Reason {
-            requirement: Some(id.to_owned()),
-            rule: None,
-            root: None,
-            expected: None,
-            observed: "x".to_owned(),
-        });
-        result
+        CaseResult::sample(case(CASE).unwrap(), Transport::WebSocket, verdict, requirement)
     }
 
     #[rstest]

@@ -138,22 +138,12 @@ fn new_entries(departure: Departure<'_>) -> Vec<Proposal<'_>> {
 mod tests {
     use super::*;
     use crate::cases::case;
-    use crate::conclude::Reason;
 
     const CASE: &str = "bayeux.handshake.without-common-type-refused";
     const TODAY: &str = "2026-06-01";
 
     fn result(transport: Transport, verdict: Kind, requirement: Option<&str>) -> CaseResult {
-        let mut result = CaseResult::error(case(CASE).unwrap(), transport, "x");
-        result.verdict = verdict;
-        result.reason = requirement.map(|id| Reason {
-            requirement: Some(id.to_owned()),
-            rule: None,
-            root: None,
-            expected: None,
-            observed: "x".to_owned(),
-        });
-        result
+        CaseResult::sample(case(CASE).unwrap(), transport, verdict, requirement)
     }
 
     fn departs(transport: Transport) -> CaseResult {
