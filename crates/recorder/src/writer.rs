@@ -107,10 +107,10 @@ impl Writer {
             What::Opened { .. } => self.summary.connections += 1,
             What::Wire { wire: Wire::Request(..), .. } => self.summary.exchanges += 1,
             What::Wire { wire: Wire::Upgrade(..), .. } => self.summary.sockets += 1,
-            What::Closed { .. } | What::Wire { .. } | What::Note(_) => {}
-            What::Gap(what) => {
+            What::Closed { .. } | What::Wire { .. } | What::Note { .. } => {}
+            What::Gap { text, .. } => {
                 self.summary.gaps += 1;
-                warn!("not on the tape: {what}");
+                warn!("not on the tape: {text}");
             }
             What::Lost(units) => {
                 self.summary.lost += units;
@@ -199,8 +199,7 @@ fn unit(capture: &mut Capture, Event { at, what }: Event) -> Vec<u8> {
             capture.conn_close(at, ConnLabel(conn), by, error)
         }
         What::Wire { conn, from, wire } => capture.entry(Some(ConnLabel(conn)), &Entry { at, from, wire }),
-        What::Note(text) => capture.mark(at, &text),
-        What::Gap(text) => capture.mark(at, &text),
+        What::Note { text, .. } | What::Gap { text, .. } => capture.mark(at, &text),
         What::Lost(units) => capture.mark(at, &format!("{units} units lost here: the disk was too slow")),
     }
 }
