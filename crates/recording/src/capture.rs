@@ -226,6 +226,12 @@ impl Capture {
         self.redactor.entry(entry)
     }
 
+    /// Whether nothing stands behind the first line of the tape.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.n == 0
+    }
+
     /// How many Bayeux messages the recording holds so far, in all its parts.
     #[must_use]
     pub const fn messages(&self) -> u64 {
