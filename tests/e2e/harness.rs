@@ -77,12 +77,22 @@ impl Listening {
         Self::take(tapestry(arguments).env(variable, value)).0
     }
 
+    /// Starts a command that is to be the program in the end, with what it writes to stderr in a file.
+    pub(crate) fn start_as(command: &mut Command, stderr: &Path) -> Self {
+        let file = std::fs::File::create(stderr).expect("the file can be made");
+        Self::take_with(command, file.into()).0
+    }
+
     fn start_and_read(arguments: &[&str]) -> (Self, BufReader<ChildStdout>) {
         Self::take(&mut tapestry(arguments))
     }
 
     fn take(command: &mut Command) -> (Self, BufReader<ChildStdout>) {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+        Self::take_with(command, Stdio::null())
+    }
+
+    fn take_with(command: &mut Command, stderr: Stdio) -> (Self, BufReader<ChildStdout>) {
+        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the program starts");
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().expect("its stdout is piped"));
         stdout.read_line(&mut line).expect("it prints a line");
@@ -104,6 +114,11 @@ impl Listening {
     pub(crate) fn signal(mut self, signal: &str) -> ExitStatus {
         let pid = self.child.id().to_string();
         Command::new("kill").args([signal, &pid]).status().expect("kill starts");
+        self.child.wait().expect("it ends")
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ended(mut self) -> ExitStatus {
         self.child.wait().expect("it ends")
     }
 

@@ -1,11 +1,13 @@
 //! `tapestry record`: what it refuses, and what survives.
 
 use std::fs;
-use std::path::Path;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::harness::{Listening, run, shown, tapestry, within_seconds};
+use crate::harness::{Listening, ask, run, shown, tapestry, within_seconds};
 
 const HANDSHAKE: &[u8] =
     br#"[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"],"id":"1"}]"#;
@@ -147,4 +149,239 @@ fn a_password_in_a_url_is_refused_and_not_repeated() {
         let text = shown(&output);
         assert!(output.status.code() == Some(2) && !text.contains("hunter2"), "{text}");
     }
+}
+
+/// Starts a recording with some options, and what it says on stderr in a file.
+fn recording_with(folder: &TempDir, upstream: &str, options: &[&str]) -> (Listening, PathBuf) {
+    let (tape, said) = (folder.path().join("chat.tape.jsonl"), folder.path().join("stderr"));
+    let fixed =
+        ["record", "--listen", "127.0.0.1:0", "--upstream", upstream, "-o", tape.to_str().expect("a plain path")];
+    (Listening::start_as(&mut tapestry(&[&fixed, options].concat()), &said), said)
+}
+
+/// The tapes in a folder, by name.
+fn tapes(folder: &TempDir) -> Vec<String> {
+    let files = fs::read_dir(folder.path()).expect("it is there").map(|file| file.expect("it can be read").path());
+    let mut tapes: Vec<String> = files.filter_map(|path| path.to_str().map(str::to_owned)).collect();
+    tapes.retain(|name| name.ends_with(".tape.jsonl"));
+    tapes.sort();
+    tapes
+}
+
+#[test]
+fn parts_are_joined_to_a_tape_that_can_be_judged() {
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
+    let (recorder, said) = recording_with(&folder, &serving.url, &["--rotate", "1kB", "--rotate", "1h"]);
+    for _ in 0..3 {
+        assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
+    }
+    assert_eq!(recorder.signal("-TERM").code(), Some(0));
+    let parts = tapes(&folder);
+    assert!(parts.len() > 2 && parts[0].ends_with("/chat.0001.tape.jsonl"), "{parts:?}");
+    let said = fs::read_to_string(said).unwrap();
+    assert!(said.contains(&format!("{} tapes beside ", parts.len())), "{said}");
+
+    let whole = folder.path().join("whole.jsonl");
+    let words: Vec<&str> = parts.iter().rev().map(String::as_str).collect();
+    let joined = run(&[&["tape", "join", "-o", whole.to_str().unwrap()][..], &words].concat());
+    assert_eq!(shown(&joined), "exit 0\n----- stdout\n----- stderr\n");
+    let check = shown(&run(&["check", whole.to_str().unwrap()]));
+    assert!(check.starts_with("exit 0\n") && check.contains("6 messages of 3 sessions"), "{check}");
+    for part in &parts {
+        let audit = shown(&run(&["audit", part]));
+        assert!(audit.starts_with("exit 0\n"), "{audit}");
+    }
+}
+
+#[test]
+fn a_later_part_alone_is_not_judged() {
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
+    let (recorder, _) = recording_with(&folder, &serving.url, &["--rotate", "1kB"]);
+    for _ in 0..3 {
+        assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
+    }
+    recorder.signal("-TERM");
+    let parts = tapes(&folder);
+    let (first, second) = (parts[0].as_str(), parts[1].as_str());
+    for arguments in
+        [&["check", second][..], &["replay", second], &["compare", second, first], &["compare", first, second]]
+    {
+        let text = shown(&run(arguments));
+        let says = format!("error: `{second}` is part 2 of a recording");
+        assert!(text.starts_with("exit 2\n") && text.contains(&says) && text.contains("tapestry tape join"), "{text}");
+    }
+    // The first one begins where the recording does.
+    let text = shown(&run(&["check", first]));
+    assert!(text.starts_with("exit 3\n"), "{text}");
+    let text = shown(&run(&["tape", "show", second]));
+    assert!(text.contains("part 2") && text.contains("told again"), "{text}");
+    let text = shown(&run(&["tape", "head", first]));
+    assert!(text.contains("part       1 of a recording in several files, goes on in part 2"), "{text}");
+}
+
+#[test]
+fn parts_that_do_not_belong_together_are_not_joined() {
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
+    let (recorder, _) = recording_with(&folder, &serving.url, &["--rotate", "1kB"]);
+    for _ in 0..3 {
+        assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
+    }
+    recorder.signal("-TERM");
+    let parts = tapes(&folder);
+    let missing = shown(&run(&["tape", "join", &parts[1], "-o", "-"]));
+    assert!(
+        missing.starts_with("exit 2\n") && missing.contains("part 1 of the recording is missing\n\nhint: "),
+        "{missing}"
+    );
+    let foreign = "recordings/cometd-8.0.11-websocket.tape.jsonl";
+    let foreign = crate::harness::root().join(foreign).display().to_string();
+    let foreign = shown(&run(&["tape", "join", &parts[0], &foreign, "-o", "-"]));
+    assert!(foreign.starts_with("exit 2\n") && foreign.contains("is no part of a recording"), "{foreign}");
+    let early = shown(&run(&["tape", "join", &parts[0], "-o", "-"]));
+    assert!(early.starts_with("exit 3\n") && early.contains("goes on in part 2"), "{early}");
+}
+
+#[test]
+fn each_browser_session_has_a_tape_that_is_judged_by_itself() {
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
+    let (recorder, _) = recording_with(&folder, &serving.url, &["--split", "session"]);
+    for _ in 0..2 {
+        assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
+    }
+    assert_eq!(recorder.signal("-TERM").code(), Some(0));
+    let tapes = tapes(&folder);
+    let [first, second] = tapes.as_slice() else { panic!("{tapes:?}") };
+    assert!(first.ends_with("/chat.session-0001.tape.jsonl") && second.ends_with("/chat.session-0002.tape.jsonl"));
+    for tape in [first, second] {
+        let check = shown(&run(&["check", tape]));
+        assert!(check.starts_with("exit 0\n") && check.contains("2 messages of 1 session"), "{check}");
+        let audit = shown(&run(&["audit", tape]));
+        assert!(audit.starts_with("exit 0\n"), "{audit}");
+    }
+}
+
+#[test]
+fn a_kill_leaves_the_tape_of_each_session_readable() {
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
+    let (recorder, _) = recording_with(&folder, &serving.url, &["--split", "session"]);
+    for _ in 0..5 {
+        assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
+    }
+    // A tape is written behind the traffic.
+    let last = folder.path().join("chat.session-0005.tape.jsonl");
+    assert!(within_seconds(10, || fs::read_to_string(&last).is_ok_and(|text| text.contains(r#""clientId":"cid_"#))));
+    recorder.signal("-KILL");
+    let check = shown(&run(&["check", last.to_str().unwrap()]));
+    assert!(check.starts_with("exit 3\n") && check.contains("2 messages of 1 session"), "{check}");
+}
+
+#[test]
+fn a_limit_ends_the_recording_in_good_order() {
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
+    let (recorder, said) = recording_with(&folder, &serving.url, &["--max-messages", "2"]);
+    assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
+    assert_eq!(recorder.ended().code(), Some(0));
+    let said = fs::read_to_string(said).unwrap();
+    assert!(said.contains("\nended by --max-messages\n"), "{said}");
+    let check = shown(&run(&["check", &tapes(&folder)[0]]));
+    assert!(check.starts_with("exit 0\n"), "{check}");
+}
+
+#[test]
+fn wrong_numbers_are_usage_errors_that_say_what_is_right() {
+    for (options, says) in [
+        (&["--rotate", "10"][..], "such as `100MB`, nor a duration"),
+        (&["--rotate", "1MB", "--rotate", "2MB"], "two sizes"),
+        (&["--rotate", "1MB", "--split", "session"], "cannot be used with"),
+        (&["--max-bytes", "1M"], "is no unit of a size"),
+        (&["--max-duration", "5"], "such as `90s`"),
+        (&["--max-messages", "0"], "0 is not in"),
+    ] {
+        let text = shown(&run(&[&["record", "--upstream", "http://127.0.0.1:1/x", "-o", "x"], options].concat()));
+        assert!(text.starts_with("exit 2\n") && text.contains(says), "{options:?} {text}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn when_the_file_cannot_grow_traffic_goes_on_and_the_recorder_says_so() {
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
+    let (tape, said) = (folder.path().join("a.tape.jsonl"), folder.path().join("stderr"));
+    // 8 blocks of 512 bytes or of 1024, as the shell has it. The signal would end the program, so it is left out.
+    let mut command = Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_tapestry");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"", program, "record", "--listen", "127.0.0.1:0"]);
+    command.args(["--upstream", &serving.url, "-o", tape.to_str().unwrap()]).env("NO_COLOR", "1");
+    let recorder = Listening::start_as(&mut command, &said);
+    let is_told = || fs::read_to_string(&said).is_ok_and(|text| text.contains("traffic goes on"));
+    for _ in 0..40 {
+        assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
+    }
+    assert!(within_seconds(10, is_told));
+    assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
+    assert_eq!(recorder.signal("-TERM").code(), Some(3));
+    let text = fs::read_to_string(&said).unwrap();
+    assert!(text.contains("warning: the tape ends early: ") && text.contains("are not on the tape"), "{text}");
+    let check = shown(&run(&["check", tape.to_str().unwrap()]));
+    assert!(check.starts_with("exit 3\n") && check.contains("the tape is interrupted"), "{check}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_written_is_told_before_anybody_connects() {
+    for (output, says) in [
+        ("/dev/full", "`/dev/full` is there and is no file"),
+        ("/", "`/` is there and is no file"),
+        ("/sys/a.tape.jsonl", "cannot write `/sys/a.tape.jsonl`"),
+    ] {
+        for options in [&[][..], &["--rotate", "1h"], &["--split", "session"]] {
+            let fixed = ["record", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1/x", "-o", output];
+            let text = shown(&run(&[&fixed, options].concat()));
+            // Several files have names that are made of this one.
+            let says = says.trim_end_matches(".tape.jsonl`");
+            assert!(text.starts_with("exit 2\n") && text.contains(says), "{output} {options:?} {text}");
+            assert!(text.contains("\nhint: "), "{text}");
+        }
+    }
+}
+
+/// A terminal is what `script` makes; without it only the text of the line is tested, beside the code that makes it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_shows_how_the_recording_stands_and_nothing_else_does() {
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
+    for (options, is_shown) in [("", true), ("--quiet", false)] {
+        let tape = folder.path().join(format!("a{options}.tape.jsonl"));
+        let record = format!(
+            "exec '{}' record --listen 127.0.0.1:0 --upstream {} -o '{}' --max-messages 2 {options}",
+            env!("CARGO_BIN_EXE_tapestry"),
+            serving.url,
+            tape.display()
+        );
+        let mut script = Command::new("script");
+        script.args(["-qefc", &record, "/dev/null"]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let Ok(mut script) = script.spawn() else { return };
+        let mut terminal = BufReader::new(script.stdout.take().unwrap());
+        let mut line = String::new();
+        terminal.read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on http://").expect("it listens");
+        let (authority, path) = url.split_once('/').unwrap();
+        let body = String::from_utf8_lossy(HANDSHAKE);
+        let answer = ask(
+            authority,
+            "POST",
+            &format!("/{path}/handshake"),
+            "Content-Type: application/json\r\n",
+            body.as_bytes(),
+        );
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let mut rest = String::new();
+        terminal.read_to_string(&mut rest).unwrap();
+        assert_eq!(script.wait().unwrap().code(), Some(0), "{rest}");
+        assert_eq!(rest.contains("connections 0, sessions 0, messages 0, "), is_shown, "{rest}");
+    }
+    let (recorder, said) = recording_with(&folder, &serving.url, &[]);
+    recorder.signal("-TERM");
+    let said = fs::read_to_string(said).unwrap();
+    assert!(!said.contains("sessions"), "{said}");
 }

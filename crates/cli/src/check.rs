@@ -22,7 +22,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let judge = |file: &Path| {
-        let report = check(&tapes::read(file)?);
+        let report = check(&tapes::read_whole(file)?);
         let exit = Exit::from_code(report.exit_code());
         Ok((report, exit))
     };

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     if args.before == Path::new("-") && args.after == Path::new("-") {
         return Err(Failure::usage(anyhow!("only one of the tapes can be read from stdin")));
     }
-    let differences = compare(&tapes::read(&args.before)?, &tapes::read(&args.after)?);
+    let differences = compare(&tapes::read_whole(&args.before)?, &tapes::read_whole(&args.after)?);
     match args.format {
         Format::Text => output::print(&render::text(&differences, tapes::WIDTH))?,
         Format::Json => output::print_json(&render::json(&differences))?,

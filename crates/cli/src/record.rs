@@ -1,15 +1,22 @@
 //! `tapestry record`: the capturing proxy in front of any Bayeux server.
 
+mod amount;
+mod line;
+
 use std::io::Write;
 use std::path::PathBuf;
+use std::pin::pin;
+use std::time::Duration;
 
-use recorder::{Config, Error, Recorder, Summary};
+use clap::ValueEnum;
+use recorder::{Config, Ends, Error, Every, Limit, Recorder, Summary};
 use recording::redaction::Keep;
 use transport::clock::Clock;
 use transport::endpoint::Endpoint;
 use transport::listener;
 use transport::proxy::Limits;
 
+use self::line::Line;
 use crate::connection::TrustArgs;
 use crate::exit::{Exit, Failure};
 use crate::input::{KeyParser, KeyVariable};
@@ -19,7 +26,8 @@ use crate::{input, live};
 /// Record what passes between clients and a server. Point the client at the printed address instead of the server's.
 ///
 /// Secrets, names and texts are replaced by tokens before anything reaches the disk. The tape grows while traffic flows and is
-/// readable at any time; Ctrl-C ends it properly.
+/// readable at any time; Ctrl-C ends it properly. The traffic passes as it is: only Host is made to name
+/// the server, and no X-Forwarded-For or the like is added. Exit code 3 means that something that passed is not on the tape.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Address to listen on; port 0 takes any free one.
@@ -46,10 +54,60 @@ pub(crate) struct Args {
     /// equal tokens on all its tapes. Without it each tape has a key of its own, which nobody keeps.
     #[arg(long, value_name = "${VARIABLE}", value_parser = KeyParser)]
     key: Option<KeyVariable>,
+    /// Go on in another file every so often: NAME.0001.tape.jsonl, NAME.0002.tape.jsonl and so on, after a size (kB, MB, GB, KiB,
+    /// MiB, GiB) or a duration (s, m, h, d). Give it twice for both. `tapestry tape join` makes one tape of them.
+    #[arg(long, value_name = "SIZE|DURATION", value_parser = amount::every)]
+    rotate: Vec<Every>,
+    /// Give each browser session a tape of its own: NAME.session-0001.tape.jsonl and so on, found by the cookie
+    /// BAYEUX_BROWSER, else by the clientId or the WebSocket; NAME.other.tape.jsonl holds what belongs to none. Not with
+    /// `--rotate`: such a tape ends with its session, and in parts it could not be judged while others go on.
+    #[arg(long, value_name = "WHAT", value_enum, conflicts_with = "rotate")]
+    split: Option<Split>,
+    /// End after so long, such as 90s or 8h, as with Ctrl-C.
+    #[arg(long, value_name = "DURATION", value_parser = amount::duration)]
+    max_duration: Option<Duration>,
+    /// End once the tapes are so long in all, such as 1GB. What is under way is still written.
+    #[arg(long, value_name = "SIZE", value_parser = amount::size)]
+    max_bytes: Option<u64>,
+    /// End once so many Bayeux messages are recorded. What is under way is still written.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_messages: Option<u64>,
+    /// Show no line on the terminal that says how the recording stands.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// What has a tape of its own.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Split {
+    /// Each browser session.
+    Session,
+}
+
+impl Args {
+    /// When a part is long enough, if there are to be parts.
+    fn every(&self) -> Result<Option<Every>, Failure> {
+        let [sizes, times] = [
+            self.rotate.iter().filter_map(|every| every.bytes).count(),
+            self.rotate.iter().filter_map(|every| every.time).count(),
+        ];
+        if sizes > 1 || times > 1 {
+            let error = anyhow::anyhow!("`--rotate` has two sizes or two durations");
+            return Err(Failure::usage(error).hint("give one of each at most: `--rotate 100MB --rotate 1h`"));
+        }
+        let both =
+            |all: Every, every: &Every| Every { bytes: all.bytes.or(every.bytes), time: all.time.or(every.time) };
+        Ok((!self.rotate.is_empty()).then(|| self.rotate.iter().fold(Every::default(), both)))
+    }
+
+    const fn ends(&self) -> Ends {
+        Ends { duration: self.max_duration, bytes: self.max_bytes, messages: self.max_messages }
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let upstream = args.trust.route(&args.upstream)?;
+    let every = args.every()?;
     live::runtime()?.block_on(async {
         let stop = Stop::listen()?;
         let listener = listener::bind(&args.listen).await.map_err(live::cannot_listen)?;
@@ -69,20 +127,38 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
             env: args.service.iter().map(|service| ("service".to_owned(), service.clone())).collect(),
             limits: Limits::default(),
         };
-        let recorder = Recorder::create(config).map_err(cannot_record)?;
+        let recorder = match (every, args.split) {
+            (Some(every), _) => Recorder::in_parts(config, every),
+            (None, Some(Split::Session)) => Recorder::by_session(config),
+            (None, None) => Recorder::create(config),
+        };
+        let recorder = recorder.map_err(cannot_record)?.until(args.ends());
         live::announce(&format!("http://{}{}", listener.local_addr(), args.upstream.path))?;
         let _ =
             writeln!(anstream::stderr(), "recording {} to {}; end with Ctrl-C", args.upstream, args.output.display());
-        let summary = recorder.run(listener, upstream, stop.asked()).await.map_err(cannot_record)?;
+        let (line, progress) = (Line::new(args.quiet), recorder.progress());
+        let mut recording = pin!(recorder.run(listener, upstream, stop.asked()));
+        let mut drawn = tokio::time::interval(line::EVERY);
+        let summary = loop {
+            tokio::select! {
+                ended = &mut recording => break ended,
+                _ = drawn.tick(), if line.is_shown() => line.show(&progress.status()),
+            }
+        };
+        line.end();
+        let summary = summary.map_err(cannot_record)?;
         tell(args, &summary);
-        Ok(if summary.is_complete() { Exit::Success } else { Exit::Incomplete })
+        let is_as_asked = summary.is_complete() && summary.stuck.is_none();
+        Ok(if is_as_asked { Exit::Success } else { Exit::Incomplete })
     })
 }
 
 fn cannot_record(error: Error) -> Failure {
     let hint = error.hint();
     let failure = match error {
-        Error::Exists { .. } | Error::NoDirectory { .. } | Error::Create { .. } => Failure::usage(error),
+        Error::Exists { .. } | Error::NoFile { .. } | Error::NoDirectory { .. } | Error::Create { .. } => {
+            Failure::usage(error)
+        }
         Error::NoRandomness(_) | Error::Writer(_) => Failure::internal(error),
     };
     match hint {
@@ -92,10 +168,22 @@ fn cannot_record(error: Error) -> Failure {
 }
 
 fn tell(args: &Args, summary: &Summary) {
-    let file = args.output.display();
-    let Summary { connections, exchanges, sockets, messages, bytes, gaps, lost, failed } = summary;
+    let Summary { connections, exchanges, sockets, sessions: _, messages, bytes, tapes, gaps, lost, failed, .. } =
+        summary;
+    let file = match tapes.as_slice() {
+        [tape] => tape.display().to_string(),
+        tapes => format!("{} tapes beside {}", tapes.len(), args.output.display()),
+    };
     // With stderr gone nobody reads it; the exit code says the same.
     let mut err = anstream::stderr();
+    if let Some(limit) = summary.reached {
+        let flag = match limit {
+            Limit::Duration => "--max-duration",
+            Limit::Bytes => "--max-bytes",
+            Limit::Messages => "--max-messages",
+        };
+        let _ = writeln!(err, "ended by {flag}");
+    }
     let _ = writeln!(
         err,
         "{file}: {messages} messages in {exchanges} requests and {sockets} WebSockets on {connections} connections, {bytes} \
@@ -109,5 +197,8 @@ fn tell(args: &Args, summary: &Summary) {
     }
     if let Some(failed) = failed {
         let _ = writeln!(err, "warning: the tape ends early: {failed}");
+    }
+    if let Some(stuck) = &summary.stuck {
+        let _ = writeln!(err, "warning: a part went on since the next one could not be begun: {stuck}");
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
-    let tape = tapes::read(&args.file)?;
+    let tape = tapes::read_whole(&args.file)?;
     let recorded = Recorded::read(tape.header()).map_err(|unfit: Unfit| {
         let error = anyhow::Error::new(unfit).context(format!("`{}`", args.file.display()));
         Failure::usage(error)

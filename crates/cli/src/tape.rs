@@ -1,12 +1,14 @@
 //! `tapestry tape`: what is on a tape, and packing it.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
+use recording::join::join;
 use recording::pack;
 use recording::show::show;
 use recording::stats::{Stats, head};
-use recording::tape::Status;
+use recording::tape::{Status, Tape};
 
 use crate::exit::{Exit, Failure};
 use crate::tapes::{self, Format};
@@ -39,6 +41,18 @@ enum Command {
     Pack(Packing),
     /// Unpack a packed tape.
     Unpack(Packing),
+    /// Make one tape of the parts that `tapestry record --rotate` left.
+    Join(Joining),
+}
+
+#[derive(clap::Args)]
+struct Joining {
+    /// All parts of one recording from the first one on, in any order.
+    #[arg(value_name = "PART", required = true)]
+    parts: Vec<PathBuf>,
+    /// File to write; `-` writes stdout. Must not exist yet.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -116,7 +130,32 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
             write(packing, &bytes, |path| path.strip_suffix(PACKED).map(str::to_owned))?;
             Ok(exit(tape.status()))
         }
+        Command::Join(joining) => join_parts(joining),
     }
+}
+
+fn join_parts(Joining { parts, output }: &Joining) -> Result<Exit, Failure> {
+    let tapes: Vec<Tape> = parts.iter().map(|part| tapes::read(part)).collect::<Result<_, _>>()?;
+    let joined = join(&tapes).map_err(|error| {
+        let (hint, tape) = (error.hint(), error.tape());
+        let error = anyhow::Error::new(error);
+        let error = match tape.and_then(|tape| parts.get(tape)) {
+            Some(path) => error.context(format!("`{}`", path.display())),
+            None => error,
+        };
+        Failure::usage(error).hint(hint)
+    })?;
+    if output == Path::new("-") {
+        output::print_bytes(&joined.bytes)?;
+    } else {
+        files::create(output, &joined.bytes)?;
+    }
+    if let Some(next) = joined.next {
+        // With stderr gone nobody reads it; the exit code says the same.
+        let _ = writeln!(anstream::stderr(), "warning: the recording goes on in part {next}, which was not given");
+    }
+    let status = Tape::read(&joined.bytes).map_err(Failure::internal)?.status();
+    Ok(exit(status))
 }
 
 const fn exit(status: Status) -> Exit {

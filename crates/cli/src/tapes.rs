@@ -30,6 +30,22 @@ pub(crate) fn read(path: &Path) -> Result<Tape, Failure> {
     parse(path, &bytes(path)?)
 }
 
+/// The same for a tape that is to be judged: a part that begins in the middle of a conversation is none.
+pub(crate) fn read_whole(path: &Path) -> Result<Tape, Failure> {
+    let tape = read(path)?;
+    match tape.header().part {
+        Some(part) if part.number > 1 => {
+            let error = anyhow!(
+                "`{}` is part {} of a recording: what its conversations begin with stands in the parts before",
+                path.display(),
+                part.number
+            );
+            Err(Failure::usage(error).hint("make one tape of all parts first: `tapestry tape join PART... -o FILE`"))
+        }
+        Some(_) | None => Ok(tape),
+    }
+}
+
 /// The bytes of a file, unpacked if it is packed. What is lost of a packed one is told on stderr.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     unpacked(path, files::read(path)?)

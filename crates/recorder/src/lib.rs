@@ -2,30 +2,45 @@
 //!
 //! [`Recorder::create`] opens the file, [`Recorder::run`] puts [`transport::proxy`] in front of an upstream and writes what it
 //! sees. Forwarding comes first: a slow or full disk costs lines on the tape, never traffic, and the tape and the
-//! [`Summary`] say so. Everything passes [`recording::capture`], which redacts, before it reaches the disk. Nothing here
-//! parses or judges a message.
+//! [`Summary`] say so. Everything passes [`recording::capture`], which redacts, before it reaches the disk. A recording can go
+//! over several files, one after the other ([`Recorder::in_parts`]) or one for each session ([`Recorder::by_session`]): for
+//! that, and for nothing else, messages are read here. Nothing here judges one.
 
+mod file;
+mod sheet;
+mod tally;
 mod writer;
+mod one;
+mod router;
+mod split;
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use recording::capture::{self, Capture, Source};
 use recording::redaction::Keep;
 use recording::token::Key;
+use tokio::sync::oneshot;
 use transport::clock::{self, Clock};
 use transport::listener::Listener;
 use transport::proxy::{Limits, Proxy};
 use transport::route::Route;
 
-use self::writer::{Disk, Writer};
+pub use self::one::Every;
+use self::one::{One, Parts};
+use self::router::Router;
+use self::sheet::{Disk, Sheet, Times};
+use self::split::Split;
+use self::tally::Tally;
+pub use self::tally::{Ends, Limit, Progress, Status, Summary};
+use self::writer::Writer;
 
 /// What a recording is to be.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The file; it must not exist yet.
+    /// The file; it must not exist yet. Several are named after it.
     pub output: PathBuf,
     /// The version of the program.
     pub version: String,
@@ -52,6 +67,12 @@ pub enum Error {
     #[error("`{}` exists already", path.display())]
     Exists {
         /// The file.
+        path: PathBuf,
+    },
+    /// Something else has that name.
+    #[error("`{}` is there and is no file", path.display())]
+    NoFile {
+        /// What it is called.
         path: PathBuf,
     },
     /// The directory of the file is missing.
@@ -84,6 +105,7 @@ impl Error {
             Self::Exists { .. } => {
                 Some("give another file name, or move the old tape away: tapes are never overwritten")
             }
+            Self::NoFile { .. } => Some("give the name of a file that does not exist yet, such as chat.tape.jsonl"),
             Self::NoDirectory { .. } => Some("create the directory first"),
             Self::Create { .. } => Some("check permissions and space, or give another file name"),
             Self::NoRandomness(_) | Self::Writer(_) => None,
@@ -91,38 +113,8 @@ impl Error {
     }
 }
 
-/// What a recording came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
-    /// Connections of clients.
-    pub connections: u64,
-    /// HTTP requests, upgrades left out.
-    pub exchanges: u64,
-    /// Upgrade requests.
-    pub sockets: u64,
-    /// Bayeux messages on the tape.
-    pub messages: u64,
-    /// Length of the tape.
-    pub bytes: u64,
-    /// Bodies that were too large, and directions of sockets that could not be decoded. Each is marked on the tape.
-    pub gaps: u64,
-    /// Units that passed and are not on the tape, since the disk was too slow or failed.
-    pub lost: u64,
-    /// What the disk said when it failed; the tape ends there.
-    pub failed: Option<String>,
-}
-
-impl Summary {
-    /// Whether everything that passed is on the tape.
-    #[must_use]
-    pub const fn is_complete(&self) -> bool {
-        self.gaps == 0 && self.lost == 0 && self.failed.is_none()
-    }
-}
-
 /// An open tape, and what is needed to fill it.
 pub struct Recorder {
-    clock: Clock,
     limits: Limits,
     writer: Writer,
 }
@@ -134,39 +126,85 @@ impl Recorder {
     ///
     /// [`Error`] if the file exists, or cannot be created or written.
     pub fn create(config: Config) -> Result<Self, Error> {
+        let disk = file::create(&config.output)?;
         let path = config.output.clone();
-        let file = open(&config.output).map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => Error::Exists { path: path.clone() },
-            io::ErrorKind::NotFound => Error::NoDirectory { path: path.clone() },
-            _ => Error::Create { path: path.clone(), source },
-        })?;
-        Self::on(Box::new(file), config).inspect_err(|_| {
+        Self::on(disk, config).inspect_err(|_| {
             // A file without a header would only stand in the way of the next attempt.
             let _ = std::fs::remove_file(&path);
         })
     }
 
+    /// Records into one file after the other: `chat.0001.tape.jsonl` and so on beside `chat.tape.jsonl`, which is not made.
+    /// Each is a tape; [`recording::join`] makes one of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if any such file exists, or the first cannot be created or written.
+    pub fn in_parts(config: Config, every: Every) -> Result<Self, Error> {
+        file::check(&config.output)?;
+        let is_number = |word: &str| word.len() >= 4 && word.bytes().all(|byte| byte.is_ascii_digit());
+        if let Some(path) = file::taken(&config.output, is_number) {
+            return Err(Error::Exists { path });
+        }
+        let path = Parts::path(&config.output, 1);
+        let disk = file::create(&path)?;
+        let (capture, header) = Capture::in_parts(described(&config)?, config.keep);
+        let parts = Parts::new(&config.output, every);
+        Self::with(disk, capture, &header, &config, &path, Some(parts)).inspect_err(|_| {
+            let _ = std::fs::remove_file(&path);
+        })
+    }
+
+    /// Records each browser session into a file of its own: `chat.session-0001.tape.jsonl` and so on beside `chat.tape.jsonl`,
+    /// which is not made, and into `chat.other.tape.jsonl` what belongs to no session.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if any such file exists or none can be created.
+    pub fn by_session(config: Config) -> Result<Self, Error> {
+        file::check(&config.output)?;
+        let mut tally = Tally::new(Times { clock: config.clock, rfc3339: config.rfc3339 });
+        let mut described = described(&config)?;
+        described.env.insert("split".to_owned(), "session".to_owned());
+        let router = Router::new(Key::from_bytes(clock::random().map_err(Error::NoRandomness)?));
+        let split = Split::begin(config.output, described, config.keep, router, &mut tally)?;
+        let writer = Writer { tapes: Box::new(split), tally, ends: Ends::default() };
+        Ok(Self { limits: config.limits, writer })
+    }
+
     fn on(disk: Box<dyn Disk>, config: Config) -> Result<Self, Error> {
-        let key = match config.key {
-            Some(key) => key,
-            None => Key::from_bytes(clock::random().map_err(Error::NoRandomness)?),
-        };
-        let id = u128::from_ne_bytes(clock::random().map_err(Error::NoRandomness)?);
-        let described = capture::Config {
-            version: config.version,
-            git: config.git,
-            start: (config.rfc3339)(config.clock.start_utc()),
-            id: format!("{id:032x}"),
-            key,
-            source: Source::Proxy,
-            scenario: None,
-            seed: None,
-            env: config.env,
-        };
-        let (capture, header) = Capture::keeping(described, config.keep);
-        let writer = Writer::begin(disk, capture, &header, config.clock, config.rfc3339)
-            .map_err(|source| Error::Create { path: config.output, source })?;
-        Ok(Self { clock: config.clock, limits: config.limits, writer })
+        let (capture, header) = Capture::keeping(described(&config)?, config.keep);
+        Self::with(disk, capture, &header, &config, &config.output, None)
+    }
+
+    fn with(
+        disk: Box<dyn Disk>,
+        capture: Capture,
+        header: &[u8],
+        config: &Config,
+        path: &Path,
+        parts: Option<Parts>,
+    ) -> Result<Self, Error> {
+        let sheet =
+            Sheet::begin(disk, capture, header).map_err(|source| Error::Create { path: path.to_owned(), source })?;
+        let mut tally = Tally::new(Times { clock: config.clock, rfc3339: config.rfc3339 });
+        tally.summary.bytes = header.len() as u64;
+        tally.summary.tapes.push(path.to_owned());
+        let writer = Writer { tapes: Box::new(One::new(sheet, parts)), tally, ends: Ends::default() };
+        Ok(Self { limits: config.limits, writer })
+    }
+
+    /// Ends by itself, as if it were stopped, once one of the limits is reached. Time runs from the start of the clock.
+    #[must_use]
+    pub fn until(mut self, ends: Ends) -> Self {
+        self.writer.ends = ends;
+        self
+    }
+
+    /// How the recording stands, for whoever watches it.
+    #[must_use]
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.writer.tally.progress)
     }
 
     /// Forwards everything to the origin that `upstream` leads to and records it, until `shutdown` is ready.
@@ -180,25 +218,40 @@ impl Recorder {
         upstream: Route,
         shutdown: impl Future<Output = ()>,
     ) -> Result<Summary, Error> {
-        let (proxy, events) = Proxy::new(listener, upstream, self.clock, self.limits);
+        let clock = self.writer.tally.times.clock;
+        let (proxy, events) = Proxy::new(listener, upstream, clock, self.limits);
         let writer = self.writer;
-        let writing = tokio::task::spawn_blocking(move || writer.run(&events));
-        proxy.run(shutdown).await;
+        let (full, reached) = oneshot::channel();
+        let writing = tokio::task::spawn_blocking(move || writer.run(&events, full));
+        let ended = async {
+            tokio::select! {
+                () = shutdown => {}
+                Ok(()) = reached => {}
+            }
+        };
+        proxy.run(ended).await;
         writing.await.map_err(Error::Writer)
     }
 }
 
-#[cfg(unix)]
-fn open(path: &std::path::Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-
-    OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)
-}
-
-#[cfg(not(unix))]
-fn open(path: &std::path::Path) -> io::Result<File> {
-    tracing::warn!("on this system others may be able to read the tape");
-    OpenOptions::new().append(true).create_new(true).open(path)
+/// What the header of a tape says.
+fn described(config: &Config) -> Result<capture::Config, Error> {
+    let key = match &config.key {
+        Some(key) => key.clone(),
+        None => Key::from_bytes(clock::random().map_err(Error::NoRandomness)?),
+    };
+    let id = u128::from_ne_bytes(clock::random().map_err(Error::NoRandomness)?);
+    Ok(capture::Config {
+        version: config.version.clone(),
+        git: config.git.clone(),
+        start: (config.rfc3339)(config.clock.start_utc()),
+        id: format!("{id:032x}"),
+        key,
+        source: Source::Proxy,
+        scenario: None,
+        seed: None,
+        env: config.env.clone(),
+    })
 }
 
 #[cfg(test)]

@@ -137,6 +137,7 @@ impl Auditor<'_> {
                 // The seed is a number, and the names of cases are our own.
                 "scenario" if node.text().is_some_and(is_name_of_a_case) => self.audit.texts += 1,
                 "k" | "v" | "clock" | "source" | "start" | "id" | "scenario" => self.at(&name, |a| a.label_node(&node)),
+                "part" if is_part(&node) => {}
                 "tool" => self.at("tool", |a| a.label_members(&node)),
                 "redact" => self.at("redact", |a| a.label_members(&node)),
                 "env" => self.at("env", |a| a.label_members(&node)),
@@ -156,8 +157,8 @@ impl Auditor<'_> {
         match (kind, name) {
             (
                 _,
-                "n" | "t" | "u" | "j" | "msgs" | "status" | "opcode" | "code" | "bytes" | "due" | "step" | "value"
-                | "tls",
+                "n" | "t" | "since" | "u" | "j" | "msgs" | "status" | "opcode" | "code" | "bytes" | "due" | "step"
+                | "value" | "tls" | "next",
             ) if matches!(node, Node::Plain(_)) => {}
             (_, "c" | "x") => self.at(name, |a| a.each_text(node, |a, text| a.check(is_link(text), "a word", text))),
             (Kind::HttpReq { .. }, "method") => {
@@ -579,6 +580,12 @@ fn is_name_of_a_case(text: &str) -> bool {
     text.len() <= 80
         && text.contains('.')
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte))
+}
+
+/// The number of a part and the counter behind which it begins.
+fn is_part(node: &Node) -> bool {
+    let Node::Object(members) = node else { return false };
+    members.iter().all(|(name, node)| ["number", "after"].contains(&name.as_str()) && node.is_number())
 }
 
 /// The name of a key, as the header has it.

@@ -2,14 +2,21 @@
 //!
 //! Everything passes the redactor before it becomes bytes. What one call returns is one unit and is to be appended with one
 //! write, so that a reader of a torn file finds whole units only. The caller opens the file and decides when to sync it.
+//!
+//! A recording may go over several files ([`Capture::in_parts`]). One memory of known values serves all of them.
+
+mod open;
 
 use std::collections::BTreeMap;
 
 use protocol::bayeux::batch::{Batch, Limits};
+use protocol::bayeux::http::callback_argument;
+use protocol::bayeux::message::Message;
 use protocol::time::Time;
-use protocol::wire::{Entry, Failure, Headers, Wire};
+use protocol::wire::{Entry, Failure, Headers, Side, Wire};
 use serde_json::value::RawValue;
 
+use self::open::Open;
 use crate::har::Maker;
 use crate::json::quoted;
 use crate::redaction::{Keep, POLICY_VERSION, Redacted, Redactor};
@@ -68,16 +75,31 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub struct Capture {
     redactor: Redactor,
+    /// The first line before and behind the place where the number of a part stands.
+    header: (String, String),
+    /// In which part the recording is, if it is one of several, and what is open there.
+    part: Option<(u64, Open)>,
     hasher: blake3::Hasher,
     counts: BTreeMap<String, u64>,
     n: u64,
     t: u64,
-    /// The counter of the last line that told what was replaced.
-    told: u64,
+    /// Lines since the last one that told what was replaced.
+    untold: u64,
+    messages: u64,
+    sessions: u64,
 }
 
 /// How many lines there are at most between two that tell what was replaced.
 const TELL_AFTER: u64 = 1_000;
+
+/// Where one part of a recording ends and the next begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seam {
+    /// The last line of the part before.
+    pub end: Vec<u8>,
+    /// The first lines of the part that follows.
+    pub begin: Vec<u8>,
+}
 
 impl Capture {
     /// Starts a tape and gives its first line.
@@ -91,6 +113,16 @@ impl Capture {
     pub fn keeping(config: Config, keep: Keep) -> (Self, Vec<u8>) {
         let redactor = Redactor::keeping(config.key.clone(), keep);
         Self::with(config, redactor, keep)
+    }
+
+    /// Starts a recording that goes over several tapes, and gives the first line of the first. [`Capture::rotate`] goes on to
+    /// the next.
+    #[must_use]
+    pub fn in_parts(config: Config, keep: Keep) -> (Self, Vec<u8>) {
+        let (mut capture, _) = Self::keeping(config, keep);
+        capture.part = Some((1, Open::default()));
+        let header = capture.begin(0);
+        (capture, header)
     }
 
     pub(crate) fn with(config: Config, mut redactor: Redactor, keep: Keep) -> (Self, Vec<u8>) {
@@ -126,15 +158,59 @@ impl Capture {
             Keep::Texts => r#""mode":"hmac","keep":"texts""#,
             Keep::Everything => r#""mode":"none""#,
         };
-        header.push_str(&format!(
+        let redact = format!(
             r#","redact":{{"policy":"chatv2","version":{POLICY_VERSION},"keyId":"{}",{mode}}}}}"#,
             redactor.key_id()
-        ));
-        header.push('\n');
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(header.as_bytes());
-        let capture = Self { redactor, hasher, counts: BTreeMap::new(), n: 0, t: 0, told: 0 };
-        (capture, header.into_bytes())
+        );
+        let mut capture = Self {
+            redactor,
+            header: (header, redact + "\n"),
+            part: None,
+            hasher: blake3::Hasher::new(),
+            counts: BTreeMap::new(),
+            n: 0,
+            t: 0,
+            untold: 0,
+            messages: 0,
+            sessions: 0,
+        };
+        let header = capture.begin(0);
+        (capture, header)
+    }
+
+    /// Begins a tape and gives its first line; the part before it ended with the line `after`.
+    fn begin(&mut self, after: u64) -> Vec<u8> {
+        let (before, behind) = &self.header;
+        let part = match &self.part {
+            Some((number, _)) => format!(r#","part":{{"number":{number},"after":{after}}}"#),
+            None => String::new(),
+        };
+        let header = format!("{before}{part}{behind}");
+        self.hasher = blake3::Hasher::new();
+        self.hasher.update(header.as_bytes());
+        self.counts.clear();
+        self.n = 0;
+        header.into_bytes()
+    }
+
+    /// Ends the part that is being written and begins the next, which tells once more what is open: connections, exchanges
+    /// and sockets, each with the moment when it came. `None` if the recording was not begun with [`Capture::in_parts`].
+    pub fn rotate(&mut self) -> Option<Seam> {
+        let (number, open) = self.part.take()?;
+        let end = self.end(self.t, Finish::Aborted, Some(number + 1));
+        let after = self.n;
+        self.part = Some((number + 1, Open::default()));
+        let mut begin = self.begin(after);
+        for told in open.in_order() {
+            let unit = self.n + 1;
+            for kind in &told.kinds {
+                begin.extend(self.repeat(told.at, &open::of_unit(kind, unit)).into_bytes());
+            }
+        }
+        if let Some((_, fresh)) = &mut self.part {
+            *fresh = open;
+        }
+        Some(Seam { end, begin })
     }
 
     /// Takes something that crossed the wire and gives the bytes of its unit.
@@ -148,6 +224,24 @@ impl Capture {
     /// Redacts an entry without writing it, for a live judge that must see what the tape says.
     pub fn redact(&mut self, entry: &Entry) -> Redacted<Entry> {
         self.redactor.entry(entry)
+    }
+
+    /// Whether nothing stands behind the first line of the tape.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.n == 0
+    }
+
+    /// How many Bayeux messages the recording holds so far, in all its parts.
+    #[must_use]
+    pub const fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// How many sessions have begun so far: handshakes that succeeded.
+    #[must_use]
+    pub const fn sessions(&self) -> u64 {
+        self.sessions
     }
 
     /// Takes an entry that was redacted before, with [`Capture::redact`].
@@ -193,18 +287,23 @@ impl Capture {
             }
             Wire::Lost(_, error) => Kind::WsErr { conn, link, by: from, error: error.clone() },
         };
-        let mut lines = self.line(entry.at, &kind);
-        let unit = self.n;
-        for (position, message) in inner.messages.into_iter().enumerate() {
-            lines.push_str(&self.line(entry.at, &Kind::Msg { unit, position, message }));
+        self.messages += inner.messages.len() as u64;
+        if from == Side::Server {
+            self.sessions += inner.sessions;
         }
-        if let Some((mime, content)) = inner.body {
-            lines.push_str(&self.line(entry.at, &Kind::Body { unit, mime, content }));
+        let unit = self.n + 1;
+        let messages = inner.messages.into_iter().enumerate();
+        let mut kinds = vec![kind];
+        kinds.extend(messages.map(|(position, message)| Kind::Msg { unit, position, message }));
+        kinds.extend(inner.body.map(|(mime, content)| Kind::Body { unit, mime, content }));
+        let mut lines: String = kinds.iter().map(|kind| self.line(entry.at, kind)).collect();
+        if let Some((_, open)) = &mut self.part {
+            open.take(self.t, kinds);
         }
-        if self.n >= self.told + TELL_AFTER {
+        if self.untold >= TELL_AFTER {
             let kind = Kind::Redacted { counts: self.redactor.replaced(), paths: self.redactor.unknown_places() };
             lines.push_str(&self.line(entry.at, &kind));
-            self.told = self.n;
+            self.untold = 0;
         }
         lines.into_bytes()
     }
@@ -213,12 +312,22 @@ impl Capture {
     pub fn conn_open(&mut self, at: Time, conn: ConnLabel, proto: &str, peer: &str, tls: bool) -> Vec<u8> {
         let proto = self.redactor.label(proto).into_inner();
         let peer = self.redactor.host(peer).into_inner();
-        self.line(at, &Kind::ConnOpen { conn, proto, peer, tls }).into_bytes()
+        self.remember(at, Kind::ConnOpen { conn, proto, peer, tls })
+    }
+
+    /// The same for a connection that was there before this tape had to do with it.
+    pub fn conn_known(&mut self, since: Time, conn: ConnLabel, proto: &str, peer: &str, tls: bool) -> Vec<u8> {
+        if since.as_micros() >= self.t {
+            return self.conn_open(since, conn, proto, peer, tls);
+        }
+        let proto = self.redactor.label(proto).into_inner();
+        let peer = self.redactor.host(peer).into_inner();
+        self.repeat(since.as_micros(), &Kind::ConnOpen { conn, proto, peer, tls }).into_bytes()
     }
 
     /// A TCP connection is gone.
     pub fn conn_close(&mut self, at: Time, conn: ConnLabel, by: Closer, error: Option<Failure>) -> Vec<u8> {
-        self.line(at, &Kind::ConnClose { conn, by, error }).into_bytes()
+        self.remember(at, Kind::ConnClose { conn, by, error })
     }
 
     /// How many lines of a kind, such as `msg`, there are so far.
@@ -280,23 +389,48 @@ impl Capture {
     /// microseconds since it was last told.
     pub fn clock(&mut self, at: Time, wall: &str, step: i64) -> Vec<u8> {
         let wall = self.redactor.label(wall).into_inner();
-        self.line(at, &Kind::Clock { wall, step }).into_bytes()
+        self.remember(at, Kind::Clock { wall, step })
     }
 
     /// Ends the tape and gives its last line.
     #[must_use]
     pub fn finish(mut self, at: Time, status: Finish) -> Vec<u8> {
+        self.t = self.t.max(at.as_micros());
+        self.end(self.t, status, None)
+    }
+
+    fn end(&mut self, t: u64, status: Finish, next: Option<u64>) -> Vec<u8> {
         let hash = format!("blake3:{}", self.hasher.finalize().to_hex());
         let counts = std::mem::take(&mut self.counts);
         let (redacted, paths) = (self.redactor.replaced(), self.redactor.unknown_places());
-        self.line(at, &Kind::End { status, counts, redacted, paths, hash }).into_bytes()
+        self.n += 1;
+        Kind::End { status, counts, redacted, paths, next, hash }.line(self.n, t, None).into_bytes()
+    }
+
+    /// The next line, of something that may have to be told once more in the next part.
+    fn remember(&mut self, at: Time, kind: Kind) -> Vec<u8> {
+        let line = self.line(at, &kind).into_bytes();
+        if let Some((_, open)) = &mut self.part {
+            open.take(self.t, vec![kind]);
+        }
+        line
     }
 
     /// The next line. The time of a line is never before that of the line above.
     fn line(&mut self, at: Time, kind: &Kind) -> String {
-        self.n += 1;
         self.t = self.t.max(at.as_micros());
-        let line = kind.line(self.n, self.t);
+        self.untold += 1;
+        self.counted(kind, None)
+    }
+
+    /// The next line, of something that happened before.
+    fn repeat(&mut self, since: u64, kind: &Kind) -> String {
+        self.counted(kind, Some(since))
+    }
+
+    fn counted(&mut self, kind: &Kind, since: Option<u64>) -> String {
+        self.n += 1;
+        let line = kind.line(self.n, self.t, since);
         self.hasher.update(line.as_bytes());
         *self.counts.entry(kind.word().to_owned()).or_default() += 1;
         line
@@ -308,6 +442,8 @@ impl Capture {
 struct Inner {
     messages: Vec<Box<RawValue>>,
     body: Option<(String, Vec<u8>)>,
+    /// Handshakes among the messages that succeeded, if the server sent them.
+    sessions: u64,
 }
 
 impl Inner {
@@ -326,9 +462,14 @@ impl Inner {
         match Batch::parse(bytes, &limits) {
             Ok(batch) => {
                 self.messages = batch.messages.iter().map(|message| message.raw().to_owned()).collect();
+                self.sessions = begun(&batch.messages);
                 if batch.single { Carried::Single } else { Carried::Array(batch.messages.len()) }
             }
-            Err(_) => self.keep(bytes, mime),
+            Err(_) => {
+                let called = Batch::parse(callback_argument(bytes), &limits);
+                self.sessions = called.map_or(0, |batch| begun(&batch.messages));
+                self.keep(bytes, mime)
+            }
         }
     }
 
@@ -336,6 +477,13 @@ impl Inner {
         self.body = Some((mime.to_owned(), bytes.to_vec()));
         Carried::Body
     }
+}
+
+/// How many handshakes among replies succeeded.
+fn begun(messages: &[Message]) -> u64 {
+    let begins =
+        |message: &&Message| message.channel() == Some("/meta/handshake") && message.successful() == Some(true);
+    messages.iter().filter(begins).count() as u64
 }
 
 /// Redacted bytes are text: messages or one token.

@@ -55,6 +55,9 @@ fn header(tape: &Tape) -> String {
     if let Some(scenario) = &header.scenario {
         let _ = write!(line, ", scenario {scenario}");
     }
+    if let Some(part) = header.part {
+        let _ = write!(line, ", part {}", part.number);
+    }
     line + "\n"
 }
 
@@ -80,11 +83,14 @@ impl Shown {
                 let _ = writeln!(self.text, "{:>LEAD$} {}   {mime}: {text}", record.line, arrow(self.from));
                 return;
             }
-            Kind::HttpReq { link, .. } => drop(self.asked.insert(*link, record.t)),
+            Kind::HttpReq { link, .. } => drop(self.asked.insert(*link, record.since.unwrap_or(record.t))),
             _ => {}
         }
         self.from = side(&record.kind);
-        let (place, what) = self.carrier(record);
+        let (place, mut what) = self.carrier(record);
+        if let Some(since) = record.since {
+            let _ = write!(what, ", told again: it came at {} s", Time::from_micros(since));
+        }
         let place = if place.is_empty() { place } else { format!("{place} ") };
         let _ = writeln!(self.text, "{:>LEAD$} {} {place}{what}", at.to_string(), arrow(self.from));
     }
@@ -104,7 +110,9 @@ impl Shown {
     /// Where it is, and what.
     fn carrier(&self, record: &Record) -> (String, String) {
         let after = |link: &Link| match self.asked.get(link) {
-            Some(asked) => format!(" after {} s", Time::from_micros(record.t - asked)),
+            Some(asked) => {
+                format!(" after {} s", Time::from_micros(record.since.unwrap_or(record.t).saturating_sub(*asked)))
+            }
             None => String::new(),
         };
         match &record.kind {
@@ -159,6 +167,7 @@ impl Shown {
             Kind::Redacted { counts, .. } => {
                 (String::new(), format!("replaced so far: {}", counted(counts.values().sum::<u64>(), "value")))
             }
+            Kind::End { next: Some(next), .. } => (String::new(), format!("end: goes on in part {next}")),
             Kind::End { status, .. } => (String::new(), format!("end: {}", status.word())),
             Kind::Unknown | Kind::Msg { .. } | Kind::Body { .. } => (String::new(), record.text.clone()),
         }

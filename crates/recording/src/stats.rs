@@ -249,6 +249,9 @@ struct Counting {
 impl Counting {
     fn take(&mut self, record: &Record, sessions: &BTreeMap<usize, usize>) {
         self.stats.length = record.t;
+        if record.since.is_some() {
+            return self.repeated(record);
+        }
         let (conn, from, carried, bytes) = match &record.kind {
             Kind::Msg { message, .. } => return self.message(record, message.get(), sessions),
             Kind::HttpReq { conn, link, carried, bytes, .. } => {
@@ -288,6 +291,16 @@ impl Counting {
             *sum.of(from) += bytes.unwrap_or_default();
         }
         self.unit = from.map(|from| (conn, from));
+    }
+
+    /// What was counted where it happened can still be without an answer.
+    fn repeated(&mut self, record: &Record) {
+        self.unit = None;
+        match &record.kind {
+            Kind::HttpReq { conn, link, .. } => drop(self.open.insert(*link, *conn)),
+            Kind::WsOpen { link, .. } => drop(self.open.remove(link)),
+            _ => {}
+        }
     }
 
     fn message(&mut self, record: &Record, message: &str, sessions: &BTreeMap<usize, usize>) {
@@ -330,6 +343,10 @@ pub fn head(tape: &Tape) -> String {
         status => status.to_string(),
     };
     row("status", &end);
+    if let Some(part) = header.part {
+        let goes_on = tape.next().map(|next| format!(", goes on in part {next}")).unwrap_or_default();
+        row("part", &format!("{} of a recording in several files{goes_on}", part.number));
+    }
     let length = tape.records().last().map_or(0, |record| record.t);
     row("length", &format!("{} s", Time::from_micros(length)));
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();

@@ -18,7 +18,7 @@ use protocol::wire::{Close, Entry, Exchange, Headers, Request, Response, Side, S
 pub use self::error::ReadError;
 use crate::redaction::Keep;
 
-pub(crate) use self::read::line_of;
+pub(crate) use self::read::{hash_of, line_of};
 pub(crate) use self::record::failure_word;
 pub use self::record::{Carried, Closer, ConnLabel, Control, Finish, Kind, Link, Record};
 
@@ -29,7 +29,8 @@ pub use self::record::{Carried, Closer, ConnLabel, Control, Finish, Kind, Link, 
 /// - 1.0: the first.
 /// - 1.1: records `call`, `timer`, `rand`, `fault`, `clock` and `redacted`; `bytes` of a unit; `redacted` and `paths` in
 ///   `end`; in the header's `redact` the member `keep` and the mode `none`; `b64` in `body`; `tokens` of a mark; a body that is a
-///   call of callback-polling; in `env`, by which settings the case of a tape ran. A tape of 1.0 has none of them.
+///   call of callback-polling; in `env`, by which settings the case of a tape ran; `part` in the header and `next` in `end`
+///   of a recording in several files; `since` of a record that repeats what happened before. A tape of 1.0 has none of them.
 pub const VERSION: Version = Version { major: 1, minor: 1 };
 
 /// The longest line that is read. Tokens are longer than what they replace, so this is well above the limit of a body.
@@ -74,12 +75,23 @@ pub struct Header {
     pub seed: Option<u64>,
     /// What was said about the surroundings.
     pub env: BTreeMap<String, String>,
+    /// Which part of a recording it is, if that goes over several files.
+    pub part: Option<Part>,
     /// The name of the key behind the tokens.
     pub key_id: String,
     /// The version of the tables of redaction.
     pub policy: u32,
     /// What was kept on purpose.
     pub keep: Keep,
+}
+
+/// Which part of a recording a tape is. All parts have the name and the moment zero of the recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// From 1.
+    pub number: u64,
+    /// The counter of the `end` record of the part before, by which a damaged one is noticed; 0 in the first.
+    pub after: u64,
 }
 
 /// Whether a tape is whole.
@@ -160,6 +172,15 @@ impl Tape {
         &self.header_text
     }
 
+    /// The number of the part in which the recording goes on, if it does.
+    #[must_use]
+    pub fn next(&self) -> Option<u64> {
+        match self.records.last()?.kind {
+            Kind::End { next, .. } => next,
+            _ => None,
+        }
+    }
+
     /// Whether the tape is whole.
     #[must_use]
     pub const fn status(&self) -> Status {
@@ -203,7 +224,7 @@ impl Tape {
         while let Some(record) = records.next() {
             let inner: Vec<&Record> = records.by_ref().take(record.kind.carried().lines()).collect();
             if let Some((conn, from, wire)) = wire(&record.kind, &inner) {
-                let entry = Entry { at: Time::from_micros(record.t), from, wire };
+                let entry = Entry { at: Time::from_micros(record.since.unwrap_or(record.t)), from, wire };
                 located.push(Located { line: record.line, inner: inner.iter().map(|r| r.line).collect(), conn, entry });
             }
         }

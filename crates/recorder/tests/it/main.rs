@@ -2,4 +2,5 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail like the test")]
 
+mod many;
 mod record;

@@ -37,7 +37,7 @@ const CANARIES: [&str; 12] = [
     "canary-close",
 ];
 
-fn config(output: &Path) -> Config {
+pub(crate) fn config(output: &Path) -> Config {
     Config {
         output: output.to_owned(),
         version: "0.1.0".to_owned(),
@@ -52,18 +52,22 @@ fn config(output: &Path) -> Config {
 }
 
 /// A recording in front of a scripted server.
-struct Recording {
-    directory: TempDir,
-    server: TcpListener,
-    client: TcpStream,
+pub(crate) struct Recording {
+    pub(crate) directory: TempDir,
+    pub(crate) server: TcpListener,
+    pub(crate) client: TcpStream,
     stop: oneshot::Sender<()>,
-    running: JoinHandle<Result<Summary, Error>>,
+    pub(crate) running: JoinHandle<Result<Summary, Error>>,
 }
 
 impl Recording {
     async fn start() -> Self {
+        Self::with(|config| Recorder::create(config).unwrap()).await
+    }
+
+    pub(crate) async fn with(begin: impl FnOnce(Config) -> Recorder) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let recorder = Recorder::create(config(&directory.path().join("chat.tape.jsonl"))).unwrap();
+        let recorder = begin(config(&directory.path().join("chat.tape.jsonl")));
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let upstream: Endpoint = format!("http://{}/genesys/cometd", server.local_addr().unwrap()).parse().unwrap();
         let upstream = Route::new(upstream, &Trust::System).unwrap();
@@ -88,7 +92,7 @@ impl Recording {
         tokio::time::timeout(Duration::from_secs(10), find).await.expect("written in time");
     }
 
-    async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.client.write_all(bytes.as_ref()).await.unwrap();
     }
 
@@ -97,17 +101,44 @@ impl Recording {
         let summary = self.running.await.unwrap().unwrap();
         (summary, fs::read(self.directory.path().join("chat.tape.jsonl")).unwrap())
     }
+
+    /// Stops it and gives the tapes that it left, by name.
+    pub(crate) async fn tapes(self) -> (Summary, BTreeMap<String, Tape>) {
+        self.stop.send(()).unwrap();
+        let summary = self.running.await.unwrap().unwrap();
+        (summary, tapes(self.directory.path()))
+    }
+
+    /// A request and its answer on a connection to the proxy and the one behind it.
+    pub(crate) async fn exchange(&mut self, server: &mut Option<TcpStream>, request: &str, answer: &str) {
+        self.send(request).await;
+        let server = match server {
+            Some(server) => server,
+            none => none.insert(self.server.accept().await.unwrap().0),
+        };
+        // The address of the upstream may be longer or shorter than that of the proxy.
+        receive(server, request.rsplit_once("\r\n\r\n").unwrap().1).await;
+        server.write_all(answer.as_bytes()).await.unwrap();
+        receive(&mut self.client, answer.rsplit_once("\r\n\r\n").unwrap().1).await;
+    }
+}
+
+/// The tapes in a folder, by name.
+fn tapes(folder: &Path) -> BTreeMap<String, Tape> {
+    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file());
+    let named = files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap()));
+    named.map(|(name, bytes)| (name, Tape::read(&bytes).unwrap())).collect()
 }
 
 /// Reads up to and with the given text.
-async fn receive(stream: &mut TcpStream, end: &str) {
+pub(crate) async fn receive(stream: &mut TcpStream, end: &str) {
     let mut bytes = Vec::new();
     while !bytes.ends_with(end.as_bytes()) {
         bytes.push(tokio::time::timeout(Duration::from_secs(10), stream.read_u8()).await.expect("in time").unwrap());
     }
 }
 
-fn post(target: &str, body: &str) -> String {
+pub(crate) fn post(target: &str, body: &str) -> String {
     format!(
         "POST {target} HTTP/1.1\r\nHost: gms.example.org\r\nCookie: BAYEUX_BROWSER=canary-cookie\r\n\
          Authorization: Basic Y2FuYXJ5OnNlY3JldA==\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -197,11 +228,11 @@ async fn a_conversation_is_on_the_tape_and_no_secret_is() {
         connections: 1,
         exchanges: 1,
         sockets: 1,
+        sessions: 1,
         messages: 5,
         bytes: bytes.len() as u64,
-        gaps: 0,
-        lost: 0,
-        failed: None,
+        tapes: summary.tapes.clone(),
+        ..Summary::default()
     };
     assert_eq!(summary, expected);
 }

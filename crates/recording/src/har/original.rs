@@ -21,7 +21,7 @@ pub(super) fn inner_lines(kind: &Kind, n: u64, t: u64, text: &str) -> Option<Vec
         }
     };
     let fits = inner.len() == kind.carried().lines();
-    fits.then(|| (n + 1..).zip(&inner).map(|(n, kind)| kind.line(n, t).trim_end().to_owned()).collect())
+    fits.then(|| (n + 1..).zip(&inner).map(|(n, kind)| kind.line(n, t, None).trim_end().to_owned()).collect())
 }
 
 fn body_mime(kind: &Kind) -> String {

@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use super::record::{FAILURES, failure_word, side_word};
 use super::{
-    Carried, Closer, ConnLabel, Control, Finish, Header, Kind, Link, MAX_DEPTH, MAX_LINE, ReadError, Record, Status,
-    Tape, VERSION, Version,
+    Carried, Closer, ConnLabel, Control, Finish, Header, Kind, Link, MAX_DEPTH, MAX_LINE, Part, ReadError, Record,
+    Status, Tape, VERSION, Version,
 };
 use crate::json::members;
 use crate::redaction::Keep;
@@ -116,6 +116,10 @@ fn read_header(bytes: &[u8], lines: &mut Lines<'_>) -> Result<(Header, String), 
         scenario: header.text("scenario"),
         seed: header.whole("seed"),
         env,
+        part: match header.raw("part") {
+            None => None,
+            Some(_) => Some(part(&header).ok_or_else(|| missing("part"))?),
+        },
         key_id: redact.text("keyId").ok_or_else(|| missing("redact"))?,
         policy: redact.whole("version").and_then(|version| u32::try_from(version).ok()).unwrap_or(1),
         keep: match (redact.text("mode").as_deref(), redact.text("keep").as_deref()) {
@@ -127,6 +131,12 @@ fn read_header(bytes: &[u8], lines: &mut Lines<'_>) -> Result<(Header, String), 
         },
     };
     Ok((header, text.to_owned()))
+}
+
+fn part(header: &Members<'_>) -> Option<Part> {
+    let part = header.object("part")?;
+    let number = part.whole("number").filter(|number| *number > 0)?;
+    Some(Part { number, after: part.whole("after")? })
 }
 
 /// What a foreign file seems to be.
@@ -230,9 +240,10 @@ impl Reader {
             let before = self.records.len();
             self.open = Some(Open { n, line: line.number, carried: kind.carried(), found: 0, before });
         }
+        let since = members.optional("since").map_err(member)?;
         *self.counts.entry(word).or_default() += 1;
         (self.n, self.t) = (n, t);
-        self.records.push(Record { line: line.number, n, t, kind, text: text.to_owned() });
+        self.records.push(Record { line: line.number, n, t, since, kind, text: text.to_owned() });
         Ok(())
     }
 
@@ -456,6 +467,7 @@ fn kind(word: &str, members: &Members<'_>) -> Result<Kind, &'static str> {
             counts: members.raw("counts").and_then(|raw| serde_json::from_str(raw.get()).ok()).ok_or("counts")?,
             redacted: members.counts("redacted")?,
             paths: members.texts("paths")?,
+            next: members.optional("next")?,
             hash: text("hash")?,
         },
         "hdr" => return Err("k"),

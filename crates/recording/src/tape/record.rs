@@ -19,6 +19,8 @@ pub struct Record {
     pub n: u64,
     /// Microseconds since the start, never less than on the line before.
     pub t: u64,
+    /// When it happened, if that was earlier: a fact that this tape only repeats, so that what follows can be understood.
+    pub since: Option<u64>,
     /// What the line says.
     pub kind: Kind,
     /// The line as it stands, with members that this version does not know.
@@ -309,6 +311,8 @@ pub enum Kind {
         redacted: BTreeMap<String, u64>,
         /// As in the last `redacted` record; empty before format 1.1.
         paths: Vec<String>,
+        /// The number of the part in which the recording goes on, if it does.
+        next: Option<u64>,
         /// BLAKE3 of all bytes before this line.
         hash: String,
     },
@@ -398,9 +402,12 @@ impl Kind {
         }
     }
 
-    /// The line with its counter and time, line feed included.
-    pub(crate) fn line(&self, n: u64, t: u64) -> String {
+    /// The line with its counter, its time and when it happened if that was earlier; line feed included.
+    pub(crate) fn line(&self, n: u64, t: u64, since: Option<u64>) -> String {
         let mut line = Line(format!(r#"{{"k":"{}","n":{n},"t":{t}"#, self.word()));
+        if let Some(since) = since {
+            line.raw("since", since);
+        }
         match self {
             Self::ConnOpen { conn, proto, peer, tls } => {
                 line.text("c", conn).text("proto", proto).text("peer", peer).raw("tls", tls);
@@ -481,10 +488,13 @@ impl Kind {
             Self::Redacted { counts, paths } => {
                 line.counts("counts", counts).paths(paths);
             }
-            Self::End { status, counts, redacted, paths, hash } => {
+            Self::End { status, counts, redacted, paths, next, hash } => {
                 line.text("status", status.word()).counts("counts", counts);
                 if !redacted.is_empty() {
                     line.counts("redacted", redacted).paths(paths);
+                }
+                if let Some(next) = next {
+                    line.raw("next", next);
                 }
                 line.text("hash", hash);
             }

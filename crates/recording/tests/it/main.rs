@@ -8,6 +8,7 @@ mod pack;
 mod originals;
 mod har;
 mod redaction;
+mod parts;
 mod show;
 mod sample;
 mod tape;

@@ -96,7 +96,7 @@ impl Exchange {
                     }
                 }
                 Copied::LeftOut(reason) => {
-                    self.feed.gap(format!("{} request left out: {reason}", self.link));
+                    self.feed.gap(self.conn, format!("{} request left out: {reason}", self.link));
                     self.fail(state, Side::Client, Failure::TooLarge);
                     self.note_status(state);
                 }
@@ -140,7 +140,7 @@ impl Exchange {
                     }
                 }
                 Copied::LeftOut(reason) => {
-                    self.feed.gap(format!("{} answer left out: {reason}", self.link));
+                    self.feed.gap(self.conn, format!("{} answer left out: {reason}", self.link));
                     self.note_status(state);
                     self.fail(state, Side::Server, Failure::TooLarge);
                 }
@@ -192,7 +192,7 @@ impl Exchange {
     /// An answer without its request, or without its body, still has a status.
     fn note_status(&self, state: &State) {
         if let Some(status) = state.status {
-            self.feed.note(format!("{} answered with status {status}", self.link));
+            self.feed.note(self.conn, format!("{} answered with status {status}", self.link));
         }
     }
 }

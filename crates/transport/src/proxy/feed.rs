@@ -54,9 +54,19 @@ pub enum What {
         wire: Wire,
     },
     /// More about what crossed the wire than [`Wire`] can say.
-    Note(String),
-    /// Something passed that the feed leaves out; why and what.
-    Gap(String),
+    Note {
+        /// On which connection.
+        conn: u64,
+        /// What.
+        text: String,
+    },
+    /// Something passed that the feed leaves out.
+    Gap {
+        /// On which connection.
+        conn: u64,
+        /// Why and what.
+        text: String,
+    },
     /// So many events were dropped here, since nobody took the ones before them.
     Lost(u64),
 }
@@ -138,12 +148,12 @@ impl Feed {
         self.with(|feed, state| feed.put(state, What::Wire { conn, from, wire }));
     }
 
-    pub(super) fn note(&self, text: String) {
-        self.with(|feed, state| feed.put(state, What::Note(text)));
+    pub(super) fn note(&self, conn: u64, text: String) {
+        self.with(|feed, state| feed.put(state, What::Note { conn, text }));
     }
 
-    pub(super) fn gap(&self, text: String) {
-        self.with(|feed, state| feed.put(state, What::Gap(text)));
+    pub(super) fn gap(&self, conn: u64, text: String) {
+        self.with(|feed, state| feed.put(state, What::Gap { conn, text }));
     }
 
     /// Memory for a copy in the making.
@@ -205,7 +215,7 @@ fn size(what: &What) -> usize {
     let fields = |headers: &Headers| headers.0.iter().map(|(name, value)| name.len() + value.len() + 48).sum::<usize>();
     match what {
         What::Opened { .. } | What::Closed { .. } | What::Lost(_) => 0,
-        What::Note(text) | What::Gap(text) => text.len(),
+        What::Note { text, .. } | What::Gap { text, .. } => text.len(),
         What::Wire { wire, .. } => match wire {
             Wire::Request(_, request) | Wire::Upgrade(_, request) => {
                 request.target.len() + fields(&request.headers) + request.body.len()
@@ -337,10 +347,10 @@ mod tests {
         let (feed, events) = feed_of(1_000);
         let mut copy = feed.reserve();
         assert!(copy.grow(900) && !copy.grow(101));
-        feed.note("no room".to_owned());
+        feed.note(1, "no room".to_owned());
         drop(copy);
-        feed.note("room".to_owned());
-        assert_eq!(taken(&events), [What::Lost(1), What::Note("room".to_owned())]);
+        feed.note(1, "room".to_owned());
+        assert_eq!(taken(&events), [What::Lost(1), What::Note { conn: 1, text: "room".to_owned() }]);
         assert_eq!(feed.0.held.load(Ordering::Relaxed), 0);
     }
 
@@ -348,7 +358,7 @@ mod tests {
     fn goes_on_without_a_reader() {
         let (feed, events) = feed_of(1_000);
         drop(events);
-        feed.note("nobody".to_owned());
+        feed.note(1, "nobody".to_owned());
         assert_eq!(feed.0.held.load(Ordering::Relaxed), 0);
     }
 }

@@ -124,7 +124,8 @@ impl Direction {
             Side::Client => "client",
             Side::Server => "server",
         };
-        self.feed.gap(format!("s{} frames of the {from} left out from here on: {malformed}", self.socket.0));
+        let text = format!("s{} frames of the {from} left out from here on: {malformed}", self.socket.0);
+        self.feed.gap(self.conn, text);
     }
 
     fn lost(&self, by: Side, failure: Failure) {

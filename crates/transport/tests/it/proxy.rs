@@ -20,6 +20,14 @@ fn headers(fields: &[(&str, &str)]) -> Headers {
     fields.iter().fold(Headers::new(), |headers, (name, value)| headers.with(name, value))
 }
 
+fn gap(text: &str) -> What {
+    What::Gap { conn: 1, text: text.to_owned() }
+}
+
+fn note(text: &str) -> What {
+    What::Note { conn: 1, text: text.to_owned() }
+}
+
 fn closed(by: Side) -> What {
     What::Closed { conn: 1, by: Some(by), error: None }
 }
@@ -72,6 +80,71 @@ async fn passes_an_exchange_unchanged() {
     drop(client);
     assert_eq!(bench.seen(), closed(Side::Client));
     assert_eq!(server.rest().await, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn says_nothing_of_itself_and_passes_what_proxies_before_it_have_said() {
+    let bench = Bench::start().await;
+    let mut client = bench.client().await;
+    let request = |host: &str, fields: &str| format!("GET / HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n");
+    client.send(request(&bench.address, "")).await;
+    let mut server = bench.server().await;
+    assert_eq!(server.receive("\r\n\r\n").await, request(&bench.authority(), ""));
+    let answer = "HTTP/1.1 204 No Content\r\n\r\n";
+    server.send(answer).await;
+    assert_eq!(client.receive("\r\n\r\n").await, answer);
+    let fields = "X-Forwarded-For: 10.1.2.3, 10.9.9.9\r\nx-forwarded-proto: https\r\nX-FORWARDED-HOST: chat.example.org\r\n\
+                  Forwarded: for=10.1.2.3;proto=https\r\nVia: 1.1 edge\r\n";
+    client.send(request(&bench.address, fields)).await;
+    assert_eq!(server.receive("\r\n\r\n").await, request(&bench.authority(), fields));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cookies_of_a_balancer_and_its_nodes_pass_as_they_are() {
+    let bench = Bench::start().await;
+    let mut clients = [bench.client().await, bench.client().await];
+    // Two nodes behind one address, each with a route of its own.
+    for (client, node) in clients.iter_mut().zip(["n1", "n2"]) {
+        let ask = |host: &str, cookie: &str| format!("GET /genesys/cometd HTTP/1.1\r\nHost: {host}\r\n{cookie}\r\n");
+        client.send(ask(&bench.address, "")).await;
+        let mut server = bench.server().await;
+        server.receive("\r\n\r\n").await;
+        let answer = format!(
+            "HTTP/1.1 204 No Content\r\nSet-Cookie: ROUTEID=.{node}; path=/; HttpOnly\r\n\
+             Set-Cookie: AWSALB=a+b/{node}==; Expires=Tue, 01 Dec 2026 09:00:00 GMT; Path=/\r\n\r\n"
+        );
+        server.send(&answer).await;
+        assert_eq!(client.receive("\r\n\r\n").await, answer);
+        let cookie = format!("Cookie: AWSALB=a+b/{node}==; ROUTEID=.{node};  odd\r\n");
+        client.send(ask(&bench.address, &cookie)).await;
+        assert_eq!(server.receive("\r\n\r\n").await, ask(&bench.authority(), &cookie));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_in_pieces_pass_as_they_came_and_are_told_whole() {
+    let bench = Bench::start().await;
+    let (mut client, mut server) = upgraded(&bench, "").await;
+    // A text in three fragments with a ping between them, masked with a key that is not zero.
+    let masked = |first: u8, text: &[u8]| {
+        let key = [1, 2, 3, 4];
+        let body = text.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key);
+        [&[first, 0x80 | text.len() as u8][..], &key, &body.collect::<Vec<_>>()].concat()
+    };
+    let pieces = [masked(0x01, b"[{\"a\""), masked(0x00, b":1"), masked(0x89, b"beat"), masked(0x80, b"}]")];
+    for piece in &pieces {
+        // Byte by byte, as a slow network has it.
+        for byte in piece.chunks(1) {
+            client.send(byte).await;
+        }
+        assert_eq!(server.receive_exact(piece.len()).await, *piece);
+    }
+    assert_eq!(bench.wire(), (Side::Client, Wire::Ping(Socket(1), b"beat".to_vec())));
+    assert_eq!(bench.wire(), (Side::Client, Wire::Text(Socket(1), "[{\"a\":1}]".to_owned())));
+    let pong = b"\x8a\x04beat";
+    server.send(pong).await;
+    assert_eq!(client.receive_exact(pong.len()).await, pong);
+    assert_eq!(bench.wire(), (Side::Server, Wire::Pong(Socket(1), b"beat".to_vec())));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -272,11 +345,11 @@ async fn large_bodies_pass_but_are_left_out() {
     let (same, mut client) = sender.await.unwrap();
     assert!(same);
     bench.seen();
-    assert_eq!(bench.seen(), What::Gap("e1 request left out: over the size limit".to_owned()));
+    assert_eq!(bench.seen(), gap("e1 request left out: over the size limit"));
     assert_eq!(bench.wire(), (Side::Client, Wire::Broken(Exchange(1), Failure::TooLarge)));
-    assert_eq!(bench.seen(), What::Note("e1 answered with status 201".to_owned()));
-    assert_eq!(bench.seen(), What::Gap("e1 answer left out: over the size limit".to_owned()));
-    assert_eq!(bench.seen(), What::Note("e1 answered with status 201".to_owned()));
+    assert_eq!(bench.seen(), note("e1 answered with status 201"));
+    assert_eq!(bench.seen(), gap("e1 answer left out: over the size limit"));
+    assert_eq!(bench.seen(), note("e1 answered with status 201"));
 
     client.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n").await;
     server.receive("\r\n\r\n").await;
@@ -285,8 +358,8 @@ async fn large_bodies_pass_but_are_left_out() {
     client.receive("\r\n\r\n").await;
     assert_eq!(client.receive_exact(received.len()).await, received);
     assert!(matches!(bench.wire(), (Side::Client, Wire::Request(Exchange(2), _))));
-    assert_eq!(bench.seen(), What::Gap("e2 answer left out: over the size limit".to_owned()));
-    assert_eq!(bench.seen(), What::Note("e2 answered with status 200".to_owned()));
+    assert_eq!(bench.seen(), gap("e2 answer left out: over the size limit"));
+    assert_eq!(bench.seen(), note("e2 answered with status 200"));
     assert_eq!(bench.wire(), (Side::Server, Wire::Broken(Exchange(2), Failure::TooLarge)));
 }
 
@@ -486,7 +559,7 @@ async fn what_cannot_be_decoded_still_passes(#[case] frame: &[u8], #[case] what:
     server.send(&bytes).await;
     assert_eq!(client.receive_exact(bytes.len()).await, bytes);
     assert_eq!(bench.wire(), (Side::Server, Wire::Text(Socket(1), String::new())));
-    assert_eq!(bench.seen(), What::Gap(format!("s1 frames of the server left out from here on: {what}")));
+    assert_eq!(bench.seen(), gap(&format!("s1 frames of the server left out from here on: {what}")));
     // The other direction is not affected.
     client.send(HELLO).await;
     assert_eq!(server.receive_exact(HELLO.len()).await, HELLO);
@@ -503,10 +576,7 @@ async fn an_unknown_extension_leaves_all_frames_out() {
     server.send(b"\x81\x02hi").await;
     assert_eq!(client.receive_exact(4).await, b"\x81\x02hi");
     for side in ["client", "server"] {
-        assert_eq!(
-            bench.seen(),
-            What::Gap(format!("s1 frames of the {side} left out from here on: an unknown extension"))
-        );
+        assert_eq!(bench.seen(), gap(&format!("s1 frames of the {side} left out from here on: an unknown extension")));
     }
     drop(client);
     assert_eq!(server.rest().await, "");

@@ -1,0 +1,129 @@
+//! One tape under way: its file, and what makes its lines.
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use protocol::wire::{Entry, Side};
+use recording::capture::Capture;
+use recording::tape::{Closer, ConnLabel, Finish};
+use transport::clock::Clock;
+use transport::proxy::{Event, What};
+
+/// From how many microseconds on a movement of the wall clock is told.
+const DRIFT: i64 = 50_000;
+
+/// Where a tape is written.
+pub(crate) trait Disk: Send {
+    /// Appends a whole unit with one write.
+    fn append(&mut self, unit: &[u8]) -> io::Result<()>;
+
+    /// Waits until everything has reached the device.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl Disk for File {
+    fn append(&mut self, unit: &[u8]) -> io::Result<()> {
+        self.write_all(unit)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+/// What tells the time on a tape.
+#[derive(Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) clock: Clock,
+    pub(crate) rfc3339: fn(i64) -> String,
+}
+
+/// A tape and its file, if that is open.
+pub(crate) struct Sheet {
+    disk: Box<dyn Disk>,
+    pub(crate) capture: Capture,
+    wall: Wall,
+}
+
+impl Sheet {
+    /// Writes the first line.
+    pub(crate) fn begin(mut disk: Box<dyn Disk>, capture: Capture, header: &[u8]) -> io::Result<Self> {
+        disk.append(header)?;
+        disk.sync()?;
+        Ok(Self { disk, capture, wall: Wall::default() })
+    }
+
+    pub(crate) fn append(&mut self, unit: &[u8]) -> io::Result<()> {
+        self.disk.append(unit)
+    }
+
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        self.disk.sync()
+    }
+
+    /// Goes on in another file.
+    pub(crate) fn turn(&mut self, disk: Box<dyn Disk>) {
+        self.disk = disk;
+    }
+
+    /// What is to be told if the wall clock has moved.
+    pub(crate) fn wall(&mut self, times: Times) -> Option<Vec<u8>> {
+        let (wall, drift) = times.clock.wall();
+        let step = self.wall.moved(drift)?;
+        Some(self.capture.clock(times.clock.now(), &(times.rfc3339)(wall / 1_000), step))
+    }
+
+    /// The last line.
+    pub(crate) fn trailer(&self, times: Times, is_complete: bool) -> Vec<u8> {
+        let finish = if is_complete { Finish::Complete } else { Finish::Aborted };
+        self.capture.clone().finish(times.clock.now(), finish)
+    }
+}
+
+/// The lines of something that the proxy saw.
+pub(crate) fn unit(capture: &mut Capture, Event { at, what }: Event) -> Vec<u8> {
+    match what {
+        What::Opened { conn, peer } => capture.conn_open(at, ConnLabel(conn), "http/1.1", &peer, false),
+        What::Closed { conn, by, error } => {
+            let by = match by {
+                Some(Side::Client) => Closer::Client,
+                Some(Side::Server) => Closer::Server,
+                None => Closer::Net,
+            };
+            capture.conn_close(at, ConnLabel(conn), by, error)
+        }
+        What::Wire { conn, from, wire } => capture.entry(Some(ConnLabel(conn)), &Entry { at, from, wire }),
+        What::Note { text, .. } | What::Gap { text, .. } => capture.mark(at, &text),
+        What::Lost(units) => capture.mark(at, &format!("{units} units lost here: the disk was too slow")),
+    }
+}
+
+/// How far the wall clock was from that of the tape when it was last told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wall {
+    told: i64,
+}
+
+impl Wall {
+    /// By how many microseconds it has moved since, if that is worth a line.
+    fn moved(&mut self, drift: i64) -> Option<i64> {
+        let step = drift - self.told;
+        (step.abs() > DRIFT).then(|| {
+            self.told = drift;
+            step
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wall_clock_that_moves_is_told_once() {
+        let mut wall = Wall::default();
+        let told: Vec<Option<i64>> =
+            [0, 40_000, 60_000, 70_000, -3_600_000_000, -3_600_000_000].map(|d| wall.moved(d)).into();
+        assert_eq!(told, [None, None, Some(60_000), None, Some(-3_600_060_000), None]);
+    }
+}

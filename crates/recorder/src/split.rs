@@ -1,0 +1,276 @@
+//! One tape for each browser session, and one for what belongs to none.
+//!
+//! Each tape has a memory of its own, so that it is what a recording of that session alone would be; the key is the same, so the
+//! tokens of all agree. Few files are open at a time: the others are opened again when something is to be appended.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use protocol::time::Time;
+use recording::capture::{self, Capture};
+use recording::redaction::Keep;
+use recording::tape::ConnLabel;
+use transport::proxy::{Event, What};
+
+use crate::router::{NONE, Place, Router, Session};
+use crate::sheet::{Disk, Sheet, unit};
+use crate::tally::Tally;
+use crate::writer::{SYNC_WITHIN, Tapes};
+use crate::{Error, file};
+
+/// How many files are open at once.
+const OPEN: usize = 128;
+
+/// How many files are synced at once. A tape survives a kill without; this is against a loss of power.
+const SYNCED: usize = 8;
+
+/// The tapes that are not over.
+pub(crate) struct Split {
+    output: PathBuf,
+    config: capture::Config,
+    keep: Keep,
+    router: Router,
+    /// `None` where the disk has failed.
+    tapes: BTreeMap<Session, Option<Tape>>,
+    /// The sessions whose files are open, by when they were last written.
+    open: BTreeMap<u64, Session>,
+    turn: u64,
+    due: Time,
+}
+
+struct Tape {
+    path: PathBuf,
+    sheet: Sheet,
+    /// When it was last written.
+    turn: u64,
+    is_synced: bool,
+    /// Whether everything that belongs to it is on it.
+    is_whole: bool,
+}
+
+/// A file that is closed for now.
+struct Closed(PathBuf);
+
+impl Disk for Closed {
+    fn append(&mut self, unit: &[u8]) -> io::Result<()> {
+        file::reopen(&self.0)?.append(unit)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        file::reopen(&self.0)?.sync()
+    }
+}
+
+impl Split {
+    /// Begins with the tape of what belongs to no session, so that a folder where nothing can be written is told at once.
+    pub(crate) fn begin(
+        output: PathBuf,
+        config: capture::Config,
+        keep: Keep,
+        router: Router,
+        tally: &mut Tally,
+    ) -> Result<Self, Error> {
+        if let Some(path) = file::taken(&output, |word| word == OTHER || word.starts_with(SESSION)) {
+            return Err(Error::Exists { path });
+        }
+        let (tapes, open) = (BTreeMap::new(), BTreeMap::new());
+        let mut split = Self { output, config, keep, router, tapes, open, turn: 0, due: Time::ZERO + SYNC_WITHIN };
+        let tape = split.create(NONE, tally)?;
+        split.tapes.insert(NONE, Some(tape));
+        Ok(split)
+    }
+
+    fn create(&mut self, session: Session, tally: &mut Tally) -> Result<Tape, Error> {
+        let word = if session == NONE { OTHER.to_owned() } else { format!("{SESSION}{session:04}") };
+        let path = file::beside(&self.output, &word);
+        let disk = file::create(&path)?;
+        let (capture, header) = Capture::keeping(self.config.clone(), self.keep);
+        let sheet = Sheet::begin(disk, capture, &header).map_err(|source| {
+            // A file without a header is no tape.
+            let _ = std::fs::remove_file(&path);
+            Error::Create { path: path.clone(), source }
+        })?;
+        tally.summary.bytes += header.len() as u64;
+        tally.summary.tapes.push(path.clone());
+        let mut tape = Tape { path, sheet, turn: 0, is_synced: true, is_whole: true };
+        self.use_file(session, &mut tape);
+        Ok(tape)
+    }
+
+    /// Notes that a file is open and used, and closes the one that was not used for longest if there are too many.
+    fn use_file(&mut self, session: Session, tape: &mut Tape) {
+        self.open.remove(&tape.turn);
+        self.turn += 1;
+        tape.turn = self.turn;
+        self.open.insert(self.turn, session);
+        if self.open.len() > OPEN
+            && let Some((_, oldest)) = self.open.pop_first()
+            && let Some(Some(tape)) = self.tapes.get_mut(&oldest)
+        {
+            tape.sheet.turn(Box::new(Closed(tape.path.clone())));
+        }
+    }
+
+    /// Writes a unit on the tape of a session.
+    fn write(&mut self, place: Place, event: Event, tally: &mut Tally) {
+        let Place { session, conn } = place;
+        // Taken out while it is written, since others may have to be closed for it.
+        let tape = match self.tapes.remove(&session) {
+            Some(tape) => tape,
+            None => match self.create(session, tally) {
+                Ok(tape) => Some(tape),
+                Err(failure) => {
+                    tally.fail(&io::Error::other(failure));
+                    None
+                }
+            },
+        };
+        let Some(mut tape) = tape else {
+            tally.lose(&event.what);
+            self.tapes.insert(session, None);
+            return;
+        };
+        let written = self.write_on(&mut tape, session, conn.zip(number(&event.what)), event, tally);
+        let kept = match written {
+            Ok(()) => Some(tape),
+            Err(failure) => {
+                tally.summary.lost += 1;
+                tally.fail(&failure);
+                self.open.remove(&tape.turn);
+                None
+            }
+        };
+        self.tapes.insert(session, kept);
+    }
+
+    fn write_on(
+        &mut self,
+        tape: &mut Tape,
+        session: Session,
+        conn: Option<(crate::router::Conn, u64)>,
+        event: Event,
+        tally: &mut Tally,
+    ) -> io::Result<()> {
+        if !self.open.contains_key(&tape.turn) {
+            tape.sheet.turn(file::reopen(&tape.path)?);
+        }
+        self.use_file(session, tape);
+        tape.is_whole &= !matches!(event.what, What::Gap { .. } | What::Lost(_));
+        let capture = &mut tape.sheet.capture;
+        let before = (capture.messages(), capture.sessions());
+        let mut lines = match conn {
+            Some((conn, number)) => capture.conn_known(conn.opened, ConnLabel(number), "http/1.1", &conn.peer, false),
+            None => Vec::new(),
+        };
+        lines.extend(unit(capture, event));
+        tally.summary.messages += capture.messages() - before.0;
+        tally.summary.sessions += capture.sessions() - before.1;
+        lines.extend(tape.sheet.wall(tally.times).unwrap_or_default());
+        tape.sheet.append(&lines)?;
+        tape.is_synced = false;
+        tally.summary.bytes += lines.len() as u64;
+        Ok(())
+    }
+
+    /// Ends the tape of a session.
+    fn end(&mut self, session: Session, tally: &mut Tally) {
+        let Some(Some(mut tape)) = self.tapes.remove(&session) else { return };
+        self.open.remove(&tape.turn);
+        let is_empty = session == NONE && tape.sheet.capture.is_empty();
+        let length = std::fs::metadata(&tape.path).map_or(0, |file| file.len());
+        if is_empty && std::fs::remove_file(&tape.path).is_ok() {
+            tally.summary.tapes.retain(|path| *path != tape.path);
+            tally.summary.bytes = tally.summary.bytes.saturating_sub(length);
+            return;
+        }
+        let trailer = tape.sheet.trailer(tally.times, tape.is_whole);
+        match tape.sheet.append(&trailer).and_then(|()| tape.sheet.sync()) {
+            Ok(()) => tally.summary.bytes += trailer.len() as u64,
+            Err(failure) => tally.fail(&failure),
+        }
+    }
+
+    /// Ends the tapes of sessions that are over.
+    fn end_over(&mut self, now: Time, tally: &mut Tally) {
+        for session in self.router.take_over(now) {
+            self.end(session, tally);
+        }
+    }
+
+    fn sync(&mut self, tally: &mut Tally) {
+        let unsynced = self.tapes.values_mut().filter_map(Option::as_mut).filter(|tape| !tape.is_synced);
+        for tape in unsynced.take(SYNCED) {
+            tape.is_synced = true;
+            if let Err(failure) = tape.sheet.sync() {
+                tally.fail(&failure);
+            }
+        }
+    }
+}
+
+/// What the file of a session has in its name.
+const SESSION: &str = "session-";
+
+/// What the file of the rest has in its name.
+const OTHER: &str = "other";
+
+/// The connection of something.
+const fn number(what: &What) -> Option<u64> {
+    match what {
+        What::Opened { conn, .. }
+        | What::Closed { conn, .. }
+        | What::Wire { conn, .. }
+        | What::Note { conn, .. }
+        | What::Gap { conn, .. } => Some(*conn),
+        What::Lost(_) => None,
+    }
+}
+
+impl Tapes for Split {
+    fn take(&mut self, event: Event, tally: &mut Tally) {
+        let at = event.at;
+        match &event.what {
+            // Told where traffic goes over it.
+            What::Opened { conn, peer } => self.router.opened(at, *conn, peer.clone()),
+            What::Closed { conn, .. } => {
+                for place in self.router.closed(*conn) {
+                    self.write(place, event.clone(), tally);
+                }
+                self.end_over(at, tally);
+            }
+            What::Wire { conn, from, wire } => {
+                let place = self.router.wire(at, *conn, *from, wire);
+                self.write(place, event, tally);
+            }
+            What::Note { conn, .. } | What::Gap { conn, .. } => {
+                let place = self.router.about(at, *conn);
+                self.write(place, event, tally);
+            }
+            // Nobody knows whose they were.
+            What::Lost(_) => {
+                let sessions: Vec<Session> = self.tapes.keys().copied().collect();
+                for session in sessions {
+                    self.write(Place { session, conn: None }, event.clone(), tally);
+                }
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Time, tally: &mut Tally) -> Option<Time> {
+        if now >= self.due {
+            self.due = now + SYNC_WITHIN;
+            self.sync(tally);
+            self.end_over(now, tally);
+        }
+        let is_due = self.tapes.len() > 1 || self.tapes.values().flatten().any(|tape| !tape.is_synced);
+        is_due.then_some(self.due)
+    }
+
+    fn finish(&mut self, tally: &mut Tally) {
+        let sessions: Vec<Session> = self.tapes.keys().copied().collect();
+        for session in sessions {
+            self.end(session, tally);
+        }
+    }
+}
