@@ -94,7 +94,7 @@ fn cannot_record(error: Error) -> Failure {
 
 fn tell(args: &Args, summary: &Summary) {
     let file = args.output.display();
-    let Summary { connections, exchanges, sockets, messages, bytes, gaps, lost, failed } = summary;
+    let Summary { connections, exchanges, sockets, messages, bytes, gaps, refused, lost, failed } = summary;
     // With stderr gone nobody reads it; the exit code says the same.
     let mut err = anstream::stderr();
     let _ = writeln!(
@@ -104,6 +104,13 @@ fn tell(args: &Args, summary: &Summary) {
     );
     if *gaps > 0 {
         let _ = writeln!(err, "warning: {gaps} bodies or streams could not be kept whole; the tape marks where");
+    }
+    if *refused > 0 {
+        let _ = writeln!(
+            err,
+            "warning: {refused} requests were answered with 502 here: no file descriptor was left for asking the server; raise \
+             the limit of open files, such as with `ulimit -n`"
+        );
     }
     if *lost > 0 {
         let _ = writeln!(err, "warning: {lost} units passed and are not on the tape");

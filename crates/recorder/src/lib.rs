@@ -106,6 +106,8 @@ pub struct Summary {
     pub bytes: u64,
     /// Bodies that were too large, and directions of sockets that could not be decoded. Each is marked on the tape.
     pub gaps: u64,
+    /// Requests that were answered here, since no file descriptor was left for asking the server. Each is marked on the tape.
+    pub refused: u64,
     /// Units that passed and are not on the tape, since the disk was too slow or failed.
     pub lost: u64,
     /// What the disk said when it failed; the tape ends there.
@@ -113,10 +115,10 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Whether everything that passed is on the tape.
+    /// Whether everything that clients and server had to say passed, and is on the tape.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        self.gaps == 0 && self.lost == 0 && self.failed.is_none()
+        self.gaps == 0 && self.refused == 0 && self.lost == 0 && self.failed.is_none()
     }
 }
 

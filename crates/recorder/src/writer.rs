@@ -71,6 +71,7 @@ impl Writer {
             messages: 0,
             bytes: header.len() as u64,
             gaps: 0,
+            refused: 0,
             lost: 0,
             failed: None,
         };
@@ -112,6 +113,7 @@ impl Writer {
                 self.summary.gaps += 1;
                 warn!("not on the tape: {what}");
             }
+            What::Refused(_) => self.summary.refused += 1,
             What::Lost(units) => {
                 self.summary.lost += units;
                 error!(units, "the disk is too slow: traffic goes on, but these units are not on the tape");
@@ -199,8 +201,7 @@ fn unit(capture: &mut Capture, Event { at, what }: Event) -> Vec<u8> {
             capture.conn_close(at, ConnLabel(conn), by, error)
         }
         What::Wire { conn, from, wire } => capture.entry(Some(ConnLabel(conn)), &Entry { at, from, wire }),
-        What::Note(text) => capture.mark(at, &text),
-        What::Gap(text) => capture.mark(at, &text),
+        What::Note(text) | What::Gap(text) | What::Refused(text) => capture.mark(at, &text),
         What::Lost(units) => capture.mark(at, &format!("{units} units lost here: the disk was too slow")),
     }
 }

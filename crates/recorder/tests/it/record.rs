@@ -200,6 +200,7 @@ async fn a_conversation_is_on_the_tape_and_no_secret_is() {
         messages: 5,
         bytes: bytes.len() as u64,
         gaps: 0,
+        refused: 0,
         lost: 0,
         failed: None,
     };

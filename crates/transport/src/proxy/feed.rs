@@ -57,6 +57,8 @@ pub enum What {
     Note(String),
     /// Something passed that the feed leaves out; why and what.
     Gap(String),
+    /// A request was answered here, since there was no file descriptor for asking the server; which.
+    Refused(String),
     /// So many events were dropped here, since nobody took the ones before them.
     Lost(u64),
 }
@@ -146,6 +148,10 @@ impl Feed {
         self.with(|feed, state| feed.put(state, What::Gap(text)));
     }
 
+    pub(super) fn refused(&self, text: String) {
+        self.with(|feed, state| feed.put(state, What::Refused(text)));
+    }
+
     /// Memory for a copy in the making.
     pub(super) fn reserve(&self) -> Reservation {
         Reservation { held: Arc::clone(&self.0.held), limit: self.0.limit, bytes: 0 }
@@ -205,7 +211,7 @@ fn size(what: &What) -> usize {
     let fields = |headers: &Headers| headers.0.iter().map(|(name, value)| name.len() + value.len() + 48).sum::<usize>();
     match what {
         What::Opened { .. } | What::Closed { .. } | What::Lost(_) => 0,
-        What::Note(text) | What::Gap(text) => text.len(),
+        What::Note(text) | What::Gap(text) | What::Refused(text) => text.len(),
         What::Wire { wire, .. } => match wire {
             Wire::Request(_, request) | Wire::Upgrade(_, request) => {
                 request.target.len() + fields(&request.headers) + request.body.len()
