@@ -2,8 +2,8 @@
 //!
 //! Each connection of a client has its own connection to the server, so that cookies, resets and held requests stay what they
 //! are. Bodies stream through while a copy is kept; upgraded sockets are spliced byte for byte while a copy is decoded. What
-//! is seen comes out of [`Events`], whose reader can be as slow as it likes: the traffic never waits for it. The proxy parses
-//! no message and judges nothing.
+//! is seen comes out of [`Events`]. A reader that works slows the traffic down to its own pace rather than lose something; for
+//! one that stands still the traffic does not wait. The proxy parses no message and judges nothing.
 
 mod body;
 mod coding;
@@ -189,6 +189,7 @@ impl std::error::Error for Cut {}
 impl Connection {
     async fn handle(self: Arc<Self>, mut request: Request<Incoming>) -> Result<Response<Outgoing>, Cut> {
         let feed = &self.shared.feed;
+        feed.room().await;
         let client = head::asks_for_websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
         let link = match client {
             Some(_) => Link::Socket(feed.next_socket()),
