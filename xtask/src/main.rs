@@ -26,7 +26,8 @@ usage: cargo xtask TASK
   selftest --mutants     the suite against every mutation of the simulator: the kill matrix, and what is blamed first
   selftest --null-peers  the suite against peers that do nothing, and against one that says yes to everything
   selftest --canaries    a hundred thousand sessions full of secrets: none of them on a tape; takes long
-  selftest --kills       the recorder killed at a thousand moments: every tape can be read";
+  selftest --kills       the recorder killed at a thousand moments: every tape can be read
+  selftest --load        a thousand clients at once through the recorder: nothing lost, memory bounded";
 
 /// What a task has to say in the end: the exit code.
 type Outcome = Result<u8>;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         ["selftest", "--null-peers"] => run(selftest::null_peers),
         ["selftest", "--canaries"] => run(selftest::canaries),
         ["selftest", "--kills"] => run(selftest::kills),
+        ["selftest", "--load"] => run(selftest::load),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(0)

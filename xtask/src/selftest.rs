@@ -41,6 +41,15 @@ pub(crate) fn kills(shell: &Shell) -> Outcome {
     Ok(0)
 }
 
+/// Nothing that a thousand clients at once say through the recorder is lost, and its memory stays bounded.
+pub(crate) fn load(shell: &Shell) -> Outcome {
+    let _sessions = shell.push_env("TAPESTRY_LOAD", "1000");
+    // What the tests print is how much memory it took.
+    tests(shell, "load", &["--nocapture", "--test-threads", "1"])?;
+    println!("1000 clients at once: clients, server and tape agree on every message");
+    Ok(0)
+}
+
 fn tests(shell: &Shell, target: &str, filters: &[&str]) -> Result<()> {
     // A snapshot that differs must fail, not leave a pending file behind.
     let _update = shell.push_env("INSTA_UPDATE", "no");

@@ -96,6 +96,7 @@ const TABLE: &[Row] = &[
             "humantime",
             "indicatif",
             "jiff",
+            "rustix",
             "serde",
             "serde_json",
             "tokio",
@@ -168,12 +169,12 @@ fn faults(root: &Path) -> Result<Vec<String>> {
     Ok(faults)
 }
 
+/// What a section names, for every system and for some.
 fn names<'a>(manifest: &'a Table, section: &str) -> Vec<&'a str> {
-    manifest
-        .get(section)
-        .and_then(toml::Value::as_table)
-        .map(|table| table.keys().map(String::as_str).collect())
-        .unwrap_or_default()
+    let table = |value: &'a toml::Value| value.as_table();
+    let systems = manifest.get("target").and_then(table).into_iter().flat_map(Table::values).filter_map(table);
+    let sections = std::iter::once(manifest).chain(systems).filter_map(|part| part.get(section).and_then(table));
+    sections.flat_map(Table::keys).map(String::as_str).collect()
 }
 
 fn wrong_dependencies(row: &Row, manifest: &Table, ours: &BTreeSet<&str>) -> Vec<String> {
@@ -273,6 +274,10 @@ mod tests {
         assert_eq!(wrong("protocol", "[dependencies]\nserde.workspace = true\n"), Vec::<String>::new());
         assert_eq!(
             wrong("protocol", "[dependencies]\ntokio.workspace = true\n"),
+            ["crate `protocol` must not depend on `tokio`"]
+        );
+        assert_eq!(
+            wrong("protocol", "[target.'cfg(unix)'.dependencies]\ntokio.workspace = true\n"),
             ["crate `protocol` must not depend on `tokio`"]
         );
         assert_eq!(

@@ -6,6 +6,7 @@ mod check;
 mod compare;
 mod conformance;
 mod connection;
+mod descriptors;
 mod doctor;
 mod exit;
 mod explain;

@@ -21,7 +21,7 @@ use crate::connection::TrustArgs;
 use crate::exit::{Exit, Failure};
 use crate::input::{KeyParser, KeyVariable};
 use crate::live::Stop;
-use crate::{input, live};
+use crate::{descriptors, input, live};
 
 /// Record what passes between clients and a server. Point the client at the printed address instead of the server's.
 ///
@@ -106,6 +106,7 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    descriptors::raise();
     let upstream = args.trust.route(&args.upstream)?;
     let every = args.every()?;
     live::runtime()?.block_on(async {
@@ -168,8 +169,20 @@ fn cannot_record(error: Error) -> Failure {
 }
 
 fn tell(args: &Args, summary: &Summary) {
-    let Summary { connections, exchanges, sockets, sessions: _, messages, bytes, tapes, gaps, lost, failed, .. } =
-        summary;
+    let Summary {
+        connections,
+        exchanges,
+        sockets,
+        sessions: _,
+        messages,
+        bytes,
+        tapes,
+        gaps,
+        refused,
+        lost,
+        failed,
+        ..
+    } = summary;
     let file = match tapes.as_slice() {
         [tape] => tape.display().to_string(),
         tapes => format!("{} tapes beside {}", tapes.len(), args.output.display()),
@@ -191,6 +204,13 @@ fn tell(args: &Args, summary: &Summary) {
     );
     if *gaps > 0 {
         let _ = writeln!(err, "warning: {gaps} bodies or streams could not be kept whole; the tape marks where");
+    }
+    if *refused > 0 {
+        let _ = writeln!(
+            err,
+            "warning: {refused} requests were answered with 502 here: no file descriptor was left for asking the server; raise \
+             the limit of open files, such as with `ulimit -n`"
+        );
     }
     if *lost > 0 {
         let _ = writeln!(err, "warning: {lost} units passed and are not on the tape");

@@ -33,7 +33,7 @@ use self::control::Control;
 pub(crate) use self::mutations::Served;
 use crate::exit::{Exit, Failure};
 use crate::live::Stop;
-use crate::{files, input, live, output};
+use crate::{descriptors, files, input, live, output};
 
 /// Run the GMS simulator: CometD, Chat Server and an agent who joins, greets, answers, and closes on `bye`.
 #[derive(clap::Args)]
@@ -149,6 +149,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         None if plays_manually(args) => Settings { agent: Agent::Manual, ..settings },
         None => settings,
     };
+    descriptors::raise();
     live::runtime()?.block_on(async {
         let stop = Stop::listen()?;
         let mut simulator = Simulator::listen(&args.listen, settings, mutation, identity, seed).await?;

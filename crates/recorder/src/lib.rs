@@ -1,8 +1,9 @@
 //! The recorder: a capturing proxy that writes a tape while traffic flows.
 //!
 //! [`Recorder::create`] opens the file, [`Recorder::run`] puts [`transport::proxy`] in front of an upstream and writes what it
-//! sees. Forwarding comes first: a slow or full disk costs lines on the tape, never traffic, and the tape and the
-//! [`Summary`] say so. Everything passes [`recording::capture`], which redacts, before it reaches the disk. A recording can go
+//! sees. Forwarding comes first: a full disk, or one that stands still, costs lines on the tape, never traffic, and the tape
+//! and the [`Summary`] say so. Traffic is slowed only where it would outrun a recorder that works. Everything passes
+//! [`recording::capture`], which redacts, before it reaches the disk. A recording can go
 //! over several files, one after the other ([`Recorder::in_parts`]) or one for each session ([`Recorder::by_session`]): for
 //! that, and for nothing else, messages are read here. Nothing here judges one.
 

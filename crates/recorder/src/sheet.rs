@@ -93,7 +93,8 @@ pub(crate) fn unit(capture: &mut Capture, Event { at, what }: Event) -> Vec<u8> 
             capture.conn_close(at, ConnLabel(conn), by, error)
         }
         What::Wire { conn, from, wire } => capture.entry(Some(ConnLabel(conn)), &Entry { at, from, wire }),
-        What::Note { text, .. } | What::Gap { text, .. } => capture.mark(at, &text),
+        What::Note { text, .. } | What::Gap { text, .. } | What::Refused { text, .. } => capture.mark(at, &text),
+        What::Full => capture.mark(at, "new clients wait here: no file descriptor left"),
         What::Lost(units) => capture.mark(at, &format!("{units} units lost here: the disk was too slow")),
     }
 }

@@ -156,7 +156,7 @@ impl Split {
             tape.sheet.turn(file::reopen(&tape.path)?);
         }
         self.use_file(session, tape);
-        tape.is_whole &= !matches!(event.what, What::Gap { .. } | What::Lost(_));
+        tape.is_whole &= !matches!(event.what, What::Gap { .. } | What::Refused { .. } | What::Lost(_));
         let capture = &mut tape.sheet.capture;
         let before = (capture.messages(), capture.sessions());
         let mut lines = match conn {
@@ -222,8 +222,9 @@ const fn number(what: &What) -> Option<u64> {
         | What::Closed { conn, .. }
         | What::Wire { conn, .. }
         | What::Note { conn, .. }
-        | What::Gap { conn, .. } => Some(*conn),
-        What::Lost(_) => None,
+        | What::Gap { conn, .. }
+        | What::Refused { conn, .. } => Some(*conn),
+        What::Full | What::Lost(_) => None,
     }
 }
 
@@ -243,12 +244,12 @@ impl Tapes for Split {
                 let place = self.router.wire(at, *conn, *from, wire);
                 self.write(place, event, tally);
             }
-            What::Note { conn, .. } | What::Gap { conn, .. } => {
+            What::Note { conn, .. } | What::Gap { conn, .. } | What::Refused { conn, .. } => {
                 let place = self.router.about(at, *conn);
                 self.write(place, event, tally);
             }
-            // Nobody knows whose they were.
-            What::Lost(_) => {
+            // Nobody knows whose they were, or would be.
+            What::Full | What::Lost(_) => {
                 let sessions: Vec<Session> = self.tapes.keys().copied().collect();
                 for session in sessions {
                     self.write(Place { session, conn: None }, event.clone(), tally);

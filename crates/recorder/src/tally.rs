@@ -33,6 +33,8 @@ pub struct Summary {
     pub tapes: Vec<PathBuf>,
     /// Bodies that were too large, and directions of sockets that could not be decoded. Each is marked on its tape.
     pub gaps: u64,
+    /// Requests that were answered here, since no file descriptor was left for asking the server. Each is marked on its tape.
+    pub refused: u64,
     /// Units that passed and are on no tape, since the disk was too slow or failed.
     pub lost: u64,
     /// What the disk said when it failed; the tape ends there.
@@ -44,10 +46,10 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Whether everything that passed is on the tapes.
+    /// Whether everything that clients and server had to say passed, and is on the tapes.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        self.gaps == 0 && self.lost == 0 && self.failed.is_none()
+        self.gaps == 0 && self.refused == 0 && self.lost == 0 && self.failed.is_none()
     }
 }
 
@@ -176,11 +178,12 @@ impl Tally {
             }
             What::Wire { wire: Wire::Request(..), .. } => summary.exchanges += 1,
             What::Wire { wire: Wire::Upgrade(..), .. } => summary.sockets += 1,
-            What::Wire { .. } | What::Note { .. } => {}
+            What::Wire { .. } | What::Note { .. } | What::Full => {}
             What::Gap { text, .. } => {
                 summary.gaps += 1;
                 warn!("not on the tape: {text}");
             }
+            What::Refused { .. } => summary.refused += 1,
             What::Lost(units) => {
                 summary.lost += units;
                 error!(units, "the disk is too slow: traffic goes on, but these units are not on the tape");

@@ -114,7 +114,25 @@ async fn a_disk_without_room_for_the_header_is_told_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_disk_loses_units_and_says_how_many() {
+async fn a_disk_that_is_slower_than_the_traffic_loses_nothing_while_it_works() {
+    let (tick, gate) = mpsc::channel();
+    let disk = Faulty { written: Arc::default(), left: 3, gate: Some(gate) };
+    let limits = Limits { memory: 100_000, ..Limits::default() };
+    let recorder = Recorder::on(Box::new(disk), Config { limits, ..config() }).unwrap();
+    // A unit each two milliseconds is written until all are.
+    let ticking = std::thread::spawn(move || {
+        while tick.send(()).is_ok() {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    });
+    let summary = conversation(recorder, 50, || ()).await;
+    ticking.join().unwrap();
+    assert!(summary.is_complete(), "{summary:?}");
+    assert_eq!(summary.exchanges, 50);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_stands_still_loses_units_and_says_how_many() {
     let (release, gate) = mpsc::channel();
     let written = Arc::new(Mutex::new(Vec::new()));
     let disk = Faulty { written: Arc::clone(&written), left: 3, gate: Some(gate) };

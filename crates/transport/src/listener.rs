@@ -34,6 +34,13 @@ pub async fn bind(address: &str) -> Result<Listener, CannotListen> {
     Ok(Listener { inner, address })
 }
 
+/// Whether this program, or the whole system, has no file descriptor left. The standard library has no name for it.
+pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
+    /// `ENFILE` and `EMFILE` of Linux, macOS and the BSDs.
+    const OUT_OF_FILES: [i32; 2] = [23, 24];
+    cfg!(unix) && error.raw_os_error().is_some_and(|code| OUT_OF_FILES.contains(&code))
+}
+
 impl Listener {
     /// The address with the port that the system chose.
     #[must_use]

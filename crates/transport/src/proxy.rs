@@ -2,8 +2,8 @@
 //!
 //! Each connection of a client has its own connection to the server, so that cookies, resets and held requests stay what they
 //! are. Bodies stream through while a copy is kept; upgraded sockets are spliced byte for byte while a copy is decoded. What
-//! is seen comes out of [`Events`], whose reader can be as slow as it likes: the traffic never waits for it. The proxy parses
-//! no message and judges nothing.
+//! is seen comes out of [`Events`]. A reader that works slows the traffic down to its own pace rather than lose something; for
+//! one that stands still the traffic does not wait. The proxy parses no message and judges nothing.
 
 mod body;
 mod coding;
@@ -30,7 +30,7 @@ use hyper_util::rt::TokioIo;
 use protocol::wire::{Failure, Side};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use self::body::Passing;
 use self::exchange::{Exchange, Held, Link};
@@ -40,7 +40,7 @@ use self::splice::Splice;
 use self::upstream::{Trouble, Upstream};
 use crate::clock::Clock;
 use crate::frames;
-use crate::listener::Listener;
+use crate::listener::{Listener, is_out_of_files};
 use crate::route::Route;
 
 /// How much is kept of what passes through, and for how long a server is tried. The traffic itself has no limit.
@@ -93,6 +93,8 @@ impl Proxy {
         let listener = listener.into_inner();
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
+        // Whether clients wait for a file descriptor, and that was told.
+        let mut is_full = false;
         loop {
             tokio::select! {
                 biased;
@@ -100,16 +102,25 @@ impl Proxy {
                 Some(ended) = connections.join_next() => {
                     if let Err(error) = ended {
                         // Of a panic the place is logged by the hook; its payload could hold anything.
-                        tracing::error!(panic = error.is_panic(), "a connection's task failed");
+                        error!(panic = error.is_panic(), "a connection's task failed");
                     }
                 }
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) => {
+                        is_full = false;
                         connections.spawn(serve(stream, peer, Arc::clone(&shared)));
                     }
                     Err(error) => {
-                        warn!(%error, "cannot accept a connection");
-                        // Out of descriptors: without a pause this would be a hot loop.
+                        if !is_out_of_files(&error) {
+                            warn!(%error, "cannot accept a connection");
+                        } else if !std::mem::replace(&mut is_full, true) {
+                            error!(
+                                "no file descriptor is left: new clients wait until others leave; raise the limit of open \
+                                 files, such as with `ulimit -n`"
+                            );
+                            shared.feed.full();
+                        }
+                        // Without a pause this would be a hot loop.
                         tokio::time::sleep(Duration::from_millis(50)).await;
                     }
                 },
@@ -178,6 +189,7 @@ impl std::error::Error for Cut {}
 impl Connection {
     async fn handle(self: Arc<Self>, mut request: Request<Incoming>) -> Result<Response<Outgoing>, Cut> {
         let feed = &self.shared.feed;
+        feed.room().await;
         let client = head::asks_for_websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
         let link = match client {
             Some(_) => Link::Socket(feed.next_socket()),
@@ -203,6 +215,9 @@ impl Connection {
                 // The request is worth having on the tape although nobody takes it.
                 drain(request.into_body()).await;
                 exchange.broken(Side::Server, failure);
+                if error.is_ours() {
+                    self.shared.feed.refused(self.conn, format!("{link} refused here: no file descriptor left"));
+                }
                 let error = error.explain();
                 warn!(conn = self.conn, %link, error, "cannot reach the upstream");
                 Ok(self.bad_gateway(&error))

@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::endpoint::{Endpoint, Scheme};
+use crate::listener::is_out_of_files;
 use crate::stream::Stream;
 use crate::tls::{Connector, InvalidTrust, Refused, Trust};
 
@@ -60,6 +61,14 @@ pub enum CannotConnect {
 }
 
 impl CannotConnect {
+    /// Whether this side had no file descriptor left, so that nobody was asked.
+    pub(crate) fn is_ours(&self) -> bool {
+        match self {
+            Self::Unreachable(error) | Self::NoProxy { source: error, .. } => is_out_of_files(error),
+            Self::TimedOut(_) | Self::NoTunnel { .. } | Self::Tls(_) | Self::Broken(_) => false,
+        }
+    }
+
     /// The reason with its causes, on one line.
     #[must_use]
     pub fn explain(&self) -> String {

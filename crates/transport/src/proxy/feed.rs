@@ -1,11 +1,13 @@
 //! What the proxy saw, in order, on its way to whoever writes it down.
 //!
-//! Events and the copies of bodies share a limited number of bytes. What does not fit is dropped and counted; the traffic
-//! never waits. Moments are taken under the lock that also orders the events.
+//! Events and the copies of bodies share a limited number of bytes. What does not fit is dropped and counted. While half of
+//! them are taken and the reader works them off, the traffic is slowed to the reader's pace, so that a busy machine loses
+//! nothing; it never waits for a reader that stands still, such as before a disk that does not answer. Moments are taken under
+//! the lock that also orders the events.
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -67,6 +69,15 @@ pub enum What {
         /// Why and what.
         text: String,
     },
+    /// A request was answered here, since there was no file descriptor for asking the server.
+    Refused {
+        /// On which connection.
+        conn: u64,
+        /// Which.
+        text: String,
+    },
+    /// New clients wait from here on, since there is no file descriptor for them.
+    Full,
     /// So many events were dropped here, since nobody took the ones before them.
     Lost(u64),
 }
@@ -77,12 +88,26 @@ type Item = (Event, usize);
 /// Memory that one event takes besides its contents, about.
 const OVERHEAD: usize = 256;
 
+/// How often it is looked whether the reader works: one that takes nothing for so long stands still.
+const STEP: Duration = Duration::from_millis(20);
+
+/// How many steps one piece of traffic waits at most.
+const STEPS: usize = 5;
+
 pub(super) fn feed(clock: Clock, limits: Limits) -> (Feed, Events) {
     let (sender, receiver) = mpsc::channel();
     let held = Arc::new(AtomicUsize::new(0));
     let state = State { sender: Some(sender), open: BTreeSet::new(), conns: 0, exchanges: 0, sockets: 0, lost: 0 };
-    let inner = Inner { clock, limit: limits.memory, held: Arc::clone(&held), state: Mutex::new(state) };
-    (Feed(Arc::new(inner)), Events { receiver, held, body: limits.body })
+    let taken = Arc::new(AtomicU64::new(0));
+    let inner = Inner {
+        clock,
+        limit: limits.memory,
+        held: Arc::clone(&held),
+        taken: Arc::clone(&taken),
+        stalled: AtomicU64::new(u64::MAX),
+        state: Mutex::new(state),
+    };
+    (Feed(Arc::new(inner)), Events { receiver, held, taken, body: limits.body })
 }
 
 /// Where events are put in.
@@ -93,6 +118,10 @@ struct Inner {
     clock: Clock,
     limit: usize,
     held: Arc<AtomicUsize>,
+    /// How many events the reader has taken.
+    taken: Arc<AtomicU64>,
+    /// How many it had when it was last seen to stand still.
+    stalled: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -156,6 +185,30 @@ impl Feed {
         self.with(|feed, state| feed.put(state, What::Gap { conn, text }));
     }
 
+    pub(super) fn full(&self) {
+        self.with(|feed, state| feed.put(state, What::Full));
+    }
+
+    pub(super) fn refused(&self, conn: u64, text: String) {
+        self.with(|feed, state| feed.put(state, What::Refused { conn, text }));
+    }
+
+    /// Waits while there is little room and the reader makes more of it, for a tenth of a second at most.
+    pub(super) async fn room(&self) {
+        let Inner { taken, stalled, .. } = &*self.0;
+        for _ in 0..STEPS {
+            let before = taken.load(Ordering::Relaxed);
+            let is_tight = self.0.held.load(Ordering::Relaxed) > self.0.limit / 2;
+            if !is_tight || stalled.load(Ordering::Relaxed) == before {
+                return;
+            }
+            tokio::time::sleep(STEP).await;
+            if taken.load(Ordering::Relaxed) == before {
+                stalled.store(before, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Memory for a copy in the making.
     pub(super) fn reserve(&self) -> Reservation {
         Reservation { held: Arc::clone(&self.0.held), limit: self.0.limit, bytes: 0 }
@@ -214,8 +267,8 @@ impl Inner {
 fn size(what: &What) -> usize {
     let fields = |headers: &Headers| headers.0.iter().map(|(name, value)| name.len() + value.len() + 48).sum::<usize>();
     match what {
-        What::Opened { .. } | What::Closed { .. } | What::Lost(_) => 0,
-        What::Note { text, .. } | What::Gap { text, .. } => text.len(),
+        What::Opened { .. } | What::Closed { .. } | What::Full | What::Lost(_) => 0,
+        What::Note { text, .. } | What::Gap { text, .. } | What::Refused { text, .. } => text.len(),
         What::Wire { wire, .. } => match wire {
             Wire::Request(_, request) | Wire::Upgrade(_, request) => {
                 request.target.len() + fields(&request.headers) + request.body.len()
@@ -261,6 +314,7 @@ impl Drop for Reservation {
 pub struct Events {
     receiver: mpsc::Receiver<Item>,
     held: Arc<AtomicUsize>,
+    taken: Arc<AtomicU64>,
     /// How long a body may be.
     body: usize,
 }
@@ -284,6 +338,7 @@ impl Events {
         match self.receiver.recv_timeout(wait) {
             Ok((mut event, size)) => {
                 self.held.fetch_sub(size, Ordering::Relaxed);
+                self.taken.fetch_add(1, Ordering::Relaxed);
                 if let What::Wire { wire, .. } = &mut event.what {
                     coding::decode(wire, self.body);
                 }
@@ -297,6 +352,9 @@ impl Events {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt;
     use pretty_assertions::assert_eq;
 
     use super::*;
@@ -352,6 +410,35 @@ mod tests {
         feed.note(1, "room".to_owned());
         assert_eq!(taken(&events), [What::Lost(1), What::Note { conn: 1, text: "room".to_owned() }]);
         assert_eq!(feed.0.held.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn traffic_waits_for_a_reader_who_works() {
+        let (feed, events) = feed_of(10_000);
+        for _ in 0..7 {
+            feed.wire(1, Side::Client, text(1_000));
+        }
+        let mut waiting = pin!(feed.room());
+        assert_eq!((&mut waiting).now_or_never(), None);
+        for _ in 0..4 {
+            assert!(matches!(events.next(Duration::ZERO), Next::Event(_)));
+        }
+        waiting.await;
+        assert!(feed.0.held.load(Ordering::Relaxed) <= 5_000);
+        assert_eq!(feed.room().now_or_never(), Some(()));
+    }
+
+    #[tokio::test]
+    async fn traffic_does_not_wait_for_a_reader_who_stands_still() {
+        let (feed, events) = feed_of(10_000);
+        for _ in 0..7 {
+            feed.wire(1, Side::Client, text(1_000));
+        }
+        // That it stands still shows by waiting, but only once.
+        feed.room().await;
+        assert_eq!(feed.room().now_or_never(), Some(()));
+        assert!(matches!(events.next(Duration::ZERO), Next::Event(_)));
+        assert_eq!(feed.room().now_or_never(), None);
     }
 
     #[test]

@@ -158,6 +158,7 @@ async fn pump(
     let from = direction.from;
     let mut chunk = vec![0; CHUNK];
     loop {
+        direction.feed.room().await;
         let read = match reader.read(&mut chunk).await {
             Ok(0) => break,
             Ok(read) => read,
