@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use rstest::rstest;
 use tempfile::TempDir;
 
-use crate::harness::{Listening, shown, tapestry};
+use crate::harness::{Listening, run, shown, tapestry};
 
 /// A chat in the making: lines go in and come out.
 pub(crate) struct Chat {
@@ -293,4 +293,142 @@ fn files_go_there_and_back(#[values("websocket", "long-polling")] transport: &st
     assert!(stderr.contains(&format!("`{small}` is there already")), "{stderr}");
     assert!(stderr.contains("the server refuses the file b.txt: a file may have 16 bytes (202)"), "{stderr}");
     assert_eq!(output.status.code(), Some(3), "{stderr}");
+}
+
+/// A folder with room for a tape.
+fn room_for_tape() -> (TempDir, String) {
+    let folder = TempDir::new().expect("a folder can be made");
+    let tape = folder.path().join("chat.tape.jsonl").to_str().expect("the path is text").to_owned();
+    (folder, tape)
+}
+
+#[rstest]
+fn a_recorded_chat_is_done_again_exactly(
+    #[values("websocket", "long-polling", "callback-polling")] transport: &str,
+    #[values(&[], &["--legacy-ids", "--auth", "${TAPESTRY_TEST_LOGIN}"])] more: &[&str],
+) {
+    let (serving, folder) = serve_script("set idle.alert-ms 0\nset auth \"YW5uOmh1bnRlcjI=\"\n");
+    let (_room, tape) = room_for_tape();
+    let note = write(&folder.path().join("note.txt"), "sixteen bytes!!!");
+    let login = [("TAPESTRY_TEST_LOGIN", "ann:hunter2")];
+    let more = if more.is_empty() { &["--auth", "${TAPESTRY_TEST_LOGIN}"] } else { more };
+    let arguments = [&["--transport", transport, "--subject", "a question", "--tape", &tape], more].concat();
+    let mut chat = Chat::start_with(&serving.url, "customer-support", &arguments, &login);
+    chat.type_in(&format!("Hello\n/nick Anna\n/data cart=4\n/file {note}\nBye now\n"));
+    chat.line_with("Bye now");
+    assert_eq!(chat.finish().status.code(), Some(0));
+    let replay = run(&["replay", &tape]);
+    assert_eq!(replay.status.code(), Some(0), "{}", shown(&replay));
+    let text = String::from_utf8_lossy(&replay.stdout);
+    assert!(text.starts_with("exact replay: 7 calls, ") && text.ends_with("no departure\n"), "{text}");
+    // The rules do not judge callback-polling.
+    let commands: &[&str] = if transport == "callback-polling" { &["audit"] } else { &["check", "audit"] };
+    for command in commands {
+        let output = run(&[command, &tape]);
+        assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    }
+}
+
+#[test]
+fn a_tape_tells_what_was_typed_and_which_timers_ran_out() {
+    let (serving, _folder) = serve_without_agent();
+    let (_room, tape) = room_for_tape();
+    let mut chat = Chat::start(&serving.url, "customer-support", &["--tape", &tape]);
+    chat.type_in("Hello\n");
+    chat.line_with("Hello");
+    assert_eq!(chat.finish().status.code(), Some(0));
+    let shown = run(&["tape", "show", &tape]);
+    let text = String::from_utf8_lossy(&shown.stdout);
+    for wanted in [
+        "call: requestChat {\"nickname\":\"nick_",
+        "call: sendMessage {\"message\":\"txt_",
+        "call: end {}",
+        "timer: bayeux.",
+    ] {
+        assert!(text.contains(wanted), "{wanted}\n{text}");
+    }
+    assert!(!text.contains("Hello") && !text.contains("Ann"), "{text}");
+}
+
+#[test]
+fn a_tape_is_its_owners_and_no_other_file_is_overwritten() {
+    let (serving, _folder) = serve_without_agent();
+    let (_room, tape) = room_for_tape();
+    assert_eq!(Chat::start(&serving.url, "customer-support", &["--tape", &tape]).finish().status.code(), Some(0));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&tape).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let before = std::fs::read(&tape).expect("it is there");
+    let again = Chat::start(&serving.url, "customer-support", &["--tape", &tape]).finish();
+    let stderr = String::from_utf8_lossy(&again.stderr).replace(&tape, "TAPE");
+    assert_eq!(again.status.code(), Some(2), "{stderr}");
+    insta::assert_snapshot!(stderr, @"
+    error: `TAPE` exists already
+
+    hint: give another file name with `--tape`, or move the old file away: it is not overwritten
+    ");
+    assert_eq!(std::fs::read(&tape).expect("it is there"), before);
+}
+
+#[test]
+fn an_interrupt_leaves_a_whole_tape() {
+    let (serving, _folder) = serve_without_agent();
+    let (_room, tape) = room_for_tape();
+    let mut chat = Chat::start(&serving.url, "customer-support", &["--tape", &tape]);
+    chat.line_with("Ann joined");
+    let pid = chat.child.id().to_string();
+    Command::new("kill").args(["-INT", &pid]).status().expect("kill starts");
+    let stdin = chat.stdin.take();
+    assert_eq!(chat.wait().status.code(), Some(130));
+    drop(stdin);
+    let replay = run(&["replay", &tape]);
+    assert_eq!(replay.status.code(), Some(0), "{}", shown(&replay));
+}
+
+#[test]
+fn a_server_that_is_not_there_leaves_no_tape() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let url = format!("http://{}/genesys/cometd", listener.local_addr().expect("it has an address"));
+    drop(listener);
+    let (_room, tape) = room_for_tape();
+    assert_eq!(Chat::start(&url, "support", &["--tape", &tape]).finish().status.code(), Some(4));
+    assert!(!Path::new(&tape).exists());
+}
+
+/// With a limit on the size of files, as with a disk that is full.
+#[cfg(unix)]
+#[test]
+fn a_chat_goes_on_when_its_tape_cannot() {
+    let (serving, _folder) = serve_without_agent();
+    let (_room, tape) = room_for_tape();
+    let limited = "trap '' XFSZ; ulimit -f 4; exec \"$@\"";
+    let chat = tapestry(&[
+        "chat",
+        "--url",
+        &serving.url,
+        "--service",
+        "customer-support",
+        "--nickname",
+        "Ann",
+        "--tape",
+        &tape,
+    ]);
+    let mut command = Command::new("sh");
+    command.args(["-c", limited, "sh"]).arg(chat.get_program()).args(chat.get_args());
+    command.env("NO_COLOR", "1").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("a shell is there");
+    child.stdin.take().expect("it is piped").write_all(b"Hello\nBye now\n").expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(stdout.contains("Ann: Bye now"), "{stdout}{stderr}");
+    assert!(
+        stderr.contains("cannot be written and ends here") && stderr.contains("the chat goes on without it"),
+        "{stderr}"
+    );
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    let replay = run(&["replay", &tape]);
+    assert_eq!(replay.status.code(), Some(3), "{}", shown(&replay));
 }

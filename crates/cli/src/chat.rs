@@ -4,23 +4,28 @@
 mod line;
 mod screen;
 mod talk;
+mod tape;
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use protocol::bayeux::client as bayeux;
 use protocol::chat::auth;
-use protocol::chat::client::{Client, Config};
+use protocol::chat::client::Config;
 use protocol::chat::files::Upload;
 use protocol::chat::operation::RequestChat;
 use protocol::secret::Secret;
 use protocol::time::Time;
 use protocol::wire::{Side, Transport};
+use recording::capture::{self, Source};
+use recording::token::Key;
+use replayer::exact::{Call, Done, Taped};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use transport::client::Connections;
-use transport::clock::Clock;
+use transport::clock::{self, Clock};
 use transport::driver;
 use transport::endpoint::Endpoint;
 use transport::route::Route;
@@ -28,6 +33,7 @@ use transport::route::Route;
 use self::line::Line;
 use self::screen::{Screen, note};
 use self::talk::Talk;
+use self::tape::TapeFile;
 use crate::connection::{self, TrustArgs};
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Header, Login, TransportName};
@@ -76,6 +82,10 @@ pub(crate) struct Args {
     /// Send `userId`, `alias` and `chatId` with every request, as GMS before about 8.5.112 needs it.
     #[arg(long)]
     legacy_ids: bool,
+    /// Tape to write, NAME.tape.jsonl by custom; must not exist yet. It has what was typed and when, so that `tapestry replay`
+    /// does the same again, with tokens in place of secrets, names and texts.
+    #[arg(long, value_name = "FILE")]
+    tape: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -84,13 +94,38 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let login = args.auth.as_ref().map(Login::value).transpose()?;
     live::runtime()?.block_on(async {
         let mut stop = Stop::listen()?;
-        tokio::select! {
+        let file = args.tape.as_deref().map(TapeFile::create).transpose()?;
+        let reached = tokio::select! {
             biased;
-            () = stop.wait() => return Ok(Exit::Interrupted),
-            reached = reach(&route) => reached?,
+            () = stop.wait() => Ok(false),
+            reached = reach(&route) => reached.map(|()| true),
+        };
+        if !matches!(reached, Ok(true)) {
+            file.into_iter().for_each(TapeFile::discard);
+            return reached.map(|_| Exit::Interrupted);
         }
-        let mut conversation = Conversation::begin(args, login.as_ref(), Connections::new(route, fields), stop);
-        conversation.hold().await
+        let connections = Connections::new(route, fields);
+        let mut conversation = Conversation::begin(args, login.as_ref(), connections, stop, file)?;
+        let held = conversation.hold().await;
+        let is_whole = conversation.end_tape();
+        held.map(|exit| if is_whole { exit } else { exit.worse(Exit::Incomplete) })
+    })
+}
+
+/// What the header of the tape says beside what the client is.
+fn label(clock: &Clock) -> Result<capture::Config, Failure> {
+    let draw = || -> std::io::Result<([u8; 32], [u8; 16])> { Ok((clock::random()?, clock::random()?)) };
+    let (key, id) = draw().context("failed to draw a key").map_err(Failure::internal)?;
+    Ok(capture::Config {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        git: env!("TAPESTRY_COMMIT").to_owned(),
+        start: live::rfc3339(clock.start_utc()),
+        id: format!("{:032x}", u128::from_ne_bytes(id)),
+        key: Key::from_bytes(key),
+        source: Source::Live,
+        scenario: None,
+        seed: None,
+        env: std::collections::BTreeMap::new(),
     })
 }
 
@@ -130,17 +165,27 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn begin(args: &Args, login: Option<&Secret>, connections: Connections, stop: Stop) -> Self {
+    fn begin(
+        args: &Args,
+        login: Option<&Secret>,
+        connections: Connections,
+        stop: Stop,
+        file: Option<TapeFile>,
+    ) -> Result<Self, Failure> {
         let clock = Clock::start();
         let mut transports: Vec<Transport> = args.transports.iter().map(|kind| kind.transport()).collect();
         transports.dedup();
         let bayeux =
             bayeux::Config { start_utc: clock.start_utc(), ..bayeux::Config::new(args.url.path.clone(), &transports) };
-        let mut client = Client::new(Config {
+        let config = Config {
             auth: login.map(auth::encode),
             legacy_ids: args.legacy_ids,
             ..Config::new(bayeux, args.service.clone())
-        });
+        };
+        let taped = match &file {
+            Some(_) => Taped::new(config, label(&clock)?),
+            None => Taped::without_tape(config),
+        };
         let user_data: Map<String, Value> =
             args.user_data.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
         let request = RequestChat {
@@ -150,10 +195,11 @@ impl Conversation {
             ..RequestChat::default()
         };
         note(&format!("connecting to {}", args.url));
+        let mut talk = Talk::new(taped, file, transports.as_slice() == [Transport::WebSocket]);
         // A new client takes its first chat.
-        let _ = client.start(Time::ZERO, request);
-        Self {
-            talk: Talk::new(client, transports.as_slice() == [Transport::WebSocket]),
+        let _ = talk.call(Time::ZERO, Call::Start(request));
+        Ok(Self {
+            talk,
             connections,
             screen: Screen::new(&args.service),
             clock,
@@ -163,7 +209,12 @@ impl Conversation {
             interrupted: false,
             ends: false,
             left: false,
-        }
+        })
+    }
+
+    /// Ends the tape; says whether it is whole, if there is one.
+    fn end_tape(&mut self) -> bool {
+        self.talk.end_tape(self.clock.now())
     }
 
     /// Runs it to its end.
@@ -188,7 +239,7 @@ impl Conversation {
                     note("ending the chat; interrupt again to leave at once");
                 }
                 Some(Wish::Impatience) => {
-                    self.screen.give_up(self.talk.client.bayeux().is_connected());
+                    self.screen.give_up(self.talk.client().bayeux().is_connected());
                     self.leave();
                 }
                 None => {}
@@ -203,11 +254,11 @@ impl Conversation {
         if self.screen.is_open() {
             if self.interrupted || (self.ends && !self.screen.awaits_files()) {
                 // It may be ending already.
-                let _ = self.talk.client.end(now);
+                let _ = self.talk.call(now, Call::End);
             }
         } else if !self.screen.has_begun() {
             // With the request for a chat under way, its answer is awaited: there may be a chat to end.
-            let idle = self.interrupted && !self.talk.client.bayeux().is_connected();
+            let idle = self.interrupted && !self.talk.client().bayeux().is_connected();
             if idle || self.screen.has_failed() {
                 self.leave();
             }
@@ -217,15 +268,14 @@ impl Conversation {
     fn leave(&mut self) {
         if !self.left {
             self.left = true;
-            self.talk.client.leave(self.clock.now());
+            // Whoever leaves is not refused.
+            let _ = self.talk.call(self.clock.now(), Call::Leave);
         }
     }
 
     fn obey(&mut self, line: Line) {
         let now = self.clock.now();
-        let client = &mut self.talk.client;
-        // Misuse means that the chat is over, which is told by itself.
-        let asked = match line {
+        let call = match line {
             Line::Nothing => return,
             Line::Wrong(says) => return note(&says),
             Line::Help => return note(line::HELP),
@@ -235,21 +285,21 @@ impl Conversation {
             }
             Line::Say(text) => {
                 if self.typed {
-                    let _ = client.start_typing(now, None);
+                    let _ = self.talk.call(now, Call::StartTyping(None));
                 }
-                client.send(now, text).map(|id| self.screen.expect(id, "a message"))
+                (Call::Say(text), Wanted::Operation("a message"))
             }
-            Line::Url(url) => client.push_url(now, url).map(|id| self.screen.expect(id, "the page")),
-            Line::Nick(name) => client.update_nickname(now, name).map(|id| self.screen.expect(id, "the new name")),
+            Line::Url(url) => (Call::PushUrl(url), Wanted::Operation("the page")),
+            Line::Nick(name) => (Call::UpdateNickname(name), Wanted::Operation("the new name")),
             Line::Data(key, value) => {
                 let data = Map::from_iter([(key, Value::from(value))]);
-                client.update_data(now, data).map(|id| self.screen.expect(id, "the attached data"))
+                (Call::UpdateData(data), Wanted::Operation("the attached data"))
             }
             Line::File(path) => match line::file(&path) {
                 Ok((name, bytes)) => {
                     let media_type = Some("application/octet-stream".to_owned());
                     let file = Upload { name: name.clone(), media_type, bytes };
-                    client.upload(now, file, None).map(|job| self.screen.expect_upload(job, name))
+                    (Call::Upload(file, None), Wanted::Upload(name))
                 }
                 Err(says) => return note(&says),
             },
@@ -257,13 +307,34 @@ impl Conversation {
                 if path.exists() {
                     return note(&format!("`{}` is there already", path.display()));
                 }
-                client.download(now, file_id).map(|job| self.screen.expect_download(job, path))
+                (Call::Download(file_id), Wanted::Download(path))
             }
         };
-        if asked.is_err() {
-            note("no chat is running");
+        // Misuse means that the chat is over, which is told by itself.
+        match self.talk.call(now, call.0) {
+            Ok(done) => self.expect(done, call.1),
+            Err(_) => note("no chat is running"),
         }
     }
+
+    /// Notes what the user waits for.
+    fn expect(&mut self, done: Done, wanted: Wanted) {
+        match (done, wanted) {
+            (Done::Sent(id), Wanted::Operation(what)) => self.screen.expect(id, what),
+            (Done::Asked(job), Wanted::Upload(name)) => self.screen.expect_upload(job, name),
+            (Done::Asked(job), Wanted::Download(path)) => self.screen.expect_download(job, path),
+            (Done::Plain | Done::Sent(_) | Done::Asked(_), _) => {}
+        }
+    }
+}
+
+/// What the user waits for.
+enum Wanted {
+    Operation(&'static str),
+    /// A file of this name.
+    Upload(String),
+    /// A file that is to be kept here.
+    Download(PathBuf),
 }
 
 async fn next_wish(

@@ -36,14 +36,18 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
         })
 }
 
+/// Makes a new file that only its owner can read; `option` is the one that names it.
+pub(crate) fn begin(path: &Path, option: &str) -> Result<fs::File, Failure> {
+    own(OpenOptions::new().write(true).create_new(true)).open(path).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => Failure::usage(anyhow!("`{}` exists already", path.display()))
+            .hint(format!("give another file name with `{option}`, or move the old file away: it is not overwritten")),
+        _ => Failure::usage(anyhow::Error::new(error).context(format!("failed to create `{}`", path.display()))),
+    })
+}
+
 /// Writes a new file that only its owner can read.
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut file =
-        own(OpenOptions::new().write(true).create_new(true)).open(path).map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => Failure::usage(anyhow!("`{}` exists already", path.display()))
-                .hint("give another file name with `--output`, or move the old file away: it is not overwritten"),
-            _ => Failure::usage(anyhow::Error::new(error).context(format!("failed to create `{}`", path.display()))),
-        })?;
+    let mut file = begin(path, "--output")?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| {
         // Half a file would only stand in the way of the next attempt.
         let _ = fs::remove_file(path);

@@ -1,5 +1,5 @@
-//! `tapestry replay`: a tape without its server. That of a conformance case is judged again; of any other the recorded server
-//! side is played to the live client machine.
+//! `tapestry replay`: a tape without its server. That of a conformance case is judged again, our own client does once more
+//! what it did on its tape; of any other the recorded server side is played to the live client machine.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +19,8 @@ use crate::{live, output};
 ///
 /// Time is virtual, so a chat of an hour takes no time, and two replays print the same bytes. Of a conformance case the output
 /// and the exit code are those of a run of this case alone; for other tapes exit code 1 means a divergence.
+///
+/// A tape of `tapestry chat --tape` has all that went into our own client: it gets the same again, and must do exactly the same.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The tape; `-` reads stdin.
@@ -49,6 +51,18 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         );
         return Err(Failure::usage(error)
             .hint("leave `--expect` out, or name a tape that `tapestry conformance --report DIR` left in DIR/tapes"));
+    }
+    let exact = replayer::exact::replay(&tape).map_err(|unfit| {
+        let error = anyhow::Error::new(unfit).context(format!("`{}`", args.file.display()));
+        Failure::usage(error)
+            .hint("record the chat again with `tapestry chat --tape FILE`: the new tape says what it takes")
+    })?;
+    if let Some(replay) = exact {
+        match args.format {
+            Format::Text => output::print(&replay.text())?,
+            Format::Json => output::print_json(&replay.json())?,
+        }
+        return Ok(Exit::from_code(replay.exit_code()));
     }
     let replay = replayer::replay(&tape);
     match args.format {

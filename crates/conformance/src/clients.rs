@@ -8,6 +8,7 @@
 
 mod house;
 mod guest;
+mod fault;
 pub mod visit;
 pub mod door;
 mod greeting;
@@ -26,6 +27,7 @@ use protocol::chat::CHANNEL_PREFIX;
 use protocol::wire::Transport;
 use serde_json::{Value, json};
 
+pub use self::fault::Fault;
 pub(crate) use self::guest::Guest;
 use self::house::{Fate, Heard, House};
 use crate::cases::{Case, Needs, Script};

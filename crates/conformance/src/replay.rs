@@ -155,14 +155,19 @@ pub struct Replay {
 /// Runs the case of a tape against the tape.
 #[must_use]
 pub fn replay(recorded: &Recorded, tape: &Tape) -> Replay {
+    replay_showing(recorded, tape, &mut |_| {})
+}
+
+/// The same, and shows what the case gets and sends: its own words as they are, and its peer's as tokens.
+#[must_use]
+pub fn replay_showing(recorded: &Recorded, tape: &Tape, show: &mut dyn FnMut(&Entry)) -> Replay {
     let located = tape.located();
     let Recorded { case, transport, seed, .. } = recorded;
     match &recorded.peer {
-        Peer::Server(settings) => {
-            Player::new(Run::new(case, *transport, settings, *seed), tape, &located).play(recorded, tape, &located)
-        }
+        Peer::Server(settings) => Player::new(Run::new(case, *transport, settings, *seed), tape, &located, show)
+            .play(recorded, tape, &located),
         Peer::Client(settings) => {
-            Player::new(Visit::new(case, settings, *seed), tape, &located).play(recorded, tape, &located)
+            Player::new(Visit::new(case, settings, *seed), tape, &located, show).play(recorded, tape, &located)
         }
     }
 }
@@ -225,7 +230,7 @@ impl Rerun for Visit {
 
     fn told(event: visit::Event) -> Told {
         match event {
-            visit::Event::Begun => Told::Nothing,
+            visit::Event::Begun | visit::Event::Breaks(_) => Told::Nothing,
             visit::Event::Asks(step) => Ask::of_user(step).into(),
             visit::Event::Finished(finished) => Told::Finished(finished.0),
         }
@@ -253,6 +258,7 @@ enum Parting {
 
 struct Player<'a, M> {
     run: M,
+    show: &'a mut dyn FnMut(&Entry),
     originals: Originals,
     /// What the tape has of the case, and what it asked for, in order.
     sent: VecDeque<&'a Located>,
@@ -264,10 +270,11 @@ struct Player<'a, M> {
 }
 
 impl<'a, M: Rerun> Player<'a, M> {
-    fn new(run: M, tape: &Tape, located: &'a [Located]) -> Self {
+    fn new(run: M, tape: &Tape, located: &'a [Located], show: &'a mut dyn FnMut(&Entry)) -> Self {
         let marks = tape.marks();
         Self {
             run,
+            show,
             originals: Originals::new(&marks),
             sent: located.iter().filter(|unit| unit.entry.from == M::OWN && !is_sign_of_life(unit)).collect(),
             given_up: marks.iter().find(|mark| mark.label.starts_with(GIVEN_UP)).cloned(),
@@ -308,6 +315,7 @@ impl<'a, M: Rerun> Player<'a, M> {
         for unit in located.iter().filter(|unit| unit.entry.from != M::OWN) {
             self.pass_time(unit.entry.at)?;
             let wire = self.originals.restore(&unit.entry.wire);
+            (self.show)(&Entry { at: self.now, from: M::OWN.peer(), wire: wire.clone() });
             self.feed(Input::Wire(wire))?;
         }
         if let Some(mark) = self.given_up.take() {
@@ -354,6 +362,7 @@ impl<'a, M: Rerun> Player<'a, M> {
 
     /// Holds what the case sends against what the tape has next.
     fn sends(&mut self, wire: &Wire) -> Result<(), Parting> {
+        (self.show)(&Entry { at: self.now, from: M::OWN, wire: wire.clone() });
         let Some(unit) = self.sent.pop_front() else { return Err(self.nothing_more("the case sends more")) };
         if unit.entry.at < self.now {
             return Err(self.parts(unit.line, format!("the case sends this at {} s only", self.now)));

@@ -152,6 +152,11 @@ impl Testimony {
         self.note(at, &Ask::of_user(step));
     }
 
+    /// Notes what was broken on purpose.
+    pub fn fault(&mut self, fault: &clients::Fault) {
+        self.tape.extend(self.capture.fault(fault.at, fault.kind, &fault.place, &fault.parameters));
+    }
+
     fn note(&mut self, at: Time, ask: &Ask<'_>) {
         let mut tokens = Vec::new();
         for (class, value) in &ask.words {

@@ -499,13 +499,17 @@ impl Auditor<'_> {
         let Node::Object(members) = node else { return self.label_node(node) };
         for (name, node) in members {
             self.label(name);
-            let is_service = name == "service" && self.path.last().is_some_and(|place| place == "env");
-            if !is_service {
-                self.at(name, |a| match node.text() {
-                    Some(key) if is_key_id(key) => a.audit.texts += 1,
-                    _ => a.label_node(node),
-                });
+            let in_env = self.path.last().is_some_and(|place| place == "env");
+            if in_env && name == "service" {
+                continue;
             }
+            self.at(name, |a| match node.text() {
+                Some(key) if is_key_id(key) => a.audit.texts += 1,
+                Some(path) if in_env && name == "base" => a.target(path),
+                // A moment in milliseconds since the epoch.
+                Some(moment) if in_env && name == "startUtc" && is_moment(moment) => a.audit.texts += 1,
+                _ => a.label_node(node),
+            });
         }
     }
 
@@ -563,6 +567,10 @@ fn is_number(text: &str) -> bool {
 
 fn is_message_id(text: &str) -> bool {
     (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_moment(text: &str) -> bool {
+    (1..=13).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_host(text: &str) -> bool {

@@ -12,7 +12,7 @@ use std::fmt;
 use protocol::bayeux::http::callback_argument;
 use protocol::wire::{Headers, Request, Response, Wire};
 
-use self::walk::Walk;
+use self::walk::{Pair, Walk};
 use crate::json::Node;
 use crate::redaction::{decoded, percent};
 use crate::tape::Mark;
@@ -86,6 +86,8 @@ pub struct Originals {
     made_up: BTreeSet<String>,
     /// The tokens that were searched for what they hold.
     searched: BTreeSet<String>,
+    /// The tokens that stand for themselves.
+    met: BTreeSet<String>,
 }
 
 impl fmt::Debug for Originals {
@@ -123,10 +125,80 @@ impl Originals {
     ///
     /// [`Mismatch`] if the one is not the redacted form of the other.
     pub fn learn(&mut self, said: &Wire, redacted: &Wire) -> Result<(), Mismatch> {
-        for (token, original) in Walk::along(said, redacted, &self.made_up)? {
+        for Pair { token, original, .. } in Walk::along(said, redacted, &self.made_up)? {
             self.values.entry(token).or_insert(original);
         }
         Ok(())
+    }
+
+    /// Notes the tokens in something that is used as it stands: they stand for themselves.
+    pub fn meet(&mut self, redacted: &Wire) {
+        let mut meet = |text: &str| self.meet_text(text);
+        match redacted {
+            Wire::Request(_, Request { target, headers, body, .. })
+            | Wire::Upgrade(_, Request { target, headers, body, .. }) => {
+                meet(target);
+                headers.0.iter().for_each(|(_, value)| meet(value));
+                meet(&String::from_utf8_lossy(body));
+            }
+            Wire::Response(_, Response { headers, body, .. }) | Wire::Refused(_, Response { headers, body, .. }) => {
+                headers.0.iter().for_each(|(_, value)| meet(value));
+                meet(&String::from_utf8_lossy(body));
+            }
+            Wire::Upgraded(_, headers) => headers.0.iter().for_each(|(_, value)| meet(value)),
+            Wire::Text(_, text) => meet(text),
+            Wire::Binary(_, bytes) | Wire::Ping(_, bytes) | Wire::Pong(_, bytes) => {
+                meet(&String::from_utf8_lossy(bytes));
+            }
+            Wire::Close(_, close) => meet(&close.reason),
+            Wire::Broken(..) | Wire::Lost(..) => {}
+        }
+    }
+
+    /// The same about a text, such as the arguments of a call.
+    pub fn meet_text(&mut self, text: &str) {
+        self.met.extend(token::find(text).into_iter().map(|(range, _)| text[range].to_owned()));
+        let numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|digits| token::is_number_token(digits));
+        self.met.extend(numbers.map(str::to_owned));
+    }
+
+    /// Holds something that was said against its redacted form, token by token: one that was met stands for itself, one
+    /// that was said before for what it stood for then, and no two of a class for the same. Only what the speaker made up
+    /// himself is new.
+    ///
+    /// # Errors
+    ///
+    /// [`Mismatch`]
+    pub fn hold(&mut self, said: &Wire, redacted: &Wire) -> Result<(), Mismatch> {
+        for Pair { token, original, place } in Walk::along(said, redacted, &self.made_up)? {
+            if !self.may_be(&token, &original) {
+                let said = match &original {
+                    Original::Text(own) | Original::Json(own) => walk::shown(own),
+                    Original::Bytes(own) => format!("{} bytes", own.len()),
+                };
+                return Err(Mismatch { place, taped: walk::shown(&token), said });
+            }
+            self.values.entry(token).or_insert(original);
+        }
+        Ok(())
+    }
+
+    /// Whether a token may stand for a value, after all that was met and said.
+    fn may_be(&self, token: &str, value: &Original) -> bool {
+        if let Some(known) = self.values.get(token) {
+            return known == value;
+        }
+        let text = match value {
+            Original::Text(text) | Original::Json(text) => text,
+            Original::Bytes(_) => "",
+        };
+        if self.met.contains(token) {
+            return text == token;
+        }
+        let holds_met = token::find(text).into_iter().any(|(range, _)| self.met.contains(&text[range]));
+        let class = token::whole(token);
+        let is_taken = self.values.iter().any(|(other, known)| known == value && token::whole(other) == class);
+        !holds_met && !is_taken
     }
 
     /// What the peer's entry has to do with the values that are known: which of its texts are or hold one of them, though
@@ -134,7 +206,7 @@ impl Originals {
     pub fn relate(&mut self, came: &Wire, redacted: &Wire) -> Vec<Relation> {
         let Ok(pairs) = Walk::along(came, redacted, &self.made_up) else { return Vec::new() };
         let mut relations = Vec::new();
-        for (token, original) in pairs {
+        for Pair { token, original, .. } in pairs {
             let text = match original {
                 Original::Text(text) => text,
                 Original::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),

@@ -215,6 +215,9 @@ impl Screen {
             Sent::Failed(errors) => self.miss(&format!("the server refuses {what}{}", reasons(errors))),
             Sent::Missing => self.miss(&format!("{what} did not arrive; say it again")),
             Sent::Unknown => self.miss(&format!("whether {what} arrived is not known")),
+            Sent::TooLong => self.miss(&format!(
+                "{what} was not sent: it is too long for callback-polling; say it in parts, or choose another `--transport`"
+            )),
             Sent::Unsent => self.miss(&format!("{what} was not sent: the chat ended before")),
         }
     }

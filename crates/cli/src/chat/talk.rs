@@ -4,10 +4,14 @@ use std::fmt;
 
 use protocol::bayeux::batch::{Batch, Limits};
 use protocol::bayeux::http;
-use protocol::chat::client::{Client, Event, Timer};
+use protocol::chat::client::{Client, Event, Misuse, Timer};
 use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
 use protocol::wire::{Response, Transport, Wire};
+use recording::tape::Finish;
+use replayer::exact::{Call, Done, Taped};
+
+use super::tape::TapeFile;
 
 /// What a [`Talk`] tells.
 #[derive(Debug)]
@@ -41,9 +45,10 @@ impl fmt::Display for Foreign {
     }
 }
 
-/// A client that tells its end.
+/// A client that tells its end, and its tape if there is one: what happens is on it before anybody hears of it.
 pub(super) struct Talk {
-    pub(super) client: Client,
+    taped: Taped,
+    file: Option<TapeFile>,
     /// Whether there is no other transport than WebSocket.
     socket_alone: bool,
     /// Whether the server has said something that only CometD does, or the opposite.
@@ -53,8 +58,34 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    pub(super) const fn new(client: Client, socket_alone: bool) -> Self {
-        Self { client, socket_alone, is_known: false, foreign: None, has_told: false }
+    pub(super) const fn new(taped: Taped, file: Option<TapeFile>, socket_alone: bool) -> Self {
+        Self { taped, file, socket_alone, is_known: false, foreign: None, has_told: false }
+    }
+
+    pub(super) const fn client(&self) -> &Client {
+        self.taped.client()
+    }
+
+    /// Does what the user wants.
+    pub(super) fn call(&mut self, now: Time, call: Call) -> Result<Done, Misuse> {
+        let done = self.taped.call(now, call);
+        self.write(now);
+        done
+    }
+
+    /// Ends the tape; says whether it is whole, if there is one.
+    pub(super) fn end_tape(&mut self, now: Time) -> bool {
+        let Some(mut file) = self.file.take() else { return true };
+        let status = if self.client().is_closed() { Finish::Complete } else { Finish::Aborted };
+        file.append(now, &self.taped.finish(now, status));
+        file.close()
+    }
+
+    fn write(&mut self, now: Time) {
+        let units = self.taped.take_bytes();
+        if let Some(file) = &mut self.file {
+            file.append(now, &units);
+        }
     }
 
     /// Learns from the first answers what the server is. One that is overloaded or starting may become another.
@@ -76,7 +107,7 @@ impl Talk {
     }
 
     fn judge(&self, body: &[u8]) -> Result<(), Foreign> {
-        let body = match self.client.bayeux().transport() {
+        let body = match self.client().bayeux().transport() {
             Transport::CallbackPolling => http::callback_argument(body),
             Transport::LongPolling | Transport::WebSocket => body,
         };
@@ -101,17 +132,18 @@ impl Machine for Talk {
         {
             self.learn(wire);
         }
-        self.client.handle_input(now, input);
+        self.taped.handle_input(now, input);
+        self.write(now);
     }
 
     fn poll_output(&mut self) -> Option<Output<News>> {
         if let Some(foreign) = self.foreign.take() {
             return Some(Output::Event(News::Foreign(foreign)));
         }
-        match self.client.poll_output() {
+        match self.taped.poll_output() {
             Some(Output::Wire(wire)) => Some(Output::Wire(wire)),
             Some(Output::Event(event)) => Some(Output::Event(News::Chat(event))),
-            None if self.client.is_closed() && !self.has_told => {
+            None if self.client().is_closed() && !self.has_told => {
                 self.has_told = true;
                 Some(Output::Event(News::Closed))
             }
@@ -120,6 +152,6 @@ impl Machine for Talk {
     }
 
     fn deadline(&self) -> Option<(Time, Timer)> {
-        self.client.deadline()
+        self.taped.deadline()
     }
 }

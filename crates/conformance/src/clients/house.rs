@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use self::faults::{Delay, Edit, Treat};
 pub(crate) use self::faults::{Fate, Gate, Treatment};
-use super::{Settings, Step};
+use super::{Fault, Settings, Step};
 use crate::peer::Carrier;
 use crate::verdict::{Frame, Judged};
 
@@ -137,6 +137,8 @@ pub(crate) struct House {
     services: BTreeSet<String>,
     /// What the client's user is to do.
     pub(crate) asked: VecDeque<Step>,
+    /// What was broken on purpose and is not yet told.
+    pub(crate) faults: VecDeque<Fault>,
     /// What was judged so far.
     pub(crate) ledger: Vec<Judged>,
     /// When the case wants to be woken.
@@ -176,6 +178,7 @@ impl House {
             chats_begun: 0,
             services,
             asked: VecDeque::new(),
+            faults: VecDeque::new(),
             ledger: Vec::new(),
             wake: None,
         }
@@ -293,6 +296,7 @@ impl House {
         if there {
             self.chats.come_back(self.now);
         } else {
+            self.breaks("lost", "chat server", &[]);
             self.chats.lose(self.now);
         }
         self.settle();
@@ -300,6 +304,7 @@ impl House {
 
     /// Forgets every session: its connect, held or next, is answered with 402.
     pub(crate) fn forget(&mut self) {
+        self.breaks("forgotten", "session", &[]);
         let sessions: Vec<SessionId> = self.bayeux.sessions().collect();
         for session in sessions {
             // It was listed a moment ago.
@@ -322,6 +327,7 @@ impl House {
     }
 
     fn cut_one(&mut self, carrier: Carrier) {
+        self.breaks("cut", &place_of(carrier), &[]);
         let wire = match carrier {
             Carrier::Exchange(exchange) => Wire::Broken(exchange, Failure::Reset),
             Carrier::Socket(socket) => Wire::Lost(socket, Failure::Reset),
@@ -335,11 +341,19 @@ impl House {
             match carrier {
                 Carrier::Exchange(_) => self.cut_one(carrier),
                 Carrier::Socket(socket) => {
+                    self.breaks("closed", &place_of(carrier), &[("code", &code.to_string())]);
                     self.end(carrier, Wire::Close(socket, Close { code, reason: reason.to_owned() }));
                 }
             }
         }
         self.settle();
+    }
+
+    /// Notes that something is broken on purpose.
+    fn breaks(&mut self, kind: &'static str, place: &str, parameters: &[(&str, &str)]) {
+        let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let entries = self.entries.len();
+        self.faults.push_back(Fault { at: self.now, entries, kind, place: place.to_owned(), parameters });
     }
 
     fn end(&mut self, carrier: Carrier, wire: Wire) {
@@ -474,4 +488,12 @@ fn bayeux_server(settings: &Settings, seed: u64, change: impl FnOnce(&mut bayeux
 
 fn carrier_of(wire: &Wire) -> Option<Carrier> {
     wire.exchange().map(Carrier::Exchange).or_else(|| wire.socket().map(Carrier::Socket))
+}
+
+/// How a tape names what carries messages.
+fn place_of(carrier: Carrier) -> String {
+    match carrier {
+        Carrier::Exchange(exchange) => format!("e{}", exchange.0),
+        Carrier::Socket(socket) => format!("s{}", socket.0),
+    }
 }

@@ -21,7 +21,7 @@ use serde_json::json;
 
 use super::guest::{Guest, Shared};
 use super::house::{House, Treatment};
-use super::{Settings, Step};
+use super::{Fault, Settings, Step};
 use crate::cases::{Case, Script};
 use crate::run::{Chats, Outcome};
 use crate::stage::{self, Stage};
@@ -51,6 +51,8 @@ pub enum Event {
     Begun,
     /// The client's user is to do something.
     Asks(Step),
+    /// Something is broken on purpose.
+    Breaks(Fault),
     /// The case has come to its end. What crossed the wire, as seen from here, stands beside it, and is not redacted.
     Finished(Box<(Outcome, Vec<Entry>)>),
 }
@@ -125,7 +127,7 @@ impl Visit {
         self.stop(verdict);
         self.events.drain(..).find_map(|event| match event {
             Event::Finished(finished) => Some(finished.0),
-            Event::Begun | Event::Asks(_) => None,
+            Event::Begun | Event::Asks(_) | Event::Breaks(_) => None,
         })
     }
 
@@ -166,6 +168,10 @@ impl Visit {
         while let Some(step) = self.shared.with(|house| house.asked.pop_front()) {
             self.events.push_back(Event::Asks(step));
         }
+        let faults = self.shared.with(|house| std::mem::take(&mut house.faults));
+        if !self.is_finished() {
+            self.events.extend(faults.into_iter().map(Event::Breaks));
+        }
     }
 
     /// Polls what is running; says whether something else is to run at once.
@@ -202,6 +208,8 @@ impl Visit {
     fn finish(&mut self) {
         let Stage::Leaving(_, verdict) = std::mem::replace(&mut self.stage, Stage::Done) else { return };
         let case = self.case;
+        let faults = self.shared.with(|house| std::mem::take(&mut house.faults));
+        self.events.extend(faults.into_iter().map(Event::Breaks));
         let (judged, ending, entries, transport, took) = self.shared.with(|house| {
             let left = house.heard.iter().any(|heard| heard.is(channel::DISCONNECT));
             let ending = match (house.granted().is_some(), left) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use conformance::cases::Case;
 use conformance::clients::visit::{Event, Visit};
-use conformance::clients::{Settings, Step};
+use conformance::clients::{Fault, Settings, Step};
 use conformance::conclude::{CaseResult, conclude};
 use conformance::run::Outcome;
 use conformance::testimony::{Label, Testimony};
@@ -103,18 +103,28 @@ pub(crate) fn drive_over<C: Driven>(
     client: C,
     seed: u64,
 ) -> (Outcome, Vec<Entry>) {
-    drive_noting(network, case, transport, client, seed, &mut Vec::new(), &mut None)
+    drive_noting(network, case, transport, client, seed, &mut Notes::default())
 }
 
-/// The same, with what the client's user was asked for, and why the client was given up.
+/// What is told of a scenario beside its end.
+#[derive(Default)]
+struct Notes {
+    /// What the client's user was asked for.
+    asked: Vec<(Time, Step)>,
+    /// Why the client was given up.
+    given_up: Option<(Time, &'static str)>,
+    /// What was broken on purpose.
+    faults: Vec<Fault>,
+}
+
+/// The same, with what is told.
 fn drive_noting<C: Driven>(
     network: Network,
     case: &'static Case,
     transport: Transport,
     client: C,
     seed: u64,
-    asked: &mut Vec<(Time, Step)>,
-    given_up: &mut Option<(Time, &str)>,
+    notes: &mut Notes,
 ) -> (Outcome, Vec<Entry>) {
     let settings = Settings { transport: Some(transport), ..Settings::new(SERVICE) };
     let mut pair = Pair::new(client, Visit::new(case, &settings, seed), network, seed).without_entries();
@@ -124,22 +134,28 @@ fn drive_noting<C: Driven>(
         let told = pair.drive_until(limit, |pair| !pair.server_events.is_empty());
         match (told, pair.server_events.pop_front()) {
             (Ok(_), Some((_, Event::Begun))) => {}
+            (Ok(_), Some((_, Event::Breaks(fault)))) => notes.faults.push(fault),
             (Ok(_), Some((_, Event::Asks(step)))) => {
                 let now = pair.now();
                 pair.client.obey(now, step);
-                asked.push((now, step));
+                notes.asked.push((now, step));
             }
             (Ok(_), Some((_, Event::Finished(finished)))) => return *finished,
             // Whoever drives a visit gives up a client that does not come.
             (Ok(_), None) => {
                 let now = pair.now();
                 let says = "no client came: point one at the URL of the scenario";
-                *given_up = Some((now, says));
+                notes.given_up = Some((now, says));
                 pair.server.give_up(now, says);
             }
             (Err(livelock), _) => panic!("{}: {livelock}", case.id),
         }
     }
+}
+
+/// The key behind the tokens of a tape.
+pub(crate) fn key() -> Key {
+    Key::from_bytes([9; 32])
 }
 
 /// Runs a scenario and judges it as `tapestry conformance --client` does, and gives its tape too.
@@ -149,20 +165,28 @@ pub(crate) fn testify<C: Driven>(
     client: C,
     seed: u64,
 ) -> (CaseResult, Vec<u8>) {
-    let (mut asked, mut given_up) = (Vec::new(), None);
-    let (outcome, entries) = drive_noting(Network::default(), case, transport, client, seed, &mut asked, &mut given_up);
+    let mut notes = Notes::default();
+    let (outcome, entries) = drive_noting(Network::default(), case, transport, client, seed, &mut notes);
+    let Notes { asked, given_up, faults } = notes;
     let label = Label {
         version: "0.0.0".to_owned(),
         git: "0000000".to_owned(),
         source: Source::Sim,
         start: "2026-01-01T00:00:00Z".to_owned(),
         id: format!("{seed:032x}"),
-        key: Key::from_bytes([9; 32]),
+        key: key(),
         embedded: false,
     };
     let settings = Settings { transport: Some(transport), ..Settings::new(SERVICE) };
     let mut testimony = Testimony::of_client(case, outcome.transport, &settings, seed, label);
-    entries.iter().for_each(|entry| testimony.see(entry));
+    let mut faults = faults.iter().peekable();
+    for (number, entry) in entries.iter().enumerate() {
+        while let Some(fault) = faults.next_if(|fault| fault.entries <= number) {
+            testimony.fault(fault);
+        }
+        testimony.see(entry);
+    }
+    faults.for_each(|fault| testimony.fault(fault));
     asked.into_iter().for_each(|(at, step)| testimony.ask_user(at, step));
     let end = entries.last().map_or(Time::ZERO, |entry| entry.at) + outcome.took;
     if let Some((at, says)) = given_up {

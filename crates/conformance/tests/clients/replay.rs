@@ -1,16 +1,19 @@
 //! The tape of a scenario comes to the verdict that the scenario came to.
 
+use std::collections::BTreeMap;
+
 use conformance::cases::{Case, case};
 use conformance::clients::scenarios;
 use conformance::conclude::CaseResult;
-use conformance::replay::{Recorded, Replay, Unfit, replay};
+use conformance::replay::{Recorded, Replay, Unfit, replay, replay_showing};
 use conformance::requirements::Catalogue;
-use conformance::verdict::Kind;
+use conformance::verdict::Kind as Judgement;
 use protocol::chat::client::Client;
-use protocol::wire::Transport;
-use recording::tape::Tape;
+use protocol::wire::{Entry, Side, Transport};
+use recording::redaction::Redactor;
+use recording::tape::{Kind, Tape};
 
-use crate::drive::{SEED, config, testify};
+use crate::drive::{SEED, config, key, testify};
 use crate::mutant::Mutant;
 use crate::mutants::DEFECTS;
 
@@ -39,6 +42,66 @@ fn every_scenario_comes_to_the_same_offline() {
     assert!(different.is_empty(), "{}\n{}", different.len(), different.concat());
 }
 
+/// Whoever reads a tape is told what was no doing of the server's.
+#[test]
+fn what_a_scenario_breaks_on_purpose_is_on_its_tape() {
+    let mut kinds = BTreeMap::new();
+    for case in scenarios() {
+        for transport in case.transports {
+            let (_, tape) = testify(case, *transport, Client::new(config(*transport)), SEED);
+            for record in Tape::read(&tape).unwrap().records() {
+                if let Kind::Fault { fault, place, parameters } = &record.kind {
+                    *kinds.entry(fault.clone()).or_insert(0) += 1;
+                    assert!(!place.is_empty() && !parameters.get().contains("unk_"), "{}", record.text);
+                }
+            }
+        }
+    }
+    let kinds: Vec<&str> = kinds.keys().map(String::as_str).collect();
+    let all =
+        ["answered", "closed", "cut", "delayed", "dropped", "forgotten", "lost", "refused", "replaced", "swallowed"];
+    assert_eq!(kinds, all);
+}
+
+#[test]
+fn a_scenario_that_breaks_nothing_has_no_fault_on_its_tape() {
+    let case = case("client.handshake.well-formed").unwrap();
+    let (_, tape) = testify(case, Transport::WebSocket, Client::new(config(Transport::WebSocket)), SEED);
+    assert!(Tape::read(&tape).unwrap().records().iter().all(|record| record.kind.word() != "fault"));
+}
+
+/// Its verdict is the same because the suite says the same, at the same moments: redacted with the key of the tape, byte for
+/// byte.
+#[test]
+fn every_scenario_says_the_same_offline() {
+    let mut different = Vec::new();
+    for case in scenarios() {
+        for transport in case.transports {
+            let (then, tape) = testify(case, *transport, Client::new(config(*transport)), SEED);
+            different.extend(said_otherwise(&tape).map(|says| format!("{}: {says}\n", then.name())));
+        }
+    }
+    assert!(different.is_empty(), "{}\n{}", different.len(), different.concat());
+}
+
+/// The first thing that a scenario says otherwise when it is run again against its tape.
+fn said_otherwise(tape: &[u8]) -> Option<String> {
+    let tape = Tape::read(tape).expect("it is a tape");
+    let recorded = Recorded::read(tape.header()).expect("its header is complete").expect("it is of a case");
+    let mut redactor = Redactor::new(key());
+    let mut said = Vec::new();
+    let _ = replay_showing(&recorded, &tape, &mut |entry| said.push(redactor.entry(entry).into_inner()));
+    let own = |entries: Vec<Entry>| entries.into_iter().filter(|entry| entry.from == Side::Server);
+    let (mut said, mut taped) = (own(said), own(tape.entries()));
+    loop {
+        match (said.next(), taped.next()) {
+            (None, None) => return None,
+            (said, taped) if said == taped => {}
+            (said, taped) => return Some(format!("{said:?}\n  and the tape has {taped:?}")),
+        }
+    }
+}
+
 #[test]
 fn every_defect_comes_to_the_same_offline() {
     let mut different = Vec::new();
@@ -59,12 +122,12 @@ fn every_defect_comes_to_the_same_offline() {
 fn a_client_that_does_something_else_is_judged_by_what_it_does() {
     let case = case("client.handshake.well-formed").unwrap();
     let (then, tape) = testify(case, Transport::LongPolling, Client::new(config(Transport::LongPolling)), SEED);
-    assert_eq!(then.verdict, Kind::Pass);
+    assert_eq!(then.verdict, Judgement::Pass);
     let text = std::str::from_utf8(&tape).unwrap();
     let (text, _) = text.split_once(r#"{"k":"end""#).unwrap();
     let altered = text.replacen(r#""version":"1.0","#, "", 1);
     assert_ne!(altered, text);
-    assert_ne!(again(altered.as_bytes()).result.verdict, Kind::Pass);
+    assert_ne!(again(altered.as_bytes()).result.verdict, Judgement::Pass);
 }
 
 #[test]

@@ -128,7 +128,7 @@ pub enum Outcome {
     Acknowledged,
     /// The server refused it, with this error code if it gave one; it was not executed.
     Refused(Option<u16>),
-    /// No reply will come. Unless the loss is [`Loss::NotSent`], nobody knows whether it was executed.
+    /// No reply will come. Unless the loss is [`Loss::NotSent`] or [`Loss::TooLong`], nobody knows whether it was executed.
     Unknown(Loss),
 }
 

@@ -124,6 +124,8 @@ pub enum Sent {
     Unknown,
     /// It was not executed: the chat ended before, or it told of typing that is past.
     Unsent,
+    /// It was not sent: it is longer than the transport takes in one request.
+    TooLong,
 }
 
 /// Why the chat is over.
@@ -142,7 +144,7 @@ pub enum Ended {
 pub enum Event {
     /// The chat runs.
     Started,
-    /// The server refused to start it.
+    /// The server refused to start it; without errors if the request is longer than the transport takes.
     StartFailed(Vec<ChatError>),
     /// The answer to `requestChat` was lost: a chat may or may not run. [`Client::start`] may be called again.
     StartOutcomeUnknown,
@@ -457,10 +459,17 @@ impl Client {
     }
 
     fn on_published(&mut self, now: Time, id: &MessageId, outcome: &bayeux::Outcome) {
-        let refused = matches!(outcome, bayeux::Outcome::Refused(_) | bayeux::Outcome::Unknown(bayeux::Loss::NotSent));
+        // The same again would be as long as before.
+        let too_long = matches!(outcome, bayeux::Outcome::Unknown(bayeux::Loss::TooLong));
+        let not_sent = too_long || matches!(outcome, bayeux::Outcome::Unknown(bayeux::Loss::NotSent));
+        let refused = not_sent || matches!(outcome, bayeux::Outcome::Refused(_));
         let unknown = matches!(outcome, bayeux::Outcome::Unknown(_)) && !refused;
         let retry_at = now + self.config.unavailable_retry;
         match &mut self.state {
+            State::Requesting { publish, .. } if publish == id && too_long => {
+                self.state = State::Idle;
+                self.emit(Event::StartFailed(Vec::new()));
+            }
             State::Requesting { request, publish, lost, .. } if publish == id => {
                 if refused {
                     // It was not executed: asking again starts no second chat.
@@ -485,6 +494,10 @@ impl Client {
                     if request::is_typing(&sending.operation) && !refused && !unknown {
                         // Nothing that the user waits for is held up by an echo that may never come.
                         sending.deadline = now + self.config.reorder_window;
+                    } else if too_long {
+                        let id = sending.id;
+                        chat.sending = None;
+                        self.emit(Event::Sent(id, Sent::TooLong));
                     } else if refused {
                         sending.retry_at = Some(now);
                         sending.in_doubt = false;

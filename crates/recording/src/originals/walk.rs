@@ -15,20 +15,24 @@ use crate::token;
 /// How much of a value is shown, in characters.
 const SHOWN: usize = 120;
 
+/// A token with what stands in its place.
+pub(super) struct Pair {
+    pub(super) token: String,
+    pub(super) original: Original,
+    /// Where it stands.
+    pub(super) place: String,
+}
+
 /// The pairs that were found so far, and where the walk is.
 pub(super) struct Walk<'a> {
     made_up: &'a BTreeSet<String>,
-    pairs: Vec<(String, Original)>,
+    pairs: Vec<Pair>,
     place: Vec<String>,
 }
 
 impl<'a> Walk<'a> {
     /// Walks along two wire values; gives each token with what it replaced. What is made up has no length of its own.
-    pub(super) fn along(
-        said: &Wire,
-        redacted: &Wire,
-        made_up: &'a BTreeSet<String>,
-    ) -> Result<Vec<(String, Original)>, Mismatch> {
+    pub(super) fn along(said: &Wire, redacted: &Wire, made_up: &'a BTreeSet<String>) -> Result<Vec<Pair>, Mismatch> {
         let mut walk = Self { made_up, pairs: Vec::new(), place: Vec::new() };
         walk.wire(said, redacted)?;
         Ok(walk.pairs)
@@ -177,7 +181,7 @@ impl<'a> Walk<'a> {
             Ok(text) => Original::Text(text.to_owned()),
             Err(_) => Original::Bytes(said.to_vec()),
         };
-        self.pairs.push((token, original));
+        self.pair(token, original);
         Ok(())
     }
 
@@ -185,11 +189,11 @@ impl<'a> Walk<'a> {
         match (said, redacted) {
             (Node::Text(said), Node::Text(redacted)) => self.text(said, redacted),
             (Node::Opaque(said), Node::Text(redacted)) if token::whole(redacted).is_some() => {
-                self.pairs.push((redacted.clone(), Original::Json(said.clone())));
+                self.pair(redacted.clone(), Original::Json(said.clone()));
                 Ok(())
             }
             (Node::Plain(said), Node::Plain(redacted)) if token::is_number_token(redacted) => {
-                self.pairs.push((redacted.clone(), Original::Json(said.clone())));
+                self.pair(redacted.clone(), Original::Json(said.clone()));
                 Ok(())
             }
             (Node::List(said), Node::List(redacted)) if said.len() == redacted.len() => {
@@ -223,10 +227,14 @@ impl<'a> Walk<'a> {
                 return self.differ(said, redacted);
             }
             if token != value {
-                self.pairs.push((token, Original::Text(value)));
+                self.pair(token, Original::Text(value));
             }
         }
         Ok(())
+    }
+
+    fn pair(&mut self, token: String, original: Original) {
+        self.pairs.push(Pair { token, original, place: self.place.join(".") });
     }
 
     fn plain(&self, said: &str, redacted: &str) -> Result<(), Mismatch> {
@@ -317,7 +325,7 @@ fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("`{}...`", &text[..end]),
         None => format!("`{text}`"),

@@ -156,3 +156,34 @@ fn another_kind_or_another_socket_is_another() {
     assert!(Originals::default().learn(&close(2), &taped).is_err());
     assert!(Originals::default().learn(&Wire::Text(Socket(1), String::new()), &taped).is_err());
 }
+
+/// What a client says with the tokens that it met, and a word of its own.
+fn request(key: &str, word: &str) -> Wire {
+    frame(&json!([{"channel": "/service/x", "data": {"secureKey": key, "message": word}}]))
+}
+
+#[test]
+fn tokens_that_were_met_stand_for_themselves() {
+    let (mine, other) = ("sk_0123456789", "sk_9876543210");
+    let mut originals = Originals::default();
+    originals.meet(&answer(&format!(r#"[{{"data":{{"secureKey":"{mine}"}}}}]"#)));
+    originals.meet_text(&format!(r#"{{"message":"{WORD}"}}"#));
+    assert_eq!(originals.hold(&request(mine, WORD), &request(mine, WORD)), Ok(()));
+    for (key, word) in [(other, WORD), (mine, "word"), (mine, ""), ("key", WORD)] {
+        let mismatch = originals.hold(&request(key, word), &request(mine, WORD)).unwrap_err();
+        assert!(mismatch.place.starts_with("0.data."), "{mismatch}");
+    }
+}
+
+const WORD: &str = "txt_0123456789~len=4~u8=4";
+
+#[test]
+fn what_a_speaker_makes_up_has_one_token_and_keeps_it() {
+    let call = |name: &str| get(&format!("/cometd/?jsonp={name}"));
+    let mut originals = Originals::default();
+    assert_eq!(originals.hold(&call("first"), &call("unk_0123456789")), Ok(()));
+    assert_eq!(originals.hold(&call("first"), &call("unk_0123456789")), Ok(()));
+    assert_eq!(originals.hold(&call("second"), &call("unk_9876543210")), Ok(()));
+    assert!(originals.hold(&call("third"), &call("unk_0123456789")).is_err());
+    assert!(originals.hold(&call("first"), &call("unk_1111111111")).is_err());
+}

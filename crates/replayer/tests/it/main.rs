@@ -5,3 +5,4 @@ mod replay;
 mod tamper;
 mod others;
 mod hostile;
+mod exact;

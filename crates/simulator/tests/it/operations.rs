@@ -133,6 +133,18 @@ fn does_not_tell_of_typing_that_is_past(#[values(Transport::WebSocket, Transport
 }
 
 #[test]
+fn a_message_that_is_too_long_for_its_transport_is_told_and_the_next_one_goes_out() {
+    let mut talk = Talk::chatting(Transport::CallbackPolling);
+    let now = talk.pair.now();
+    let long = talk.pair.client.send(now, "word ".repeat(800)).unwrap();
+    let short = talk.pair.client.send(now, "Hello").unwrap();
+    talk.rest();
+    assert!(talk.told.contains(&Event::Sent(long, Sent::TooLong)), "{}", told(&talk));
+    assert!(talk.told.contains(&Event::Sent(short, Sent::Delivered)), "{}", told(&talk));
+    assert_eq!(talk.sent_operations("sendMessage"), 1);
+}
+
+#[test]
 fn a_lost_answer_about_attached_data_is_told_and_nothing_repeated() {
     let mut talk = Talk::chatting(Transport::WebSocket);
     let answers = Unit::Channel(Side::Server, "/service/chatV2/support".to_owned());

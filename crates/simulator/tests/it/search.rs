@@ -57,6 +57,7 @@ const fn word_for(event: &Event) -> &'static str {
         Event::Sent(_, Sent::Missing) => "missing",
         Event::Sent(_, Sent::Unknown) => "unknown",
         Event::Sent(_, Sent::Unsent) => "unsent",
+        Event::Sent(_, Sent::TooLong) => "too long",
         Event::Files(..) => "files",
         Event::RequestFailed(_) => "request failed",
         Event::ChatServerLost => "chat server lost",

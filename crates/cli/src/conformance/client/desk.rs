@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use ::conformance::clients::visit::Event;
-use ::conformance::clients::{Settings, Step};
+use ::conformance::clients::{Fault, Settings, Step};
 use ::conformance::run::Outcome;
 use ::conformance::testimony::{Label, Testimony};
 use anyhow::Context;
@@ -42,6 +42,8 @@ pub(super) struct Desk {
     /// What was asked for in each scenario, and why some were given up.
     asked: BTreeMap<usize, Vec<(Time, Step)>>,
     given_up: BTreeMap<usize, (Time, String)>,
+    /// What each scenario broke on purpose.
+    faults: BTreeMap<usize, Vec<Fault>>,
     last_heard: Time,
 }
 
@@ -69,6 +71,7 @@ impl Desk {
             asks: Vec::new(),
             asked: BTreeMap::new(),
             given_up: BTreeMap::new(),
+            faults: BTreeMap::new(),
             last_heard: Time::ZERO,
         })
     }
@@ -134,12 +137,17 @@ impl Desk {
         let seed = self.seed.wrapping_add(planned.number);
         let mut testimony = Testimony::of_client(planned.case, outcome.transport, settings, seed, label);
         let mut asked = self.asked.remove(&place).unwrap_or_default().into_iter().peekable();
-        for entry in entries {
+        let mut faults = self.faults.remove(&place).unwrap_or_default().into_iter().peekable();
+        for (number, entry) in entries.iter().enumerate() {
+            while let Some(fault) = faults.next_if(|fault| fault.entries <= number) {
+                testimony.fault(&fault);
+            }
             while let Some((at, step)) = asked.next_if(|(at, _)| *at <= entry.at) {
                 testimony.ask_user(at, step);
             }
             testimony.see(entry);
         }
+        faults.for_each(|fault| testimony.fault(&fault));
         asked.for_each(|(at, step)| testimony.ask_user(at, step));
         if let Some((at, says)) = self.given_up.remove(&place) {
             testimony.give_up(at, &says);
@@ -174,6 +182,7 @@ impl Tap<(usize, Event)> for Desk {
                 self.asks.push((place, step));
                 self.asked.entry(place).or_default().push((now, step));
             }
+            Event::Breaks(fault) => self.faults.entry(place).or_default().push(fault),
             Event::Finished(finished) => {
                 let (outcome, entries) = *finished;
                 self.conclude(now, place, outcome, &entries);

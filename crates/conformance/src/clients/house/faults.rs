@@ -8,7 +8,7 @@ use protocol::bayeux::message::Message;
 use protocol::wire::{Headers, Response, Wire};
 use serde_json::Value;
 
-use super::{House, carrier_of};
+use super::{House, carrier_of, place_of};
 use crate::peer::Carrier;
 
 /// What becomes of a message of the client's.
@@ -72,6 +72,9 @@ impl House {
     pub(super) fn pass_gate(&mut self, wire: Wire) -> Option<Wire> {
         let Gate::Status(status) = self.gate else { return Some(wire) };
         let refusal = Response { status, headers: Headers::new(), body: Vec::new() };
+        if let (Wire::Request(..) | Wire::Upgrade(..), Some(carrier)) = (&wire, carrier_of(&wire)) {
+            self.breaks("refused", &place_of(carrier), &[("status", &status.to_string())]);
+        }
         match wire {
             Wire::Request(exchange, _) => self.put(Wire::Response(exchange, refusal)),
             Wire::Upgrade(socket, _) => self.put(Wire::Refused(socket, refusal)),
@@ -84,13 +87,19 @@ impl House {
     pub(super) fn treat(&mut self, wire: Wire, messages: Vec<Message>) -> Option<Wire> {
         let (Some(treat), Some(carrier)) = (&mut self.treat, carrier_of(&wire)) else { return Some(wire) };
         let (mut left, mut answers, count) = (Vec::new(), Vec::new(), messages.len());
+        let mut broken = Vec::new();
         for message in messages {
+            let channel = message.channel().unwrap_or_default().to_owned();
             match treat(&message) {
                 Treatment::Pass => left.push(message),
-                Treatment::Swallow => {}
-                Treatment::Answer(replies) => answers.extend(replies.iter().filter_map(message_of)),
+                Treatment::Swallow => broken.push(("swallowed", channel)),
+                Treatment::Answer(replies) => {
+                    broken.push(("answered", channel));
+                    answers.extend(replies.iter().filter_map(message_of));
+                }
             }
         }
+        self.break_messages(carrier, broken);
         if left.len() == count {
             return Some(wire);
         }
@@ -121,12 +130,23 @@ impl House {
             return self.put(wire);
         }
         if let Some(edit) = &mut self.edit {
-            let edited = messages.iter().flat_map(|message| match edit(message) {
-                Fate::Pass => vec![message.clone()],
-                Fate::Drop => Vec::new(),
-                Fate::Instead(values) => values.iter().filter_map(message_of).collect(),
+            let mut broken = Vec::new();
+            let edited = messages.iter().flat_map(|message| {
+                let channel = || message.channel().unwrap_or_default().to_owned();
+                match edit(message) {
+                    Fate::Pass => vec![message.clone()],
+                    Fate::Drop => {
+                        broken.push(("dropped", channel()));
+                        Vec::new()
+                    }
+                    Fate::Instead(values) => {
+                        broken.push(("replaced", channel()));
+                        values.iter().filter_map(message_of).collect()
+                    }
+                }
             });
             messages = edited.collect();
+            self.break_messages(carrier, broken);
             if messages.is_empty() && matches!(wire, Wire::Text(..)) {
                 return;
             }
@@ -135,6 +155,9 @@ impl House {
             Some(delay) => messages.iter().map(delay).max().unwrap_or_default(),
             None => Duration::ZERO,
         };
+        if !later.is_zero() {
+            self.breaks("delayed", &place_of(carrier), &[("millis", &later.as_millis().to_string())]);
+        }
         let wire = self.carrying(wire, &messages);
         // On one socket nothing overtakes.
         let before = self.late.iter().filter(|(_, late)| carrier_of(late) == Some(carrier)).map(|((at, _), _)| *at);
@@ -144,6 +167,12 @@ impl House {
         }
         self.numbers += 1;
         self.late.insert((at, self.numbers), wire);
+    }
+
+    fn break_messages(&mut self, carrier: Carrier, broken: Vec<(&'static str, String)>) {
+        for (kind, channel) in broken {
+            self.breaks(kind, &place_of(carrier), &[("channel", &channel)]);
+        }
     }
 
     /// The same wire with other messages of ours.

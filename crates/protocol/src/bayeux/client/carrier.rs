@@ -17,9 +17,10 @@ use crate::wire::{Close, Exchange, Failure, Headers, Request, Response, Socket, 
 /// Why messages will not be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// They never left: no socket could be opened, or a message is longer than the target of a request may be. Nothing
-    /// was executed.
+    /// They never left: no socket could be opened. Nothing was executed.
     NotSent,
+    /// The message never left and never will: it is longer than the target of a request may be (BX-CP-06).
+    TooLong,
     /// The connection broke, timed out or was cut; they may have been executed.
     Connection(Failure),
     /// The server answered with this HTTP status.
@@ -178,7 +179,7 @@ impl Carrier {
         while self.transport == Transport::CallbackPolling && request.target.len() > self.target_limit {
             let last = messages.pop()?;
             if messages.is_empty() {
-                return Some(Arrival::Lost(last.id().cloned().into_iter().collect(), Loss::NotSent));
+                return Some(Arrival::Lost(last.id().cloned().into_iter().collect(), Loss::TooLong));
             }
             self.queue.push_front(last);
             request = self.request(exchange, &messages);

@@ -49,7 +49,7 @@ fn splits_what_is_too_long_in_order_and_sends_one_request_after_the_other() {
 fn a_message_that_is_too_long_fails_here_and_the_others_go_on() {
     let mut talk = Talk::connected(Transport::CallbackPolling);
     let long = publish(&mut talk, 2_000);
-    assert_eq!(talk.take_events(), [Event::Published(long, Outcome::Unknown(Loss::NotSent))]);
+    assert_eq!(talk.take_events(), [Event::Published(long, Outcome::Unknown(Loss::TooLong))]);
     assert!(!talk.has_sent("/service/x"));
     publish(&mut talk, 10);
     let (before, long, after) = (publish(&mut talk, 20), publish(&mut talk, 2_000), publish(&mut talk, 30));
@@ -59,7 +59,7 @@ fn a_message_that_is_too_long_fails_here_and_the_others_go_on() {
     let second = talk.sent("/service/x");
     assert_eq!(second.1.id(), Some(&before));
     talk.answer(&second, &[ok("/service/x", &second.1)]);
-    let lost = Event::Published(long, Outcome::Unknown(Loss::NotSent));
+    let lost = Event::Published(long, Outcome::Unknown(Loss::TooLong));
     assert_eq!(talk.take_events(), [Event::Published(before, Outcome::Acknowledged), lost]);
     assert_eq!(talk.sent("/service/x").1.id(), Some(&after));
 }
