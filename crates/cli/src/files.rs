@@ -40,8 +40,7 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let mut file =
         own(OpenOptions::new().write(true).create_new(true)).open(path).map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => Failure::usage(anyhow!("`{}` exists already", path.display()))
-                .hint("give another file name with `--output`, or move the old file away: it is not overwritten"),
+            ErrorKind::AlreadyExists => exists(path),
             _ => Failure::usage(anyhow::Error::new(error).context(format!("failed to create `{}`", path.display()))),
         })?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| {
@@ -49,6 +48,12 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         let _ = fs::remove_file(path);
         Failure::usage(anyhow::Error::new(error).context(format!("failed to write `{}`", path.display())))
     })
+}
+
+/// A file is in the way.
+pub(crate) fn exists(path: &Path) -> Failure {
+    Failure::usage(anyhow!("`{}` exists already", path.display()))
+        .hint("give another file name with `--output`, or move the old file away: it is not overwritten")
 }
 
 /// Writes a file that only its owner can read.
