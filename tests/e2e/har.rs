@@ -21,8 +21,8 @@ fn a_har_becomes_a_tape_that_passes_the_rules() {
     let tape = file(&folder, "chat.tape.jsonl");
     let output = run(&["import", "har", &fixture("chrome-websocket.har"), "--output", &tape]);
     let said = shown(&output).replace(&folder.path().display().to_string(), "FOLDER");
-    let expected = "exit 0\n----- stdout\n----- stderr\nFOLDER/chat.tape.jsonl: 29 messages; 2 entries of the file are no Bayeux \
-                    and are left out\n";
+    let expected = "exit 0\n----- stdout\n----- stderr\nFOLDER/chat.tape.jsonl: 29 messages from 1 of 4 entries; left out: 1 went \
+                    to no server, 2 not of the conversation\n";
     assert_eq!(said, expected);
     let check = run(&["check", &tape]);
     assert_eq!(check.status.code(), Some(0), "{}", shown(&check));
@@ -68,4 +68,91 @@ fn what_gives_no_tape_is_named_with_a_remedy() {
     let said = shown(&output).replace(&root().display().to_string(), "ROOT");
     insta::assert_snapshot!("sockets_without_messages", said);
     assert!(!fs::exists(tape).unwrap());
+}
+
+/// Each command reads what is imported, whichever program wrote it and whichever transport it is of.
+#[rstest::rstest]
+#[case::chrome("chrome-websocket.har")]
+#[case::chrome_over_http("chrome-long-polling.har")]
+#[case::chrome_over_callbacks("chrome-callback-polling.har")]
+#[case::firefox_over_http("firefox-long-polling.har")]
+#[case::playwright_archive("playwright-websocket.zip")]
+#[case::playwright_archive_over_http("playwright-long-polling.zip")]
+#[case::mitmproxy_over_http("mitmproxy-long-polling.har")]
+fn what_is_imported_is_checked_and_compared(#[case] name: &str) {
+    let folder = TempDir::new().unwrap();
+    let (one, other) = (file(&folder, "one.tape.jsonl"), file(&folder, "other.tape.jsonl"));
+    let same = fixture("mitmproxy-websocket.har");
+    for command in [
+        &["import", "har", &fixture(name), "--output", &one] as &[&str],
+        &["import", "har", &same, "--output", &other],
+        &["check", &one],
+        &["audit", &one],
+        &["compare", &other, &one],
+    ] {
+        let output = run(command);
+        assert_eq!(output.status.code(), Some(0), "{command:?}\n{}", shown(&output));
+    }
+}
+
+#[test]
+fn an_imported_chat_replays() {
+    let folder = TempDir::new().unwrap();
+    let tape = file(&folder, "chat.tape.jsonl");
+    run(&["import", "har", &fixture("chrome-websocket.har"), "--output", &tape]);
+    let output = run(&["replay", &tape]);
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+}
+
+/// What is wrong with one file keeps none of the others back.
+#[test]
+fn several_files_become_a_tape_each() {
+    let folder = TempDir::new().unwrap();
+    let names = ["chrome-websocket.har", "firefox-websocket.har", "playwright-websocket.zip"].map(fixture);
+    let output = run(&["import", "har", &names[0], &names[1], &names[2], "--output", folder.path().to_str().unwrap()]);
+    let said = shown(&output).replace(&folder.path().display().to_string(), "FOLDER");
+    insta::assert_snapshot!("several_files", said.replace(&root().display().to_string(), "ROOT"));
+    let mut tapes: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    tapes.sort();
+    assert_eq!(tapes, ["chrome-websocket.tape.jsonl", "playwright-websocket.tape.jsonl"]);
+}
+
+#[test]
+fn several_files_do_not_become_one_tape() {
+    let folder = TempDir::new().unwrap();
+    let (one, other) = (fixture("chrome-websocket.har"), fixture("firefox-long-polling.har"));
+    let output = run(&["import", "har", &one, &other, "--output", &file(&folder, "chat.tape.jsonl")]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text.contains("is no folder") && text.contains("hint: several files become a tape each"), "{text}");
+}
+
+#[test]
+fn two_files_of_one_name_are_not_mixed_up() {
+    let folder = TempDir::new().unwrap();
+    let (har, zip) = (fixture("playwright-websocket.har"), fixture("playwright-websocket.zip"));
+    let output = run(&["import", "har", &har, &zip, "--output", folder.path().to_str().unwrap()]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), fs::read_dir(&folder).unwrap().count()), (Some(2), 0));
+    assert!(text.contains("would both become"), "{text}");
+}
+
+#[test]
+fn a_folder_holds_a_har_and_what_it_names() {
+    let folder = TempDir::new().unwrap();
+    let har = fs::read_to_string(fixture("playwright-websocket.har")).unwrap();
+    let mut har: serde_json::Value = serde_json::from_str(&har).unwrap();
+    for entry in har["log"]["entries"].as_array_mut().unwrap() {
+        if let Some(messages) = entry.as_object_mut().unwrap().remove("_webSocketMessages") {
+            let lines: String = messages.as_array().unwrap().iter().map(|message| format!("{message}\n")).collect();
+            fs::write(folder.path().join("socket.jsonl"), lines).unwrap();
+            entry["response"]["content"]["_file"] = "socket.jsonl".into();
+        }
+    }
+    fs::write(folder.path().join("har.har"), har.to_string()).unwrap();
+    let output =
+        run(&["import", "har", folder.path().to_str().unwrap(), "--output", &file(&folder, "chat.tape.jsonl")]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("29 messages from 1 of "), "{text}");
 }

@@ -12,7 +12,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
-use self::peers::{CLIENTS, Kit, OFFICIAL, Origins, PAGE, SERVERS, SERVICE, Server, Transport};
+use self::peers::{
+    CLIENTS, HarMaker, Kit, OFFICIAL, Origins, PAGE, SERVERS, SERVICE, Server, Transport, open_in_devtools,
+};
 use self::process::{CHAT, Listening, SUITE, finish};
 use crate::{Outcome, root};
 
@@ -38,9 +40,14 @@ pub(crate) fn run(shell: &Shell, record: bool) -> Outcome {
     }
     table.head("browser, a whole chat through `tapestry record`, and its HAR imported: one conversation");
     let folder = shell.create_temp_dir()?;
+    for maker in HarMaker::ALL {
+        table.row(maker.name(), "", obstacles.get(&PAGE.kit), |transport| {
+            Some(import_chat(&tapestry, serving_all.url(), transport, maker, folder.path()))
+        });
+    }
+    table.head("developer tools of Chromium, which open the HAR of a tape and show all of it");
     table.row(PAGE.name, PAGE.version, obstacles.get(&PAGE.kit), |transport| {
-        let imported = || import_chat(&tapestry, serving_all.url(), transport, folder.path());
-        Transport::USUAL.contains(&transport).then(imported)
+        Some(open_chat(&tapestry, serving_all.url(), transport, folder.path()))
     });
     serving_all.end()?;
     table.head("clients under test, judged by `tapestry conformance --client`");
@@ -111,18 +118,27 @@ fn record_chat(tapestry: &Path, upstream: &str, transport: Transport, tape: &Pat
     finish(Command::new(tapestry).arg("replay").arg(tape), CHAT)
 }
 
-/// Records a chat while the browser writes a HAR of it; both must tell the same conversation.
-fn import_chat(tapestry: &Path, upstream: &str, transport: Transport, folder: &Path) -> Result<()> {
-    let file = |name: &str| folder.join(format!("{}.{name}", transport.name()));
+/// Records a chat while somebody in the browser writes a HAR of it; both must tell the same conversation.
+fn import_chat(tapestry: &Path, upstream: &str, transport: Transport, maker: HarMaker, folder: &Path) -> Result<()> {
+    let file = |name: &str| folder.join(format!("{}.{}.{name}", maker.name(), transport.name()));
     let (recorded, har, imported) = (file("recorded.tape.jsonl"), file("har"), file("imported.tape.jsonl"));
     through_recorder(tapestry, upstream, &recorded, |url| {
         let mut chat = PAGE.chat(url, transport)?;
-        chat.arg("--har").arg(&har);
+        chat.arg("--har").arg(&har).args(["--by", maker.name()]);
         Ok(chat)
     })?;
     finish(Command::new(tapestry).args(["import", "har"]).arg(&har).arg("--output").arg(&imported), CHAT)?;
     finish(Command::new(tapestry).arg("check").arg(&imported), CHAT)?;
     finish(Command::new(tapestry).arg("compare").arg(&recorded).arg(&imported), CHAT)
+}
+
+/// Records a chat and exports its tape; the developer tools must show what is on it.
+fn open_chat(tapestry: &Path, upstream: &str, transport: Transport, folder: &Path) -> Result<()> {
+    let file = |name: &str| folder.join(format!("opened.{}.{name}", transport.name()));
+    let (tape, har) = (file("tape.jsonl"), file("har"));
+    through_recorder(tapestry, upstream, &tape, |url| PAGE.chat(url, transport))?;
+    finish(Command::new(tapestry).args(["export", "har"]).arg(&tape).arg("--output").arg(&har), CHAT)?;
+    finish(&mut open_in_devtools(&tape, &har)?, CHAT)
 }
 
 fn through_recorder(
@@ -214,7 +230,7 @@ impl Table {
         obstacle: Option<&String>,
         run: impl Fn(Transport) -> Option<Result<()>>,
     ) {
-        let peer = format!("{name} {version}");
+        let peer = format!("{name} {version}").trim_end().to_owned();
         if let Some(reason) = obstacle {
             self.missing = true;
             println!("  {peer:<32}  not run: {reason}");

@@ -39,8 +39,7 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
 /// Makes a new file that only its owner can read; `option` is the one that names it.
 pub(crate) fn begin(path: &Path, option: &str) -> Result<fs::File, Failure> {
     own(OpenOptions::new().write(true).create_new(true)).open(path).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => Failure::usage(anyhow!("`{}` exists already", path.display()))
-            .hint(format!("give another file name with `{option}`, or move the old file away: it is not overwritten")),
+        ErrorKind::AlreadyExists => exists(path, option),
         _ => Failure::usage(anyhow::Error::new(error).context(format!("failed to create `{}`", path.display()))),
     })
 }
@@ -53,6 +52,12 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         let _ = fs::remove_file(path);
         Failure::usage(anyhow::Error::new(error).context(format!("failed to write `{}`", path.display())))
     })
+}
+
+/// A file is in the way; `option` is the one that names it.
+pub(crate) fn exists(path: &Path, option: &str) -> Failure {
+    Failure::usage(anyhow!("`{}` exists already", path.display()))
+        .hint(format!("give another file name with `{option}`, or move the old file away: it is not overwritten"))
 }
 
 /// Writes a file that only its owner can read.

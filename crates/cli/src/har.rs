@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Error};
+use anyhow::{Context, Error, anyhow};
 use recording::capture::{Config, Source};
-use recording::har::{self, ImportError, Imported, Traffic};
+use recording::har::{self, ImportError, Imported, LeftOut, Traffic};
 use recording::tape::Tape;
 use recording::token::Key;
 use transport::clock;
@@ -27,20 +27,21 @@ enum ImportFormat {
     Har(ImportArgs),
 }
 
-/// Turn a HAR file from Chrome, Firefox, Playwright or mitmproxy into a tape.
+/// Turn HAR files from Chrome, Firefox, Playwright or mitmproxy into tapes.
 ///
 /// What belongs to a Bayeux conversation is taken, secrets, names and texts are replaced by tokens in memory, and the rest is
-/// left out. A HAR that was exported from a tape becomes that tape again. Exit code 3 means that something is missing in the
+/// left out. A HAR that was exported from a tape becomes that tape again. Exit code 3 means that something is missing in a
 /// file.
 #[derive(clap::Args)]
 struct ImportArgs {
-    /// The HAR file; `-` reads stdin.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Tape to write, NAME.tape.jsonl by custom; must not exist yet. `-` writes to stdout.
+    /// The HAR files, or what Playwright writes instead: a ZIP archive, or a folder with one HAR. `-` reads stdin.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Tape to write, NAME.tape.jsonl by custom; must not exist yet. `-` writes to stdout. In a folder that exists each file
+    /// becomes a tape with its own name.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// The server, if the file holds conversations with several: the beginning of its URL, such as `https://gms.example:8443`.
+    /// The server, if a file holds conversations with several: the beginning of its URL, such as `https://gms.example:8443`.
     #[arg(long, value_name = "URL")]
     origin: Option<String>,
 }
@@ -73,33 +74,117 @@ struct ExportArgs {
 
 pub(crate) fn import(args: &Import) -> Result<Exit, Failure> {
     let ImportFormat::Har(args) = &args.format;
-    let bytes = files::read(&args.file)?;
-    let mut attached = |name: &str| beside(&args.file, name);
-    let imported = har::import(&bytes, args.origin.as_deref(), &mut attached).map_err(|error: ImportError| {
+    let tasks = tasks(args)?;
+    if let [(file, tape)] = tasks.as_slice() {
+        return import_one(file, tape, args.origin.as_deref());
+    }
+    // What is wrong with one file is no reason to withhold the others.
+    let mut worst = Exit::Success;
+    for (file, tape) in &tasks {
+        let exit = import_one(file, tape, args.origin.as_deref()).unwrap_or_else(|failure| {
+            say(&failure.to_string());
+            failure.exit
+        });
+        worst = worst.worse(exit);
+    }
+    Ok(worst)
+}
+
+/// Each file with the tape that it becomes. Nothing is written unless all of them can be.
+fn tasks(args: &ImportArgs) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
+    let is_folder = args.output.is_dir();
+    if args.files.len() > 1 && !is_folder {
+        return Err(Failure::usage(anyhow!("`{}` is no folder", args.output.display()))
+            .hint("several files become a tape each: create a folder and give it with `--output`"));
+    }
+    let mut tasks: Vec<(PathBuf, PathBuf)> = Vec::new();
+    for file in &args.files {
+        let har = if file.is_dir() { har_in(file)? } else { file.clone() };
+        let tape = if is_folder { args.output.join(tape_name(file)) } else { args.output.clone() };
+        if let Some((other, _)) = tasks.iter().find(|(_, taken)| *taken == tape) {
+            let both = format!("`{}` and `{}` would both become `{}`", other.display(), har.display(), tape.display());
+            return Err(Failure::usage(anyhow!(both)).hint("import one of them by itself, or rename it"));
+        }
+        tasks.push((har, tape));
+    }
+    match tasks.iter().find(|(_, tape)| tape.exists()) {
+        Some((_, tape)) => Err(files::exists(tape, "--output")),
+        None => Ok(tasks),
+    }
+}
+
+/// `chat.har` becomes `chat.tape.jsonl`, and so does a folder `chat`.
+fn tape_name(file: &Path) -> String {
+    let name = if file == Path::new("-") {
+        "stdin".into()
+    } else if file.is_dir() {
+        // `.` has no name.
+        file.canonicalize().ok().and_then(|file| Some(file.file_name()?.to_owned())).unwrap_or_default()
+    } else {
+        file.file_stem().unwrap_or_default().to_owned()
+    };
+    format!("{}.tape.jsonl", name.to_string_lossy())
+}
+
+/// The one HAR in a folder.
+fn har_in(folder: &Path) -> Result<PathBuf, Failure> {
+    let unread = || format!("failed to read `{}`", folder.display());
+    let entries: Result<Vec<_>, _> = folder.read_dir().and_then(Iterator::collect);
+    let mut hars = Vec::new();
+    for entry in entries.with_context(unread).map_err(Failure::usage)? {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("har")) {
+            hars.push(path);
+        }
+    }
+    let one = match hars.as_slice() {
+        [har] => return Ok(har.clone()),
+        [] => "no file that ends with `.har`",
+        _ => "several files that end with `.har`",
+    };
+    Err(Failure::usage(anyhow!("`{}` holds {one}", folder.display())).hint("name the HAR files themselves"))
+}
+
+fn import_one(file: &Path, output: &Path, origin: Option<&str>) -> Result<Exit, Failure> {
+    let bytes = files::read(file)?;
+    let mut attached = |name: &str| beside(file, name);
+    let imported = har::import(&bytes, origin, &mut attached).map_err(|error: ImportError| {
         let hint = error.hint();
-        Failure::usage(Error::new(error).context(format!("`{}`", args.file.display()))).hint(hint)
+        Failure::usage(Error::new(error).context(format!("`{}`", file.display()))).hint(hint)
     })?;
     match imported {
         Imported::Original(tape) => {
-            put(&args.output, &tape)?;
-            say(&format!("{}: the tape that the file was exported from", args.output.display()));
+            put(output, &tape)?;
+            say(&format!("{}: the tape that the file was exported from", output.display()));
             Ok(Exit::Success)
         }
         Imported::Traffic(traffic) => {
             let (tape, messages) = taped(&traffic)?;
-            put(&args.output, &tape)?;
-            let left_out = match traffic.left_out {
-                0 => String::new(),
-                1 => "; 1 entry of the file is no Bayeux and is left out".to_owned(),
-                several => format!("; {several} entries of the file are no Bayeux and are left out"),
-            };
-            say(&format!("{}: {messages} messages{left_out}", args.output.display()));
+            put(output, &tape)?;
+            say(&format!("{}: {}", output.display(), summary(&traffic, messages)));
             for warning in &traffic.warnings {
                 say(&format!("warning: {warning}"));
             }
             Ok(if traffic.warnings.is_empty() { Exit::Success } else { Exit::Incomplete })
         }
     }
+}
+
+/// How much was taken, and how much not.
+fn summary(traffic: &Traffic, messages: u64) -> String {
+    let LeftOut { unreadable, unsent, elsewhere, unrelated } = traffic.left_out;
+    let all = traffic.taken + unreadable + unsent + elsewhere + unrelated;
+    let reasons = [
+        (unreadable, "cannot be read"),
+        (unsent, "went to no server"),
+        (elsewhere, "went to another server"),
+        (unrelated, "not of the conversation"),
+    ];
+    let left_out: Vec<String> =
+        reasons.into_iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
+    let left_out = if left_out.is_empty() { String::new() } else { format!("; left out: {}", left_out.join(", ")) };
+    let s = if messages == 1 { "" } else { "s" };
+    format!("{messages} message{s} from {} of {all} entries{left_out}", traffic.taken)
 }
 
 pub(crate) fn export(args: &Export) -> Result<Exit, Failure> {

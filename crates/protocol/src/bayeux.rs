@@ -5,6 +5,7 @@ pub mod batch;
 pub mod channel;
 pub mod advice;
 pub mod http;
+pub mod callbacks;
 mod extension;
 pub mod client;
 pub mod dialect;

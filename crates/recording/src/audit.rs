@@ -158,7 +158,7 @@ impl Auditor<'_> {
             (
                 _,
                 "n" | "t" | "since" | "u" | "j" | "msgs" | "status" | "opcode" | "code" | "bytes" | "due" | "step"
-                | "value" | "tls" | "next",
+                | "value" | "tls" | "next" | "synthetic",
             ) if matches!(node, Node::Plain(_)) => {}
             (_, "c" | "x") => self.at(name, |a| a.each_text(node, |a, text| a.check(is_link(text), "a word", text))),
             (Kind::HttpReq { .. }, "method") => {

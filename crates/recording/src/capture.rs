@@ -312,7 +312,7 @@ impl Capture {
     pub fn conn_open(&mut self, at: Time, conn: ConnLabel, proto: &str, peer: &str, tls: bool) -> Vec<u8> {
         let proto = self.redactor.label(proto).into_inner();
         let peer = self.redactor.host(peer).into_inner();
-        self.remember(at, Kind::ConnOpen { conn, proto, peer, tls })
+        self.remember(at, Kind::ConnOpen { conn, proto, peer, tls, synthetic: false })
     }
 
     /// The same for a connection that was there before this tape had to do with it.
@@ -322,12 +322,25 @@ impl Capture {
         }
         let proto = self.redactor.label(proto).into_inner();
         let peer = self.redactor.host(peer).into_inner();
-        self.repeat(since.as_micros(), &Kind::ConnOpen { conn, proto, peer, tls }).into_bytes()
+        self.repeat(since.as_micros(), &Kind::ConnOpen { conn, proto, peer, tls, synthetic: false }).into_bytes()
     }
 
     /// A TCP connection is gone.
     pub fn conn_close(&mut self, at: Time, conn: ConnLabel, by: Closer, error: Option<Failure>) -> Vec<u8> {
-        self.remember(at, Kind::ConnClose { conn, by, error })
+        self.remember(at, Kind::ConnClose { conn, by, error, synthetic: false })
+    }
+
+    /// A TCP connection must have been there from now on, by what it carries. Nobody saw it come.
+    pub fn synthetic_conn_open(&mut self, at: Time, conn: ConnLabel, proto: &str, peer: &str, tls: bool) -> Vec<u8> {
+        let proto = self.redactor.label(proto).into_inner();
+        let peer = self.redactor.host(peer).into_inner();
+        self.line(at, &Kind::ConnOpen { conn, proto, peer, tls, synthetic: true }).into_bytes()
+    }
+
+    /// A TCP connection carries nothing from now on. Nobody saw it go.
+    pub fn synthetic_conn_close(&mut self, at: Time, conn: ConnLabel) -> Vec<u8> {
+        let kind = Kind::ConnClose { conn, by: Closer::Net, error: None, synthetic: true };
+        self.line(at, &kind).into_bytes()
     }
 
     /// How many lines of a kind, such as `msg`, there are so far.

@@ -2,14 +2,15 @@
 //! developer tools open.
 //!
 //! A HAR knows start times and durations instead of moments, and no connection but those that carried something. So what
-//! is imported is ordered by its times, with the resolution that the file has, and nothing is told of connections that
-//! opened or closed. A HAR that was exported from a tape carries in its own members (`_bx`) what HAR has no place for, and
+//! is imported is ordered by its times, with the resolution that the file has, and a connection lasts from its first use to its
+//! last and is marked as synthetic. A HAR that was exported from a tape carries in its own members (`_bx`) what HAR has no place for, and
 //! becomes that very tape again.
 
+mod archive;
 mod export;
 mod file;
 mod import;
 mod original;
 
 pub use self::export::export;
-pub use self::import::{ImportError, Imported, Maker, Traffic, import};
+pub use self::import::{Connection, ImportError, Imported, LeftOut, Maker, Traffic, import};

@@ -116,12 +116,13 @@ impl Shown {
             None => String::new(),
         };
         match &record.kind {
-            Kind::ConnOpen { conn, proto, peer, tls } => {
-                (conn.to_string(), format!("opened by {peer}, {proto}{}", if *tls { " over TLS" } else { "" }))
+            Kind::ConnOpen { conn, proto, peer, tls, synthetic } => {
+                let tls = if *tls { " over TLS" } else { "" };
+                (conn.to_string(), format!("opened by {peer}, {proto}{tls}{}", unseen(*synthetic)))
             }
-            Kind::ConnClose { conn, by, error } => {
+            Kind::ConnClose { conn, by, error, synthetic } => {
                 let why = error.as_ref().map(|error| format!(": {}", failure_word(error))).unwrap_or_default();
-                (conn.to_string(), format!("closed by {}{why}", by.word()))
+                (conn.to_string(), format!("closed by {}{why}{}", by.word(), unseen(*synthetic)))
             }
             Kind::HttpReq { conn, link, method, url, carried, .. } => {
                 let upgrade = if matches!(link, Link::Socket(_)) { ", asks for a WebSocket" } else { "" };
@@ -193,6 +194,11 @@ const fn by_word(side: Side) -> &'static str {
         Side::Client => "client",
         Side::Server => "server",
     }
+}
+
+/// Nobody saw a connection come or go that follows from what it carried.
+const fn unseen(synthetic: bool) -> &'static str {
+    if synthetic { " (synthetic)" } else { "" }
 }
 
 fn carries(carried: Carried) -> String {

@@ -29,7 +29,7 @@ pub use self::record::{Carried, Closer, ConnLabel, Control, Finish, Kind, Link, 
 /// - 1.0: the first.
 /// - 1.1: records `call`, `timer`, `rand`, `fault`, `clock` and `redacted`; `bytes` of a unit; `redacted` and `paths` in
 ///   `end`; in the header's `redact` the member `keep` and the mode `none`; `b64` in `body`; `tokens` of a mark; a body that is a
-///   call of callback-polling; in `env`, by which settings the case of a tape ran; `part` in the header and `next` in `end`
+///   call of callback-polling; `synthetic` of a connection; in `env`, by which settings the case of a tape ran; `part` in the header and `next` in `end`
 ///   of a recording in several files; `since` of a record that repeats what happened before. A tape of 1.0 has none of them.
 pub const VERSION: Version = Version { major: 1, minor: 1 };
 

@@ -1,6 +1,6 @@
 //! The peers of interop as data: what they are, what they need, how they are installed and started.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -188,6 +188,31 @@ const fn client(name: &'static str, version: &'static str, kit: Kit, words: &'st
 
 /// The client whose chats are recorded and kept, and with which servers are tried.
 pub(crate) const OFFICIAL: Client = cometd_js("8.0.11", &[]);
+
+/// Who keeps the chats of the browser as a HAR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HarMaker {
+    Playwright,
+    DevTools,
+}
+
+impl HarMaker {
+    pub(crate) const ALL: [Self; 2] = [Self::Playwright, Self::DevTools];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Playwright => "playwright",
+            Self::DevTools => "devtools",
+        }
+    }
+}
+
+/// The command that opens a HAR in the developer tools of the browser, and holds what they show against its tape.
+pub(crate) fn open_in_devtools(tape: &Path, har: &Path) -> Result<Command> {
+    let mut command = Kit::Browser.command(&["node", "open.mjs"])?;
+    command.arg(tape).arg(har);
+    Ok(command)
+}
 
 /// The client whose chats the browser keeps as a HAR, too.
 pub(crate) const PAGE: Client = Client {

@@ -4,10 +4,12 @@
 //! A stream may begin and end anywhere. What a message belongs to is said only where the stream shows it, so that rules
 //! that look at it stay silent about what happened outside.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::bayeux::advice::Reconnect;
 use protocol::bayeux::batch::{Batch, Limits, Malformed};
+use protocol::bayeux::callbacks::Callbacks;
 use protocol::bayeux::channel;
 use protocol::bayeux::http::{BROWSER_COOKIE, cookie};
 use protocol::bayeux::message::{ClientId, Message, MessageId};
@@ -152,7 +154,9 @@ pub(super) struct Conversation {
 
 impl Conversation {
     pub(super) fn of(entries: &[Entry]) -> Self {
-        let scope = Scope::of(entries);
+        let callbacks = Callbacks::of(entries.iter().map(|entry| &entry.wire));
+        let entries: Vec<Cow<'_, Entry>> = entries.iter().map(|entry| callbacks.unwrap(entry)).collect();
+        let scope = Scope::of(&entries);
         let mut conversation = Self::default();
         for (number, entry) in entries.iter().enumerate() {
             conversation.take(&scope, number, entry);
@@ -423,7 +427,7 @@ struct Scope {
 }
 
 impl Scope {
-    fn of(entries: &[Entry]) -> Self {
+    fn of(entries: &[Cow<'_, Entry>]) -> Self {
         let mut scope = Self { bases: BTreeSet::new(), sockets: BTreeSet::new(), foreign: BTreeSet::new() };
         for entry in entries {
             match &entry.wire {

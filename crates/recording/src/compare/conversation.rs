@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use protocol::bayeux::batch::{Batch, Limits};
+use protocol::bayeux::callbacks::Callbacks;
 use protocol::bayeux::channel;
 use protocol::bayeux::message::Message;
-use protocol::wire::{Exchange, Response, Side, Socket, Wire};
+use protocol::wire::{Entry, Exchange, Response, Side, Socket, Wire};
 
 use crate::json::Node;
 use crate::tape::Located;
@@ -89,17 +90,18 @@ impl Conversation {
             session_of: BTreeMap::new(),
             held: Vec::new(),
         };
+        let callbacks = Callbacks::of(entries.iter().map(|located| &located.entry.wire));
         for located in entries {
-            reader.entry(located);
+            reader.entry(located, &callbacks.unwrap(&located.entry));
         }
         Self { sessions: reader.sessions, session_of: reader.session_of, held: reader.held }
     }
 }
 
 impl Reader {
-    fn entry(&mut self, located: &Located) {
-        let from = located.entry.from;
-        match &located.entry.wire {
+    fn entry(&mut self, located: &Located, entry: &Entry) {
+        let from = entry.from;
+        match &entry.wire {
             Wire::Request(exchange, request) => {
                 self.carrier(located, Carrier::Exchange(*exchange), from, &request.body)
             }

@@ -124,20 +124,22 @@ impl Draft {
     fn take(&mut self, record: &Record, inner: &[&Record], unit: &Located, start: Timestamp) {
         let at = unit.entry.at;
         self.lines.push(record.text.clone());
-        let carried = unit.entry.wire.carried().map(String::from_utf8_lossy).unwrap_or_default();
-        let made = inner_lines(&record.kind, record.n, record.t, &carried);
-        if made.is_none_or(|made| !made.iter().eq(inner.iter().map(|record| &record.text))) {
+        if !self.tells(record, inner, unit) {
             self.lines.extend(inner.iter().map(|record| record.text.clone()));
         }
         match &unit.entry.wire {
             Wire::Request(..) | Wire::Upgrade(..) => return,
             Wire::Response(_, response) | Wire::Refused(_, response) => {
-                self.answered = Some(at);
-                self.response = Some(response.clone());
+                self.answered.get_or_insert(at);
+                self.response.get_or_insert_with(|| response.clone());
             }
             Wire::Upgraded(_, headers) => {
-                self.answered = Some(at);
-                self.response = Some(Response { status: 101, headers: headers.clone(), body: Vec::new() });
+                self.answered.get_or_insert(at);
+                self.response.get_or_insert_with(|| Response {
+                    status: 101,
+                    headers: headers.clone(),
+                    body: Vec::new(),
+                });
             }
             Wire::Broken(_, failure) => self.failure = Some(failure.clone()),
             Wire::Lost(_, failure) => {
@@ -149,6 +151,22 @@ impl Draft {
             Wire::Ping(..) | Wire::Pong(..) | Wire::Close(..) => {}
         }
         self.ended = Some(at);
+    }
+
+    /// Whether the lines behind that of a unit can be made again from what the entry says.
+    fn tells(&self, record: &Record, inner: &[&Record], unit: &Located) -> bool {
+        let wire = &unit.entry.wire;
+        let carried = wire.carried().map(String::from_utf8_lossy).unwrap_or_default();
+        let has_place = match wire {
+            // An entry has room for one of each, and none for emptiness.
+            Wire::Request(_, request) | Wire::Upgrade(_, request) => {
+                self.lines.len() == 1 && !carried.is_empty() && self.request == *request
+            }
+            Wire::Response(..) | Wire::Refused(..) => self.response.is_none() && !carried.is_empty(),
+            _ => true,
+        };
+        let made = || inner_lines(&record.kind, record.n, record.t, &carried);
+        has_place && made().is_some_and(|made| made.iter().eq(inner.iter().map(|record| &record.text)))
     }
 
     fn frame(&mut self, from: Side, at: Time, start: Timestamp, opcode: u8, data: &str) {
@@ -178,6 +196,8 @@ impl Draft {
         });
         if self.conn != ConnLabel::default() {
             entry["connection"] = self.conn.to_string().into();
+            // Where the developer tools of Chrome look for it.
+            entry["_connectionId"] = self.conn.to_string().into();
         }
         if self.socket {
             entry["_resourceType"] = "websocket".into();

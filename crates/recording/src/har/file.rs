@@ -1,7 +1,8 @@
-//! The members of a HAR that are read. Everything that some exporter leaves out has a default.
+//! The members of a HAR that are read. Everything that some exporter leaves out, or writes `null` for, has a default.
 
 use protocol::wire::Headers;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 #[derive(Deserialize)]
@@ -11,10 +12,10 @@ pub(super) struct File {
 
 #[derive(Deserialize)]
 pub(super) struct Log {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "if_right")]
     pub(super) creator: Named,
     pub(super) entries: Vec<Value>,
-    #[serde(default, rename = "_bx")]
+    #[serde(default, rename = "_bx", deserialize_with = "own")]
     pub(super) extra: Option<Extra>,
 }
 
@@ -26,7 +27,7 @@ pub(super) struct Named {
 }
 
 /// What only this program writes: lines of the tape that the entry, or the whole file, is made of.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct Extra {
     #[serde(default)]
     pub(super) header: String,
@@ -42,17 +43,23 @@ pub(super) struct Item {
     #[serde(default)]
     pub(super) time: Option<f64>,
     pub(super) request: Request,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) response: Response,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) timings: Timings,
+    /// By HAR 1.2 the connection, by its number or its port; browsers write the port of the server.
     #[serde(default)]
     pub(super) connection: Option<Value>,
+    /// Where Chrome has the number of the connection.
+    #[serde(default, rename = "_connectionId")]
+    pub(super) connection_id: Option<Value>,
+    #[serde(default, rename = "serverIPAddress", deserialize_with = "if_right")]
+    pub(super) server_address: String,
     #[serde(default, rename = "_resourceType")]
     pub(super) resource_type: Option<String>,
     #[serde(default, rename = "_webSocketMessages")]
-    pub(super) frames: Option<Vec<Frame>>,
-    #[serde(default, rename = "_bx")]
+    pub(super) frames: Option<Frames>,
+    #[serde(default, rename = "_bx", deserialize_with = "own")]
     pub(super) extra: Option<Extra>,
 }
 
@@ -61,7 +68,9 @@ pub(super) struct Item {
 pub(super) struct Request {
     pub(super) method: String,
     pub(super) url: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) http_version: String,
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) headers: Vec<Field>,
     #[serde(default)]
     pub(super) post_data: Option<PostData>,
@@ -74,7 +83,7 @@ pub(super) struct PostData {
     pub(super) text: Option<String>,
     #[serde(default)]
     pub(super) encoding: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) params: Vec<Param>,
     #[serde(default, rename = "_file")]
     pub(super) file: Option<String>,
@@ -83,18 +92,18 @@ pub(super) struct PostData {
 #[derive(Deserialize)]
 pub(super) struct Param {
     pub(super) name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) value: String,
 }
 
 #[derive(Default, Deserialize)]
 pub(super) struct Response {
     /// -1 or 0 for none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) status: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) headers: Vec<Field>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) content: Content,
     #[serde(default, rename = "_error")]
     pub(super) error: Option<String>,
@@ -130,7 +139,6 @@ pub(super) struct Timings {
     #[serde(default)]
     pub(super) receive: Option<f64>,
 }
-
 impl Timings {
     /// How long it took until the response began, in milliseconds.
     pub(super) fn until_response(&self) -> f64 {
@@ -160,6 +168,43 @@ pub(super) fn headers(fields: &[Field]) -> Headers {
     Headers(fields.iter().map(field).filter(|(name, _)| !name.starts_with(':')).collect())
 }
 
+/// The messages of a WebSocket that could be read, and how many could not.
+#[derive(Default)]
+pub(super) struct Frames {
+    pub(super) read: Vec<Frame>,
+    pub(super) unreadable: usize,
+}
+
+impl Frames {
+    fn of(values: impl Iterator<Item = Option<Value>>) -> Self {
+        let mut frames = Self::default();
+        for value in values {
+            match value.and_then(|value| serde_json::from_value(value).ok()) {
+                Some(frame) => frames.read.push(frame),
+                None => frames.unreadable += 1,
+            }
+        }
+        frames
+    }
+
+    /// Those of a file beside the HAR, one in a line.
+    pub(super) fn of_lines(text: &[u8]) -> Self {
+        let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+        Self::of(lines.map(|line| serde_json::from_slice(line).ok()))
+    }
+
+    /// Those that are no errors.
+    pub(super) fn messages(&self) -> impl Iterator<Item = &Frame> {
+        self.read.iter().filter(|frame| frame.kind != "error")
+    }
+}
+
+impl<'de> Deserialize<'de> for Frames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::of(Vec::deserialize(deserializer)?.into_iter().map(Some)))
+    }
+}
+
 /// One message of a WebSocket, with the members that Chrome gives it.
 #[derive(Deserialize)]
 pub(super) struct Frame {
@@ -167,10 +212,26 @@ pub(super) struct Frame {
     #[serde(rename = "type")]
     pub(super) kind: String,
     /// Since 1970: seconds, with Playwright milliseconds, -1 if left out.
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) time: f64,
     /// 1 for text, 2 for binary, -1 for an error.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) opcode: f64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) data: String,
+}
+
+/// A member that is `null` counts as one that is left out.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// So does a member that tells nothing of the traffic and is of the wrong type.
+fn if_right<'de, D: Deserializer<'de>, T: Default + DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(deserializer)?).unwrap_or_default())
+}
+
+/// Our own members, when somebody spoilt them, are those of no tape.
+fn own<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Extra>, D::Error> {
+    if_right(deserializer).map(Some)
 }

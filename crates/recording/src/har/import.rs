@@ -12,7 +12,8 @@ use protocol::time::Time;
 use protocol::wire::{self, Entry, Exchange, Failure, Side, Socket, Wire};
 use serde_json::Value;
 
-use super::file::{Content, File, Frame, Item, Log, PostData, headers};
+use super::archive::{self, Archive};
+use super::file::{Content, File, Frame, Frames, Item, Log, PostData, headers};
 use super::original;
 use crate::capture::{Capture, Config, Source};
 use crate::tape::{ConnLabel, Finish};
@@ -31,6 +32,8 @@ pub enum Maker {
     Playwright,
     /// mitmproxy.
     Mitmproxy,
+    /// HTTP Toolkit.
+    HttpToolkit,
     /// This program, from a tape.
     Tapestry,
     /// Any other program.
@@ -45,6 +48,7 @@ impl Maker {
             ("firefox", Self::Firefox),
             ("playwright", Self::Playwright),
             ("mitmproxy", Self::Mitmproxy),
+            ("http toolkit", Self::HttpToolkit),
             ("tapestry", Self::Tapestry),
         ];
         known.into_iter().find(|(word, _)| creator.contains(word)).map_or(Self::Other, |(_, maker)| maker)
@@ -58,6 +62,7 @@ impl Maker {
             Self::Firefox => "firefox",
             Self::Playwright => "playwright",
             Self::Mitmproxy => "mitmproxy",
+            Self::HttpToolkit => "httptoolkit",
             Self::Tapestry => "tapestry",
             Self::Other => "other",
         }
@@ -83,38 +88,113 @@ pub struct Traffic {
     /// What crossed the wire, with its connection if the file names one. What has the same time stands in the order of
     /// the file.
     pub entries: Vec<(Option<ConnLabel>, Entry)>,
-    /// How many entries of the file are no Bayeux and were left out.
-    pub left_out: usize,
+    /// The connections that those names stand for.
+    pub connections: Vec<Connection>,
+    /// How many entries of the file were taken.
+    pub taken: usize,
+    /// How many were not, and why.
+    pub left_out: LeftOut,
     /// What is missing, in words for the user; free of contents.
     pub warnings: Vec<String>,
 }
 
+/// A connection by the word of a HAR, which says what it carried and neither when it came nor when it went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Its name on the tape.
+    pub label: ConnLabel,
+    /// `http/1.1`, `h2`, `h3`, or `ws`.
+    pub proto: &'static str,
+    /// The address of the server if the file has it, else its host.
+    pub peer: String,
+    /// Whether it is encrypted.
+    pub tls: bool,
+}
+
+/// How many entries of a HAR were left out, by the reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Something is missing or wrong in them; a warning names each.
+    pub unreadable: usize,
+    /// They never went to a server, as `data:` and `blob:`.
+    pub unsent: usize,
+    /// They belong to the conversation with another server than the one that was asked for.
+    pub elsewhere: usize,
+    /// They are the rest of the page.
+    pub unrelated: usize,
+}
+
 impl Traffic {
-    /// The redacted tape, and how many messages it holds. What is missing stands in marks at its end.
+    /// How many messages there are, whichever transport carries them.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.entries.iter().map(|(_, entry)| Batch::carried(&entry.wire).len() as u64).sum()
+    }
+
+    /// The redacted tape, and how many messages it holds. A connection opens with the first thing on it and closes with the last one, unless something was
+    /// still to come. What is missing stands in marks at the end.
     #[must_use]
     pub fn tape(&self, config: Config) -> (Vec<u8>, u64) {
         let config = Config { start: self.start.clone(), source: Source::Har(self.maker), ..config };
         let (mut capture, mut tape) = Capture::new(config);
+        let mut unopened: BTreeMap<ConnLabel, &Connection> =
+            self.connections.iter().map(|connection| (connection.label, connection)).collect();
+        let closed_by = self.last_on_each();
         let mut end = Time::ZERO;
-        for (conn, entry) in &self.entries {
-            tape.extend(capture.entry(*conn, entry));
+        for (place, (conn, entry)) in self.entries.iter().enumerate() {
             end = entry.at;
+            if let Some(connection) = conn.and_then(|label| unopened.remove(&label)) {
+                let Connection { label, proto, peer, tls } = connection;
+                tape.extend(capture.synthetic_conn_open(end, *label, proto, peer, *tls));
+            }
+            tape.extend(capture.entry(*conn, entry));
+            if let Some(label) = closed_by.get(&place) {
+                tape.extend(capture.synthetic_conn_close(end, *label));
+            }
         }
         for warning in &self.warnings {
-            tape.extend(capture.mark(end, &format!("import: {warning}")));
+            // A label is words, which the audit knows.
+            tape.extend(capture.mark(end, &format!("import: {}", warning.replace([',', ';'], ""))));
         }
-        let messages = capture.count("msg");
         tape.extend(capture.finish(end, Finish::Complete));
-        (tape, messages)
+        (tape, self.messages())
+    }
+
+    /// The places of the entries after which nothing is to come on a connection.
+    fn last_on_each(&self) -> BTreeMap<usize, ConnLabel> {
+        let mut last: BTreeMap<ConnLabel, usize> = BTreeMap::new();
+        let mut open: BTreeMap<ConnLabel, usize> = BTreeMap::new();
+        for (place, (conn, entry)) in self.entries.iter().enumerate() {
+            let Some(label) = conn else { continue };
+            last.insert(*label, place);
+            let open = open.entry(*label).or_default();
+            match entry.wire {
+                Wire::Request(..) | Wire::Upgrade(..) => *open += 1,
+                Wire::Response(..) | Wire::Broken(..) | Wire::Refused(..) | Wire::Lost(..) => {
+                    *open = open.saturating_sub(1);
+                }
+                // A HAR does not tell when a WebSocket was closed.
+                Wire::Upgraded(..)
+                | Wire::Text(..)
+                | Wire::Binary(..)
+                | Wire::Ping(..)
+                | Wire::Pong(..)
+                | Wire::Close(..) => {}
+            }
+        }
+        last.into_iter().filter(|(label, _)| open.get(label) == Some(&0)).map(|(label, place)| (place, label)).collect()
     }
 }
 
 /// Why a file gives no traffic.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImportError {
-    /// It is a ZIP archive.
-    #[error("it is a ZIP archive")]
-    Zip,
+    /// It is a ZIP archive that gives no HAR.
+    #[error("it is a ZIP archive, but {reason}")]
+    Zip {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// It is not JSON.
     #[error("it is not JSON: {reason}")]
     NotJson {
@@ -161,12 +241,15 @@ impl ImportError {
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self {
-            Self::Zip => "unpack it and import the `.har` file inside; files that it names are looked for beside it",
+            Self::Zip { .. } => {
+                "unpack it and import the `.har` file inside; files that it names are looked for beside it"
+            }
             Self::NotJson { .. } => "export the HAR again; a download that was cut short ends so",
             Self::NotHar => "a HAR is a JSON object with `log.entries`",
             Self::Nothing { mute: 0, .. } => "export with contents, and begin to record before the chat starts",
             Self::Nothing { .. } => {
-                "Firefox and some proxies leave the messages out: export from Chrome, or put `tapestry record` in between"
+                "Firefox and some proxies leave the messages out: export from Chrome, or put `tapestry record` in between; \
+                 Playwright may have them in files beside the HAR, which have to stay there"
             }
             Self::Origins { .. } | Self::NoSuchOrigin { .. } => "choose one with `--origin URL`",
         }
@@ -178,6 +261,8 @@ struct Read {
     /// Its place in the file, from 1.
     number: usize,
     item: Item,
+    /// Microseconds since 1970.
+    began: i64,
     origin: String,
     target: String,
 }
@@ -196,10 +281,79 @@ impl Read {
     fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
+
+    /// The messages of a WebSocket.
+    fn frames(&self) -> &[Frame] {
+        self.item.frames.as_ref().map(|frames| frames.read.as_slice()).unwrap_or_default()
+    }
+
+    /// Fetches what tells whether it is Bayeux: the messages of a WebSocket, and what was posted.
+    fn fetch(&mut self, attached: &mut dyn FnMut(&str) -> Option<Vec<u8>>) {
+        if self.is_socket() && self.item.frames.is_none() {
+            let lines = self.item.response.content.file.as_deref().and_then(&mut *attached);
+            self.item.frames = lines.map(|lines| Frames::of_lines(&lines));
+        }
+        // Playwright has an empty text beside the name of the file.
+        if let Some(post) = &mut self.item.request.post_data
+            && let Some(file) = post.file.as_deref().filter(|_| post.text.as_deref().unwrap_or_default().is_empty())
+        {
+            post.text = attached(file).and_then(|bytes| String::from_utf8(bytes).ok());
+        }
+    }
+
+    /// Host and port of the server, if its URL names one, else the port of its scheme.
+    fn host(&self) -> (&str, Option<&str>) {
+        let host = self.origin.split_once("://").map_or("", |(_, host)| host);
+        let port = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+        port.map_or((host, None), |(host, port)| (host, Some(port)))
+    }
+
+    fn is_encrypted(&self) -> bool {
+        self.origin.starts_with("https:")
+    }
+
+    /// What the file calls the connection. `connection` may be the port of the server, which names none.
+    fn connection(&self, maker: Maker) -> Option<String> {
+        let text = |value: &Value| match value {
+            Value::String(name) => Some(name.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        };
+        let name =
+            |value: &Option<Value>| value.as_ref().and_then(text).filter(|name| !matches!(name.as_str(), "" | "0"));
+        let port = self.host().1.unwrap_or(if self.is_encrypted() { "443" } else { "80" });
+        let is_port = |name: &str| maker == Maker::Firefox || name == port;
+        name(&self.item.connection_id).or_else(|| name(&self.item.connection).filter(|name| !is_port(name)))
+    }
+
+    /// The other end: the address, with the port of the URL.
+    fn peer(&self) -> String {
+        let (host, port) = self.host();
+        let address = self.item.server_address.trim();
+        let host = match address {
+            "" => host.to_owned(),
+            _ if address.contains(':') && !address.starts_with('[') => format!("[{address}]"),
+            _ => address.to_owned(),
+        };
+        port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+    }
+
+    fn proto(&self) -> &'static str {
+        let version = self.item.request.http_version.to_ascii_lowercase();
+        if self.is_socket() {
+            "ws"
+        } else if version.contains("h2") || version.contains("/2") {
+            "h2"
+        } else if version.contains("h3") || version.contains("/3") {
+            "h3"
+        } else {
+            "http/1.1"
+        }
+    }
 }
 
-/// Reads a HAR. `attached` gives the bytes of a file that the HAR names, `origin` chooses a server by the beginning of its
-/// URL if there are several.
+/// Reads a HAR, or an archive with a HAR and the files that it names. `attached` gives the bytes of such a file otherwise,
+/// `origin` chooses a server by the beginning of its URL if there are several.
 ///
 /// # Errors
 ///
@@ -209,9 +363,19 @@ pub fn import(
     origin: Option<&str>,
     attached: &mut dyn FnMut(&str) -> Option<Vec<u8>>,
 ) -> Result<Imported, ImportError> {
-    if bytes.starts_with(b"PK\x03\x04") {
-        return Err(ImportError::Zip);
+    if !archive::is_archive(bytes) {
+        return import_text(bytes, origin, attached);
     }
+    let archive = Archive::read(bytes).map_err(|reason| ImportError::Zip { reason })?;
+    let har = archive.har().map_err(|reason| ImportError::Zip { reason })?;
+    import_text(&har, origin, &mut |name| archive.file(name))
+}
+
+fn import_text(
+    bytes: &[u8],
+    origin: Option<&str>,
+    attached: &mut dyn FnMut(&str) -> Option<Vec<u8>>,
+) -> Result<Imported, ImportError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let value: Value =
         serde_json::from_slice(bytes).map_err(|error| ImportError::NotJson { reason: error.to_string() })?;
@@ -219,7 +383,7 @@ pub fn import(
         serde_json::from_value(value).map_err(|_| ImportError::NotHar)?;
     let mut warnings = Vec::new();
     let entries = values.len();
-    let items = read_items(values, &mut warnings);
+    let (mut items, mut left_out) = read_items(values, &mut warnings);
     let maker = Maker::of(&creator.name);
     if let Some(extra) = &extra {
         let items: Vec<&Item> = items.iter().map(|read| &read.item).collect();
@@ -228,34 +392,49 @@ pub fn import(
             None => warnings.push("the file was changed since it was exported from a tape".to_owned()),
         }
     }
-    let ours = choose(items, origin, entries)?;
-    let left_out = entries - ours.len();
-    let connections = BTreeMap::new();
-    let mut sequence = Sequence { events: Vec::new(), warnings, connections, exchanges: 0, sockets: 0, attached };
+    for read in &mut items {
+        read.fetch(attached);
+    }
+    let ours = choose(items, origin, entries, &mut left_out)?;
+    let taken = ours.len();
+    let mut sequence = Sequence {
+        maker,
+        events: Vec::new(),
+        warnings,
+        names: BTreeMap::new(),
+        connections: Vec::new(),
+        exchanges: 0,
+        sockets: 0,
+        attached,
+    };
     for read in &ours {
         sequence.take(read);
     }
-    let (start, entries) = in_order(sequence.events);
-    Ok(Imported::Traffic(Traffic { maker, start, entries, left_out, warnings: sequence.warnings }))
+    let Sequence { mut events, warnings, connections, .. } = sequence;
+    put_causes_first(&mut events);
+    let (start, entries) = in_order(events);
+    Ok(Imported::Traffic(Traffic { maker, start, entries, connections, taken, left_out, warnings }))
 }
 
-fn read_items(entries: Vec<Value>, warnings: &mut Vec<String>) -> Vec<Read> {
-    let mut items = Vec::new();
+fn read_items(entries: Vec<Value>, warnings: &mut Vec<String>) -> (Vec<Read>, LeftOut) {
+    let (mut items, mut left_out) = (Vec::new(), LeftOut::default());
     for (number, entry) in (1..).zip(entries) {
-        let item: Item = match serde_json::from_value(entry) {
-            Ok(item) => item,
-            Err(_) => {
-                // The words of the error may hold a value of the file.
-                warnings.push(format!("entry {number} lacks a member or has a wrong one, and is left out"));
-                continue;
-            }
+        // The words of an error may hold a value of the file.
+        let item: Option<Item> = serde_json::from_value(entry).ok();
+        let Some((item, began)) = item.and_then(|item| {
+            let began = item.started_date_time.parse::<Timestamp>().ok()?;
+            Some((item, began.as_microsecond()))
+        }) else {
+            left_out.unreadable += 1;
+            warnings.push(format!("entry {number} lacks a member or has a wrong one, and is left out"));
+            continue;
         };
-        // Others load what is written in the page itself, such as `data:`.
-        if let Some((origin, target)) = split(&item.request.url) {
-            items.push(Read { number, item, origin, target });
+        match split(&item.request.url) {
+            Some((origin, target)) => items.push(Read { number, item, began, origin, target }),
+            None => left_out.unsent += 1,
         }
     }
-    items
+    (items, left_out)
 }
 
 /// Origin and target of a URL; the origin of a WebSocket is that of its page.
@@ -283,8 +462,7 @@ fn is_bayeux(bytes: &[u8]) -> bool {
 fn base(read: &Read) -> Option<&str> {
     let path = read.path();
     if read.is_socket() {
-        let mut frames = read.item.frames.iter().flatten();
-        return frames.any(|frame| is_bayeux(frame.data.as_bytes())).then(|| path.trim_end_matches('/'));
+        return read.frames().iter().any(|frame| is_bayeux(frame.data.as_bytes())).then(|| path.trim_end_matches('/'));
     }
     let post = read.item.request.post_data.as_ref().and_then(|post| post.text.as_deref()).unwrap_or_default();
     let asked = || query_values(&read.target, "message").iter().any(|message| is_bayeux(message.as_bytes()));
@@ -297,7 +475,12 @@ fn base(read: &Read) -> Option<&str> {
 }
 
 /// The entries that belong to a conversation with the one server.
-fn choose(items: Vec<Read>, origin: Option<&str>, entries: usize) -> Result<Vec<Read>, ImportError> {
+fn choose(
+    items: Vec<Read>,
+    origin: Option<&str>,
+    entries: usize,
+    left_out: &mut LeftOut,
+) -> Result<Vec<Read>, ImportError> {
     let bases: BTreeSet<(String, String)> =
         items.iter().filter_map(|read| Some((read.origin.clone(), base(read)?.to_owned()))).collect();
     let belongs = |read: &Read| {
@@ -307,9 +490,11 @@ fn choose(items: Vec<Read>, origin: Option<&str>, entries: usize) -> Result<Vec<
         };
         is_target(&read.target) || bases.iter().any(below)
     };
-    let is_mute = |read: &&Read| read.is_socket() && read.item.frames.as_ref().is_none_or(Vec::is_empty);
+    let is_mute = |read: &&Read| read.is_socket() && read.frames().is_empty();
     let mute = items.iter().filter(is_mute).count();
+    let read = items.len();
     let ours: Vec<Read> = items.into_iter().filter(belongs).collect();
+    left_out.unrelated = read - ours.len();
     if ours.is_empty() {
         return Err(ImportError::Nothing { entries, mute });
     }
@@ -320,7 +505,9 @@ fn choose(items: Vec<Read>, origin: Option<&str>, entries: usize) -> Result<Vec<
         None => Ok(ours),
         Some(asked) => {
             let wanted = split(asked).map_or_else(|| asked.to_owned(), |(origin, _)| origin);
+            let all = ours.len();
             let ours: Vec<Read> = ours.into_iter().filter(|read| read.origin == wanted).collect();
+            left_out.elsewhere = all - ours.len();
             if ours.is_empty() { Err(ImportError::NoSuchOrigin { origin: wanted, origins }) } else { Ok(ours) }
         }
     }
@@ -335,9 +522,12 @@ struct Happened {
 }
 
 struct Sequence<'a> {
+    maker: Maker,
     events: Vec<Happened>,
     warnings: Vec<String>,
-    connections: BTreeMap<String, u64>,
+    /// By the name in the file; a WebSocket without one has a connection of its own, by the number of its entry.
+    names: BTreeMap<Result<String, usize>, ConnLabel>,
+    connections: Vec<Connection>,
     exchanges: u64,
     sockets: u64,
     attached: &'a mut dyn FnMut(&str) -> Option<Vec<u8>>,
@@ -345,27 +535,25 @@ struct Sequence<'a> {
 
 impl Sequence<'_> {
     fn take(&mut self, read: &Read) {
-        let Ok(began) = read.item.started_date_time.parse::<Timestamp>() else {
-            self.warnings.push(format!("entry {} has no readable start and is left out", read.number));
-            return;
-        };
-        let began = began.as_microsecond();
         let conn = self.connection(read);
         if read.is_socket() {
-            self.socket(read, began, conn);
+            self.socket(read, conn);
         } else {
-            self.exchange(read, began, conn);
+            self.exchange(read, conn);
         }
     }
 
     fn connection(&mut self, read: &Read) -> Option<ConnLabel> {
-        let name = match read.item.connection.as_ref()? {
-            Value::String(name) if !name.is_empty() && name != "0" => name.clone(),
-            Value::Number(number) => number.to_string(),
-            _ => return None,
-        };
-        let next = self.connections.len() as u64 + 1;
-        Some(ConnLabel(*self.connections.entry(name).or_insert(next)))
+        let named = read.connection(self.maker).map(Ok);
+        let name = named.or_else(|| read.is_socket().then_some(Err(read.number)))?;
+        if let Some(label) = self.names.get(&name) {
+            return Some(*label);
+        }
+        let label = ConnLabel(self.connections.len() as u64 + 1);
+        self.names.insert(name, label);
+        let (proto, peer, tls) = (read.proto(), read.peer(), read.is_encrypted());
+        self.connections.push(Connection { label, proto, peer, tls });
+        Some(label)
     }
 
     fn put(&mut self, at: i64, conn: Option<ConnLabel>, from: Side, wire: Wire) {
@@ -390,13 +578,14 @@ impl Sequence<'_> {
         wire::Response { status, headers: headers(&read.item.response.headers), body }
     }
 
-    fn exchange(&mut self, read: &Read, began: i64, conn: Option<ConnLabel>) {
+    fn exchange(&mut self, read: &Read, conn: Option<ConnLabel>) {
+        let began = read.began;
         self.exchanges += 1;
         let exchange = Exchange(self.exchanges);
         let request = self.request(read);
         self.put(began, conn, Side::Client, Wire::Request(exchange, request));
         let whole = read.item.time.filter(|time| *time >= 0.0);
-        let ended = began + micros(whole.unwrap_or_else(|| read.item.timings.whole()));
+        let ended = began.saturating_add(micros(whole.unwrap_or_else(|| read.item.timings.whole())));
         let says = read.item.response.error.as_ref().or(read.item.response.failure.as_ref());
         match (u16::try_from(read.item.response.status).ok().filter(|status| *status >= 100), says) {
             (Some(status), _) => {
@@ -412,14 +601,15 @@ impl Sequence<'_> {
         }
     }
 
-    fn socket(&mut self, read: &Read, began: i64, conn: Option<ConnLabel>) {
+    fn socket(&mut self, read: &Read, conn: Option<ConnLabel>) {
+        let began = read.began;
         self.sockets += 1;
         let socket = Socket(self.sockets);
         let request = wire::Request { body: Vec::new(), ..self.request(read) };
         self.put(began, conn, Side::Client, Wire::Upgrade(socket, request));
-        let frames = read.item.frames.as_deref().unwrap_or_default();
+        let frames = read.frames();
         let first = frames.iter().filter_map(moment).next();
-        let answered = began + micros(read.item.timings.until_response());
+        let answered = began.saturating_add(micros(read.item.timings.until_response()));
         let answered = first.map_or(answered, |first| answered.min(first)).max(began);
         match u16::try_from(read.item.response.status).ok().filter(|status| *status >= 100) {
             Some(101) => {
@@ -443,6 +633,11 @@ impl Sequence<'_> {
         if frames.is_empty() {
             let says = "is a WebSocket without its messages, which the exporter left out";
             self.warnings.push(format!("entry {} {says}", read.number));
+        }
+        let unreadable = read.item.frames.as_ref().map_or(0, |frames| frames.unreadable);
+        if unreadable > 0 {
+            let number = read.number;
+            self.warnings.push(format!("entry {number} holds WebSocket messages that cannot be read: {unreadable}"));
         }
         let mut latest = answered;
         for frame in frames {
@@ -482,8 +677,8 @@ impl Sequence<'_> {
 
     fn content(&mut self, content: &Content, number: usize) -> Vec<u8> {
         match (&content.text, &content.file) {
-            (Some(text), _) => decoded(text, content.encoding.as_deref()),
-            (None, Some(file)) => self.attachment(file, number),
+            (Some(text), None) => decoded(text, content.encoding.as_deref()),
+            (_, Some(file)) => self.attachment(file, number),
             (None, None) => {
                 if content.size.is_some_and(|size| size > 0.0) {
                     self.warnings.push(format!("entry {number} lacks the contents of its response"));
@@ -534,12 +729,55 @@ fn failure(says: &str) -> (Side, Failure) {
     }
 }
 
+/// Takes back the time of a response to that of the first request that uses what it gave, a `clientId` or a `secureKey`: durations
+/// in a HAR may end long after the page had the contents.
+fn put_causes_first(events: &mut [Happened]) {
+    let mut began: BTreeMap<Exchange, i64> = BTreeMap::new();
+    let mut used: BTreeMap<String, i64> = BTreeMap::new();
+    let mut given: BTreeMap<String, usize> = BTreeMap::new();
+    for (place, event) in events.iter().enumerate() {
+        if let Wire::Request(exchange, _) = &event.wire {
+            began.insert(*exchange, event.at);
+        }
+        for value in Batch::carried(&event.wire).iter().flat_map(|message| minted(message.text())) {
+            match event.from {
+                Side::Client => {
+                    let first = used.entry(value).or_insert(event.at);
+                    *first = event.at.min(*first);
+                }
+                Side::Server => {
+                    let first = given.entry(value).or_insert(place);
+                    if event.at < events[*first].at {
+                        *first = place;
+                    }
+                }
+            }
+        }
+    }
+    for (value, place) in given {
+        let Some(first) = used.get(&value) else { continue };
+        if let Wire::Response(exchange, _) = &events[place].wire
+            && *first < events[place].at
+            && began.get(exchange).is_some_and(|began| began <= first)
+        {
+            events[place].at = *first;
+        }
+    }
+}
+
+/// What a server makes up and a client can only have from it.
+fn minted(message: &str) -> impl Iterator<Item = String> {
+    let message: Value = serde_json::from_str(message).unwrap_or_default();
+    let values = [message["clientId"].as_str(), message["data"]["secureKey"].as_str()];
+    values.map(|value| value.map(str::to_owned)).into_iter().flatten()
+}
+
 /// Everything by its time; what has the same time stands in the order of the file. Gives the moment of the first.
 fn in_order(mut events: Vec<Happened>) -> (String, Vec<(Option<ConnLabel>, Entry)>) {
     events.sort_by_key(|event| event.at);
     let zero = events.first().map_or(0, |event| event.at);
     let start = Timestamp::from_microsecond(zero).unwrap_or_default().to_string();
-    let since = |at: i64| Time::from_micros(u64::try_from(at - zero).unwrap_or_default());
+    let since = |at: i64| Time::from_micros(u64::try_from(at.saturating_sub(zero)).unwrap_or_default());
     let entry = |event: Happened| (event.conn, Entry { at: since(event.at), from: event.from, wire: event.wire });
     (start, events.into_iter().map(entry).collect())
 }

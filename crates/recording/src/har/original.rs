@@ -77,7 +77,7 @@ fn carried(kind: &Kind, item: &Item, frame: usize) -> Option<String> {
         Kind::HttpReq { .. } => item.request.post_data.as_ref()?.text.clone(),
         Kind::HttpRes { .. } => item.response.content.text.clone(),
         Kind::WsMsg { opcode, .. } => {
-            let data = &item.frames.as_ref()?.get(frame)?.data;
+            let data = &item.frames.as_ref()?.messages().nth(frame)?.data;
             if *opcode == 2 { String::from_utf8(BASE64.decode(data.as_bytes()).ok()?).ok() } else { Some(data.clone()) }
         }
         _ => None,

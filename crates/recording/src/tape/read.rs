@@ -322,6 +322,11 @@ impl<'a> Members<'a> {
         serde_json::from_str(self.raw(name)?.get()).ok()
     }
 
+    /// Whether a member says `true`.
+    fn flag(&self, name: &str) -> bool {
+        self.raw(name).is_some_and(|raw| raw.get() == "true")
+    }
+
     /// A number that may be missing but must be right if it is there.
     fn optional(&self, name: &'static str) -> Result<Option<u64>, &'static str> {
         self.raw(name).map(|raw| serde_json::from_str(raw.get()).map_err(|_| name)).transpose()
@@ -371,6 +376,7 @@ fn kind(word: &str, members: &Members<'_>) -> Result<Kind, &'static str> {
             proto: text("proto")?,
             peer: text("peer")?,
             tls: members.value("tls").and_then(|tls| tls.as_bool()).ok_or("tls")?,
+            synthetic: members.flag("synthetic"),
         },
         "conn.close" => Kind::ConnClose {
             conn: conn()?,
@@ -381,6 +387,7 @@ fn kind(word: &str, members: &Members<'_>) -> Result<Kind, &'static str> {
                 _ => return Err("by"),
             },
             error: if members.raw("error").is_some() { Some(failure(members)?) } else { None },
+            synthetic: members.flag("synthetic"),
         },
         "http.req" => Kind::HttpReq {
             conn: conn()?,

@@ -133,6 +133,8 @@ pub enum Kind {
         peer: String,
         /// Whether it is encrypted.
         tls: bool,
+        /// Whether nobody saw it come: it follows from what it carried.
+        synthetic: bool,
     },
     /// A TCP connection is gone.
     ConnClose {
@@ -142,6 +144,8 @@ pub enum Kind {
         by: Closer,
         /// Why, if not in order.
         error: Option<Failure>,
+        /// Whether nobody saw it go: it follows from what it carried.
+        synthetic: bool,
     },
     /// A request, or the upgrade request of a WebSocket if the link is one.
     HttpReq {
@@ -409,14 +413,15 @@ impl Kind {
             line.raw("since", since);
         }
         match self {
-            Self::ConnOpen { conn, proto, peer, tls } => {
-                line.text("c", conn).text("proto", proto).text("peer", peer).raw("tls", tls);
+            Self::ConnOpen { conn, proto, peer, tls, synthetic } => {
+                line.text("c", conn).text("proto", proto).text("peer", peer).raw("tls", tls).synthetic(*synthetic);
             }
-            Self::ConnClose { conn, by, error } => {
+            Self::ConnClose { conn, by, error, synthetic } => {
                 line.text("c", conn).text("by", by.word());
                 if let Some(error) = error {
                     line.error(error);
                 }
+                line.synthetic(*synthetic);
             }
             Self::HttpReq { conn, link, method, url, headers, carried, bytes } => {
                 line.text("c", conn).text("x", link).text("method", method).text("url", url);
@@ -519,6 +524,10 @@ impl Line {
 
     fn error(&mut self, failure: &Failure) -> &mut Self {
         self.raw("error", format_args!(r#"{{"class":"{}"}}"#, failure_word(failure)))
+    }
+
+    fn synthetic(&mut self, synthetic: bool) -> &mut Self {
+        if synthetic { self.raw("synthetic", true) } else { self }
     }
 
     fn headers(&mut self, headers: &Headers) -> &mut Self {

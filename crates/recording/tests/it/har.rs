@@ -1,6 +1,6 @@
-//! HAR files in and out. Those of Playwright and mitmproxy in the fixtures were written by them while a client talked to
-//! `tapestry serve`, without the header fields that browsers add; those of Chrome and Firefox hold the same conversation in
-//! the form of their developer tools.
+//! HAR files in and out. Those in the fixtures were written by the programs that they are named after while a client talked to
+//! `tapestry serve`: the ones of Chrome and Firefox by the developer tools of Chromium 156 and Firefox 153, the ones of Playwright
+//! from the same chats as those of Chrome. What the page loads besides, and the stacks of `_initiator`, are left out of them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use pretty_assertions::assert_eq;
 use protocol::time::Time;
 use protocol::wire::{Failure, Side, Wire};
+use recording::audit::audit;
 use recording::capture::{Config, Source};
 use recording::compare::compare;
-use recording::har::{ImportError, Imported, Maker, Traffic, export, import};
-use recording::tape::Tape;
+use recording::har::{ImportError, Imported, LeftOut, Maker, Traffic, export, import};
+use recording::tape::{Closer, Kind, Tape};
 use recording::token::Key;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -28,7 +29,7 @@ fn fixture(name: &str) -> Vec<u8> {
 fn config() -> Config {
     Config {
         version: "0.1.0".to_owned(),
-        git: "test".to_owned(),
+        git: "0123abc".to_owned(),
         start: String::new(),
         id: "0".repeat(32),
         key: Key::from_bytes([1; 32]),
@@ -85,7 +86,10 @@ fn wires(har: &[u8]) -> Vec<(Time, Side, Wire)> {
 #[case::mitmproxy_over_http("mitmproxy-long-polling.har", "har:mitmproxy")]
 #[case::chrome("chrome-websocket.har", "har:chrome")]
 #[case::chrome_over_http("chrome-long-polling.har", "har:chrome")]
+#[case::chrome_over_callbacks("chrome-callback-polling.har", "har:chrome")]
 #[case::firefox_over_http("firefox-long-polling.har", "har:firefox")]
+#[case::playwright_over_http("playwright-long-polling.har", "har:playwright")]
+#[case::playwright_over_callbacks("playwright-callback-polling.har", "har:playwright")]
 fn whoever_wrote_it_the_conversation_is_the_same(#[case] name: &str, #[case] source: &str) {
     let imported = tape(&fixture(name));
     assert_eq!(imported.header().source, source);
@@ -129,7 +133,8 @@ fn a_socket_without_messages_beside_a_conversation_is_missed() {
     let traffic = traffic(&har);
     assert_eq!(traffic.warnings, ["entry 2 is a WebSocket without its messages, which the exporter left out"]);
     let tape = Tape::read(&traffic.tape(config()).0).unwrap();
-    assert_eq!(tape.marks().len(), 1);
+    let labels: Vec<String> = tape.marks().into_iter().map(|mark| mark.label).collect();
+    assert_eq!(labels, ["import: entry 2 is a WebSocket without its messages which the exporter left out"]);
 }
 
 fn tapes() -> Vec<(String, Vec<u8>)> {
@@ -288,13 +293,13 @@ fn of_several_servers_one_is_chosen() {
     let chosen = |origin: Option<&str>| import(&har, origin, &mut nothing_beside);
     assert_eq!(chosen(None).unwrap_err(), ImportError::Origins { origins: origins.clone() });
     let Ok(Imported::Traffic(traffic)) = chosen(Some("https://gms.example/genesys/cometd")) else { panic!() };
-    assert_eq!((traffic.entries.len(), traffic.left_out), (4, 1));
+    assert_eq!((traffic.entries.len(), traffic.left_out.elsewhere), (4, 1));
     let nowhere = ImportError::NoSuchOrigin { origin: "https://nowhere.example".to_owned(), origins };
     assert_eq!(chosen(Some("https://nowhere.example")).unwrap_err(), nowhere);
 }
 
 #[rstest]
-#[case::zip(b"PK\x03\x04rest".as_slice(), "it is a ZIP archive")]
+#[case::zip(b"PK\x03\x04rest".as_slice(), "it is a ZIP archive, but it is cut off or damaged")]
 #[case::json(b"{\"log\":".as_slice(), "it is not JSON: EOF while parsing a value at line 1 column 7")]
 #[case::other(b"[1,2]".as_slice(), "it is JSON and no HAR")]
 #[case::no_entries(b"{\"log\":{}}".as_slice(), "it is JSON and no HAR")]
@@ -336,4 +341,240 @@ fn no_secret_of_a_har_reaches_the_tape() {
     );
     let text = String::from_utf8(traffic(&har).tape(config()).0).unwrap();
     assert!(!text.contains("canary") && !text.contains("corp.example"), "{text}");
+}
+
+/// The same as over long-polling: what the query asks and what the function is called with.
+#[test]
+fn a_call_gives_its_messages() {
+    let messages = |name: &str| traffic(&fixture(name)).messages();
+    assert_eq!(messages("chrome-callback-polling.har"), messages("playwright-callback-polling.har"));
+    assert!(messages("chrome-callback-polling.har") > 40);
+}
+
+#[test]
+fn what_is_left_out_is_counted_by_its_reason() {
+    let har = exchanges(
+        |number, entry| match number {
+            1 => entry["request"]["url"] = "blob:https://gms.example/1".into(),
+            2 => entry["request"] = json!({"method": "GET", "url": "https://gms.example/page", "headers": []}),
+            3 => entry["startedDateTime"] = "yesterday".into(),
+            _ => {}
+        },
+        5,
+    );
+    let traffic = traffic(&har);
+    let left_out = LeftOut { unreadable: 1, unsent: 1, elsewhere: 0, unrelated: 1 };
+    assert_eq!((traffic.taken, traffic.left_out), (2, left_out));
+    assert_eq!(traffic.warnings, ["entry 4 lacks a member or has a wrong one, and is left out"]);
+}
+
+/// Opened and closed connections with their peers, and what lies between.
+fn connections(har: &[u8]) -> Vec<String> {
+    let line = |kind: &Kind| match kind {
+        Kind::ConnOpen { conn, proto, tls, synthetic: true, .. } => format!("{conn} {proto} {tls}"),
+        Kind::ConnClose { conn, by: Closer::Net, error: None, synthetic: true } => format!("{conn} closed"),
+        Kind::HttpReq { conn, .. } => format!("{conn} asks"),
+        other => other.word().to_owned(),
+    };
+    tape(har).records().iter().map(|record| line(&record.kind)).filter(|line| line.starts_with('h')).collect()
+}
+
+#[test]
+fn a_connection_lasts_from_its_first_use_to_its_last() {
+    let har = exchanges(
+        |number, entry| {
+            entry["_connectionId"] = ["7", "9", "7"][number].into();
+            entry["connection"] = "443".into();
+            if number == 1 {
+                entry["response"] = json!({"status": 0});
+            }
+        },
+        3,
+    );
+    let expected = [
+        "h1 http/1.1 true",
+        "h1 asks",
+        "http.res",
+        "h2 http/1.1 true",
+        "h2 asks",
+        "h1 asks",
+        "http.res",
+        // Something is still to come on the other.
+        "h1 closed",
+    ];
+    assert_eq!(connections(&har), expected);
+}
+
+#[rstest]
+#[case::number(json!({"connection": "52034"}), Some(1))]
+#[case::port_of_the_server(json!({"connection": "443"}), None)]
+#[case::none(json!({"connection": ""}), None)]
+#[case::of_chrome(json!({"connection": "443", "_connectionId": "31"}), Some(1))]
+fn the_port_of_the_server_names_no_connection(#[case] members: Value, #[case] label: Option<u64>) {
+    let har = exchanges(|_, entry| entry.as_object_mut().unwrap().extend(members.as_object().unwrap().clone()), 1);
+    assert_eq!(traffic(&har).entries[0].0.map(|label| label.0), label);
+}
+
+#[test]
+fn a_socket_has_a_connection_of_its_own() {
+    let traffic = traffic(&fixture("playwright-websocket.har"));
+    let [connection] = traffic.connections.as_slice() else { panic!("{:?}", traffic.connections) };
+    assert_eq!((connection.proto, connection.tls, connection.peer.as_str()), ("ws", false, "127.0.0.1:36885"));
+    assert!(traffic.entries.iter().all(|(conn, _)| *conn == Some(connection.label)));
+}
+
+#[rstest]
+#[case::null(json!({"response": {"status": 200, "headers": null, "content": {"text": "[]", "encoding": null}}}))]
+#[case::timings(json!({"timings": null, "connection": null, "serverIPAddress": 7}))]
+fn what_is_null_counts_as_left_out(#[case] members: Value) {
+    let har = exchanges(|_, entry| entry.as_object_mut().unwrap().extend(members.as_object().unwrap().clone()), 1);
+    let traffic = traffic(&har);
+    assert_eq!((traffic.entries.len(), traffic.warnings.len()), (2, 0), "{:?}", traffic.warnings);
+}
+
+#[test]
+fn a_mark_of_the_byte_order_and_fields_as_pairs_do_not_matter() {
+    let har = exchanges(|_, entry| entry["request"]["headers"] = json!([["X-Side", "left"]]), 1);
+    let wires = wires(&[b"\xef\xbb\xbf".as_slice(), &har].concat());
+    let (.., Wire::Request(_, request)) = &wires[0] else { panic!("{wires:?}") };
+    assert_eq!(request.headers.get("x-side"), Some("left"));
+}
+
+/// HTTP Toolkit writes its clock's offset, and neither a connection nor why something was aborted.
+#[test]
+fn http_toolkit_is_known() {
+    let har = exchanges(|_, entry| entry["startedDateTime"] = "2026-11-28T11:00:00.250+01:00".into(), 1);
+    let har = String::from_utf8(har).unwrap().replace("WebInspector", "HTTP Toolkit");
+    assert_eq!(traffic(har.as_bytes()).start, "2026-11-28T10:00:00.25Z");
+    assert_eq!(tape(har.as_bytes()).header().source, "har:httptoolkit");
+}
+
+/// A HAR with a socket and such messages.
+fn socket(messages: &Value) -> Vec<u8> {
+    exchanges(
+        |_, entry| {
+            entry["request"] = json!({"method": "GET", "url": "wss://gms.example/genesys/cometd", "headers": []});
+            entry["response"] = json!({"status": 101, "headers": []});
+            entry["_webSocketMessages"] = messages.clone();
+        },
+        1,
+    )
+}
+
+#[test]
+fn a_message_that_cannot_be_read_takes_no_other_with_it() {
+    let sent =
+        json!({"type": "send", "time": 1_795_860_000.5, "opcode": 1, "data": r#"[{"channel":"/meta/handshake"}]"#});
+    let har = socket(&json!([sent, {"type": "send", "data": 7}, {"opcode": 1}, sent]));
+    let traffic = traffic(&har);
+    assert_eq!(traffic.warnings, ["entry 1 holds WebSocket messages that cannot be read: 2"]);
+    assert_eq!(traffic.messages(), 2);
+}
+
+/// With attached contents Playwright writes the messages of a socket into a file, one in a line.
+#[test]
+fn messages_of_a_socket_may_stand_in_a_file_beside() {
+    let mut har: Value = serde_json::from_slice(&fixture("playwright-websocket.har")).unwrap();
+    let mut lines = String::new();
+    for entry in har["log"]["entries"].as_array_mut().unwrap() {
+        if let Some(messages) = entry.as_object_mut().unwrap().remove("_webSocketMessages") {
+            lines = messages.as_array().unwrap().iter().map(|message| format!("{message}\n")).collect();
+            entry["response"]["content"]["_file"] = "socket.jsonl".into();
+        }
+    }
+    let mut beside = |name: &str| (name == "socket.jsonl").then(|| lines.clone().into_bytes());
+    let Ok(Imported::Traffic(traffic)) = import(har.to_string().as_bytes(), None, &mut beside) else { panic!() };
+    assert_eq!(traffic.entries, self::traffic(&fixture("playwright-websocket.har")).entries);
+}
+
+/// As Playwright wrote them, with contents attached.
+#[rstest]
+#[case::socket("playwright-websocket.zip")]
+#[case::polling("playwright-long-polling.zip")]
+fn an_archive_holds_the_contents_of_its_har(#[case] name: &str) {
+    let imported = tape(&fixture(name));
+    assert_eq!(compare(&tape(&fixture("playwright-websocket.har")), &imported), []);
+}
+
+#[test]
+fn no_archive_is_believed_beyond_its_end() {
+    let whole = fixture("playwright-websocket.zip");
+    for end in (0..whole.len()).step_by(97) {
+        if let Ok(Imported::Traffic(traffic)) = import(&whole[..end], None, &mut nothing_beside) {
+            panic!("{end} bytes gave {} entries", traffic.entries.len());
+        }
+    }
+}
+
+#[rstest]
+#[case::deep(format!("{{\"log\":{}", "[".repeat(100_000)), "it is not JSON: recursion limit exceeded at line 1 column 134")]
+#[case::entries("{\"log\":{\"entries\":{}}}".to_owned(), "it is JSON and no HAR")]
+#[case::text("{\"log\":\"entries\"}".to_owned(), "it is JSON and no HAR")]
+#[case::empty(String::new(), "it is not JSON: EOF while parsing a value at line 1 column 0")]
+fn what_is_hostile_is_refused(#[case] text: String, #[case] says: &str) {
+    let error = import(text.as_bytes(), None, &mut nothing_beside).unwrap_err().to_string();
+    assert!(error.starts_with(says.split(" at ").next().unwrap()), "{error}");
+}
+
+#[test]
+fn times_beyond_any_calendar_give_a_tape() {
+    let har = exchanges(
+        |number, entry| {
+            entry["startedDateTime"] = ["-009999-01-02T01:59:59Z", "9999-12-30T22:00:00.9Z"][number].into();
+            entry["time"] = json!(f64::MAX);
+            entry["timings"] = json!({"wait": f64::MAX, "send": -f64::MAX});
+        },
+        2,
+    );
+    assert_eq!(tape(&har).entries().len(), 4);
+}
+
+/// Some exporters count until long after the page had the contents.
+#[test]
+fn a_response_comes_before_what_is_made_of_it() {
+    let har = exchanges(
+        |number, entry| match number {
+            0 => {
+                entry["time"] = 1_800.into();
+                let reply = r#"[{"channel":"/meta/handshake","clientId":"c1","successful":true}]"#;
+                entry["response"]["content"]["text"] = reply.into();
+            }
+            _ => {
+                let connect = r#"[{"channel":"/meta/connect","clientId":"c1"}]"#;
+                entry["request"]["postData"]["text"] = connect.into();
+            }
+        },
+        2,
+    );
+    let order: Vec<(u64, Side)> = wires(&har).into_iter().map(|(at, from, _)| (at.as_micros(), from)).collect();
+    let (client, server) = (Side::Client, Side::Server);
+    assert_eq!(order, [(0, client), (1_000_000, server), (1_000_000, client), (1_025_500, server)]);
+}
+
+/// The marks of what is missing are words that the audit takes.
+#[test]
+fn what_is_missing_passes_the_audit() {
+    let har = exchanges(
+        |number, entry| match number {
+            0 => entry["request"]["method"] = Value::Null,
+            1 => entry["response"]["content"] = json!({"size": 40}),
+            2 => entry["response"]["content"] = json!({"_file": "b.json"}),
+            3 => {
+                entry["request"] = json!({"method": "GET", "url": "wss://gms.example/genesys/cometd", "headers": []});
+                entry["response"] = json!({"status": 101, "headers": []});
+                entry["_webSocketMessages"] = json!([{"type": "telegram", "data": ""}, {"type": 7}]);
+            }
+            4 => {
+                entry["_resourceType"] = "websocket".into();
+                entry["request"] = json!({"method": "GET", "url": "wss://gms.example/genesys/cometd", "headers": []});
+                entry["response"] = json!({"status": 101, "headers": []});
+            }
+            _ => {}
+        },
+        6,
+    );
+    let traffic = traffic(&har);
+    assert_eq!(traffic.warnings.len(), 6, "{:#?}", traffic.warnings);
+    let findings = audit(&traffic.tape(config()).0, &[]).expect("a tape").findings;
+    assert!(findings.is_empty(), "{}", findings.iter().map(|finding| format!("{finding}\n")).collect::<String>());
 }

@@ -7,6 +7,7 @@ mod fixtures;
 mod pack;
 mod originals;
 mod har;
+mod hostile_har;
 mod redaction;
 mod parts;
 mod show;
