@@ -25,7 +25,6 @@ const TABLE: &[Row] = &[
         name: "recording",
         ours: &["protocol"],
         others: &[
-            "aho-corasick",
             "base64",
             "blake3",
             "form_urlencoded",

@@ -2,11 +2,15 @@
 //!
 //! Each secret of at least six characters is searched for as it is, as a JSON text has it, as HTML has it, percent-encoded, in
 //! hexadecimal, and in base 64 at each of the three offsets, without regard to the case of ASCII letters.
+//!
+//! A recording learns secrets as long as it lasts, so what finds them grows by one without being built again, which no
+//! automaton does: all forms stand in one sorted map, and the longest that a text goes on with is found by asking for the
+//! nearest below it. A table of counts keeps most places of a text from being asked about at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-
-use aho_corasick::{AhoCorasick, MatchKind};
+use std::ops::Bound;
+use std::sync::Arc;
 
 use crate::json::quoted;
 use crate::token::{self, Class};
@@ -14,27 +18,38 @@ use crate::token::{self, Class};
 /// Shorter values would be found in innocent words.
 const SHORTEST: usize = 6;
 
-/// How many secrets wait in a plain list before the automaton is built again, beyond a sixteenth of all.
-const WAITING: usize = 32;
-
-/// How many secrets are remembered; a tape with more of them relies on the tables alone.
+/// How many secrets are remembered. After that each new one takes the place of the one that was not seen for longest, about.
 const MOST: usize = 100_000;
 
-/// How many clean texts are remembered.
-const CLEAN: usize = 4_096;
-
 /// Secrets that were seen, and how to find them. `Debug` tells only how many.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Known {
-    values: BTreeMap<String, Class>,
-    built: Option<AhoCorasick>,
-    /// What each pattern of the automaton stands for.
-    meaning: Vec<(String, Class)>,
-    waiting: Vec<(Vec<String>, String, Class)>,
-    /// How many secrets are searched for.
-    learned: usize,
-    /// Texts in which nothing was found, with how many secrets were searched for then. The same texts come again and again.
-    clean: [BTreeMap<String, usize>; 2],
+    values: BTreeMap<Arc<str>, Value>,
+    /// The values in the order in which they are thought of when one must go.
+    queue: VecDeque<Arc<str>>,
+    /// Each form of each value, in lower case.
+    forms: BTreeMap<Box<[u8]>, (Arc<str>, Class)>,
+    beginnings: Beginnings,
+    most: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Value {
+    class: Class,
+    /// Seen again since it was last thought of.
+    again: bool,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            values: BTreeMap::new(),
+            queue: VecDeque::new(),
+            forms: BTreeMap::new(),
+            beginnings: Beginnings::default(),
+            most: MOST,
+        }
+    }
 }
 
 impl fmt::Debug for Known {
@@ -46,126 +61,170 @@ impl fmt::Debug for Known {
 impl Known {
     /// Remembers a secret.
     pub(super) fn learn(&mut self, class: Class, value: &str) {
-        if token::whole(value).is_some() || self.values.len() >= MOST || self.values.contains_key(value) {
+        if token::whole(value).is_some() {
             return;
         }
-        self.values.insert(value.to_owned(), class);
-        if value.len() < SHORTEST {
+        if let Some(known) = self.values.get_mut(value) {
+            known.again = true;
             return;
         }
-        self.learned += 1;
-        self.waiting.push((encodings(value), value.to_owned(), class));
-        if self.waiting.len() > WAITING + self.values.len() / 16 {
-            self.build();
+        if self.values.len() >= self.most {
+            self.forget_one();
+        }
+        let shared: Arc<str> = value.into();
+        self.values.insert(Arc::clone(&shared), Value { class, again: false });
+        self.queue.push_back(Arc::clone(&shared));
+        for form in forms(value) {
+            if !self.forms.contains_key(form.as_bytes()) {
+                self.beginnings.add(form.as_bytes(), self.forms.keys());
+                self.forms.insert(form.into_bytes().into(), (Arc::clone(&shared), class));
+            }
         }
     }
 
     /// The class of a value that was seen as a secret before.
     pub(super) fn class(&self, value: &str) -> Option<Class> {
-        self.values.get(value).copied()
+        self.values.get(value).map(|known| known.class)
     }
 
     /// Replaces every known secret inside a text; `None` if there is none. With `credentials_only`, personal values stay.
     pub(super) fn scrub(
-        &mut self,
-        text: &str,
-        credentials_only: bool,
-        token: impl Fn(Class, &str) -> String,
-    ) -> Option<String> {
-        if text.len() < SHORTEST {
-            return None;
-        }
-        let clean = self.clean[usize::from(credentials_only)].get(text).copied();
-        let scrubbed = self.search(text, credentials_only, clean.unwrap_or_default(), token);
-        if scrubbed.is_none() {
-            let clean = &mut self.clean[usize::from(credentials_only)];
-            if clean.len() >= CLEAN {
-                clean.clear();
-            }
-            clean.insert(text.to_owned(), self.learned);
-        }
-        scrubbed
-    }
-
-    /// Searches for all secrets but the first `clean`.
-    fn search(
         &self,
         text: &str,
         credentials_only: bool,
-        clean: usize,
         token: impl Fn(Class, &str) -> String,
     ) -> Option<String> {
-        let mut scrubbed: Option<String> = None;
-        let wanted = |class: Class| !credentials_only || class.is_credential();
-        let waiting_from = self.learned - self.waiting.len();
-        if let Some(built) = self.built.as_ref().filter(|_| clean < waiting_from) {
-            let mut out = String::new();
-            let mut done = 0;
-            for found in built.find_iter(text) {
-                let (value, class) = &self.meaning[found.pattern().as_usize()];
-                if wanted(*class) && text.is_char_boundary(found.start()) && text.is_char_boundary(found.end()) {
-                    out.push_str(&text[done..found.start()]);
-                    out.push_str(&token(*class, value));
-                    done = found.end();
-                }
+        let lower = text.to_ascii_lowercase();
+        let (mut out, mut done) = (String::new(), 0);
+        for (at, beginning) in beginnings(lower.as_bytes()) {
+            if at < done || !self.beginnings.may_have(beginning) {
+                continue;
             }
-            if done > 0 {
-                out.push_str(&text[done..]);
-                scrubbed = Some(out);
+            let Some((length, value, class)) = self.longest(&lower.as_bytes()[at..], credentials_only) else {
+                continue;
+            };
+            let end = at + length;
+            if text.is_char_boundary(at) && text.is_char_boundary(end) {
+                out.push_str(&text[done..at]);
+                out.push_str(&token(class, value));
+                done = end;
             }
         }
-        let mut lower = scrubbed.as_deref().unwrap_or(text).to_ascii_lowercase();
-        let unseen = self.waiting.iter().skip(clean.saturating_sub(waiting_from));
-        for (patterns, value, class) in unseen.filter(|(.., class)| wanted(*class)) {
-            for pattern in patterns {
-                let mut from = 0;
-                while let Some(start) = lower[from..].find(pattern).map(|at| from + at) {
-                    let current = scrubbed.as_deref().unwrap_or(text);
-                    let token = token(*class, value);
-                    from = start + token.len();
-                    let replaced = format!("{}{token}{}", &current[..start], &current[start + pattern.len()..]);
-                    lower = replaced.to_ascii_lowercase();
-                    scrubbed = Some(replaced);
-                }
-            }
-        }
-        scrubbed
+        (done > 0).then(|| out + &text[done..])
     }
 
-    fn build(&mut self) {
-        self.waiting.clear();
-        let (mut patterns, mut meaning) = (Vec::new(), Vec::new());
-        for (value, class) in self.values.iter().filter(|(value, _)| value.len() >= SHORTEST) {
-            for pattern in encodings(value) {
-                patterns.push(pattern);
-                meaning.push((value.clone(), *class));
+    /// The longest form that a text begins with: its length, and what it stands for.
+    fn longest(&self, text: &[u8], credentials_only: bool) -> Option<(usize, &str, Class)> {
+        // A form that the text begins with, and that is longer than what the nearest one below has in common with the text,
+        // would be nearer.
+        let mut bound = text;
+        while bound.len() >= SHORTEST {
+            let below = (Bound::Unbounded, Bound::Included(bound));
+            let (form, (value, class)) = self.forms.range::<[u8], _>(below).next_back()?;
+            let common = form.iter().zip(bound).take_while(|(ours, theirs)| ours == theirs).count();
+            if common < form.len() {
+                bound = &bound[..common];
+            } else if credentials_only && !class.is_credential() {
+                bound = &bound[..common - 1];
+            } else {
+                return Some((common, value, *class));
             }
         }
-        let built = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(&patterns)
-            .expect("a hundred thousand short patterns are within the automaton's limits");
-        self.built = Some(built);
-        self.meaning = meaning;
+        None
+    }
+
+    /// Makes room for one more.
+    fn forget_one(&mut self) {
+        while let Some(value) = self.queue.pop_front() {
+            match self.values.get_mut(&value) {
+                Some(known) if known.again => {
+                    known.again = false;
+                    self.queue.push_back(value);
+                }
+                _ => {
+                    self.values.remove(&value);
+                    for form in forms(&value) {
+                        if self.forms.get(form.as_bytes()).is_some_and(|(owner, _)| *owner == value) {
+                            self.forms.remove(form.as_bytes());
+                            self.beginnings.remove(form.as_bytes());
+                        }
+                    }
+                    return;
+                }
+            }
+        }
     }
 }
 
-/// How a secret may look inside another text, in lower case.
-fn encodings(value: &str) -> Vec<String> {
+/// How many forms begin alike, by a digest of their first bytes: zero means that none begins so.
+#[derive(Clone, Default)]
+struct Beginnings {
+    counts: Vec<u32>,
+    all: usize,
+}
+
+impl Beginnings {
+    /// Counts one more form; those before it are counted again where the table has to grow.
+    fn add<'a>(&mut self, form: &[u8], before: impl Iterator<Item = &'a Box<[u8]>>) {
+        self.all += 1;
+        if self.all * 4 > self.counts.len() {
+            self.counts = vec![0; (self.all * 8).next_power_of_two().max(1 << 10)];
+            before.for_each(|form| self.count(form, 1));
+        }
+        self.count(form, 1);
+    }
+
+    fn remove(&mut self, form: &[u8]) {
+        self.all -= 1;
+        self.count(form, -1);
+    }
+
+    fn count(&mut self, form: &[u8], by: i32) {
+        for (_, beginning) in beginnings(form).take(1) {
+            let place = self.place(beginning);
+            self.counts[place] = self.counts[place].saturating_add_signed(by);
+        }
+    }
+
+    fn may_have(&self, beginning: u64) -> bool {
+        !self.counts.is_empty() && self.counts[self.place(beginning)] > 0
+    }
+
+    /// The length is a power of two.
+    fn place(&self, beginning: u64) -> usize {
+        // Multiplied by the golden ratio, the upper half of a number depends on all of it.
+        (beginning.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (self.counts.len() - 1)
+    }
+}
+
+/// Each place in a text where something of the shortest length can begin, with its first bytes as one number.
+fn beginnings(text: &[u8]) -> impl Iterator<Item = (usize, u64)> {
+    const MASK: u64 = (1 << (8 * SHORTEST)) - 1;
+    let mut number = 0;
+    text.iter().enumerate().filter_map(move |(end, byte)| {
+        number = (number << 8 | u64::from(*byte)) & MASK;
+        Some(((end + 1).checked_sub(SHORTEST)?, number))
+    })
+}
+
+/// How a secret may look inside another text, in lower case; not at all if it is too short.
+fn forms(value: &str) -> Vec<String> {
+    if value.len() < SHORTEST {
+        return Vec::new();
+    }
     let hexadecimal: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let mut encodings = vec![value.to_owned(), percent(value), escaped(value), html(value), hexadecimal];
-    encodings.iter_mut().for_each(|encoding| encoding.make_ascii_lowercase());
+    let mut forms = vec![value.to_owned(), percent(value), escaped(value), html(value), hexadecimal];
+    forms.iter_mut().for_each(|form| form.make_ascii_lowercase());
     for offset in 0..3 {
         let core = base64_core(value.as_bytes(), offset);
         if core.len() >= SHORTEST {
-            encodings.push(core.replace('+', "-").replace('/', "_").to_ascii_lowercase());
-            encodings.push(core.to_ascii_lowercase());
+            forms.push(core.replace('+', "-").replace('/', "_").to_ascii_lowercase());
+            forms.push(core.to_ascii_lowercase());
         }
     }
-    encodings.sort();
-    encodings.dedup();
-    encodings
+    forms.sort();
+    forms.dedup();
+    forms
 }
 
 /// As it stands within a JSON text.
@@ -220,7 +279,7 @@ mod tests {
 
     use super::*;
 
-    fn scrub(known: &mut Known, text: &str) -> Option<String> {
+    fn scrub(known: &Known, text: &str) -> Option<String> {
         known.scrub(text, false, |class, _| format!("<{}>", class.prefix()))
     }
 
@@ -234,24 +293,19 @@ mod tests {
 
     #[test]
     fn finds_secrets_as_they_are_and_encoded() {
-        for build in [false, true] {
-            let mut known = known();
-            if build {
-                known.build();
-            }
-            assert_eq!(scrub(&mut known, "/a/k3Y+/=SEVEN/b").as_deref(), Some("/a/<sk>/b"));
-            assert_eq!(scrub(&mut known, "?k=K3y%2B%2F%3Dseven&n=ANN%20smith").as_deref(), Some("?k=<sk>&n=<nick>"));
-            assert_eq!(scrub(&mut known, "Ann is short"), None);
-            known.learn(Class::Nickname, "is short");
-            assert_eq!(scrub(&mut known, "Ann is short").as_deref(), Some("Ann <nick>"));
-        }
+        let mut known = known();
+        assert_eq!(scrub(&known, "/a/k3Y+/=SEVEN/b").as_deref(), Some("/a/<sk>/b"));
+        assert_eq!(scrub(&known, "?k=K3y%2B%2F%3Dseven&n=ANN%20smith").as_deref(), Some("?k=<sk>&n=<nick>"));
+        assert_eq!(scrub(&known, "Ann is short"), None);
+        known.learn(Class::Nickname, "is short");
+        assert_eq!(scrub(&known, "Ann is short").as_deref(), Some("Ann <nick>"));
     }
 
     #[test]
     fn finds_base_64_at_each_offset() {
         // printf 'xxK3y+/=sevenyy' and shorter, through base64.
         for text in ["SzN5Ky89c2V2ZW4=", "eEszeSsvPXNldmVu", "eHhLM3krLz1zZXZlbnl5"] {
-            let scrubbed = scrub(&mut known(), text).expect(text);
+            let scrubbed = scrub(&known(), text).expect(text);
             assert!(scrubbed.contains("<sk>"), "{scrubbed}");
         }
     }
@@ -265,7 +319,7 @@ mod tests {
             "<p>Ann &lt;&quot;A&quot;&gt; O&#39;Hara</p>",
             "id-416E6E203C2241223E204F2748617261-1",
         ] {
-            assert!(scrub(&mut known, text).is_some_and(|scrubbed| scrubbed.contains("<nick>")), "{text}");
+            assert!(scrub(&known, text).is_some_and(|scrubbed| scrubbed.contains("<nick>")), "{text}");
         }
     }
 
@@ -282,7 +336,65 @@ mod tests {
             known.learn(Class::ClientId, &format!("client-{number:04}"));
         }
         for number in 0..500 {
-            assert_eq!(scrub(&mut known, &format!("x client-{number:04} y")).as_deref(), Some("x <cid> y"));
+            assert_eq!(scrub(&known, &format!("x client-{number:04} y")).as_deref(), Some("x <cid> y"));
+        }
+    }
+
+    #[test]
+    fn the_longest_of_several_is_replaced() {
+        let mut known = Known::default();
+        known.learn(Class::Nickname, "Johann");
+        known.learn(Class::ClientId, "Johannes");
+        known.learn(Class::SecureKey, "johannes-keyed");
+        known.learn(Class::Nickname, "johannes-kept");
+        let shown = |text: &str| scrub(&known, text).unwrap();
+        assert_eq!(shown("Johannes-key"), "<cid>-key");
+        assert_eq!(shown("Johannes-keyed"), "<sk>");
+        assert_eq!(shown("Johannes-keptJohann"), "<nick><nick>");
+        assert_eq!(shown("xJohannx"), "x<nick>x");
+        let credentials = known.scrub("Johannes-kept, Johann", true, |class, _| class.prefix().to_owned());
+        assert_eq!(credentials.as_deref(), Some("cid-kept, Johann"));
+    }
+
+    #[test]
+    fn what_was_not_seen_for_longest_is_forgotten_first() {
+        let mut known = Known { most: 3, ..Known::default() };
+        let secrets: Vec<String> = (0..5).map(|number| format!("secret+{number}")).collect();
+        for secret in &secrets[..3] {
+            known.learn(Class::SecureKey, secret);
+        }
+        known.learn(Class::SecureKey, &secrets[0]);
+        known.learn(Class::SecureKey, &secrets[3]);
+        known.learn(Class::SecureKey, &secrets[4]);
+        let found: Vec<bool> = secrets.iter().map(|secret| scrub(&known, &percent(secret)).is_some()).collect();
+        assert_eq!(found, [true, false, false, true, true]);
+        assert_eq!(secrets.iter().map(|secret| known.class(secret).is_some()).collect::<Vec<_>>(), found);
+        assert_eq!((known.values.len(), known.queue.len(), known.beginnings.all), (3, 3, known.forms.len()));
+        assert_eq!(known.beginnings.counts.iter().sum::<u32>() as usize, known.forms.len());
+    }
+
+    proptest::proptest! {
+        /// The map finds what a search for each form alone finds.
+        #[test]
+        fn finds_what_a_plain_search_finds(
+            secrets in proptest::collection::vec("[abAB+\"é]{4,9}", 1..20),
+            text in "[abAB+\"é]{0,40}",
+        ) {
+            let mut known = Known::default();
+            for secret in &secrets {
+                known.learn(Class::SecureKey, secret);
+            }
+            let lower = text.to_ascii_lowercase();
+            let is_there = secrets.iter().flat_map(|secret| forms(secret)).any(|form| lower.contains(&form));
+            let scrubbed = scrub(&known, &text);
+            proptest::prop_assert_eq!(scrubbed.is_some(), is_there);
+            if let Some(scrubbed) = scrubbed {
+                for part in scrubbed.split("<sk>").map(str::to_ascii_lowercase) {
+                    for form in secrets.iter().flat_map(|secret| forms(secret)) {
+                        proptest::prop_assert!(!part.contains(&form));
+                    }
+                }
+            }
         }
     }
 }
