@@ -45,7 +45,7 @@ fn whole(entries: &[Entry]) -> Vec<u8> {
 }
 
 /// The same with a seam behind some of its steps.
-fn parts(entries: &[Entry], is_seam: impl Fn(usize) -> bool) -> Vec<Vec<u8>> {
+pub(crate) fn parts(entries: &[Entry], is_seam: impl Fn(usize) -> bool) -> Vec<Vec<u8>> {
     let (mut capture, mut bytes) = Capture::in_parts(config(RUN), Keep::Nothing);
     let mut parts = Vec::new();
     for (number, step) in steps(entries).iter().enumerate() {
