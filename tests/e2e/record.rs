@@ -408,7 +408,9 @@ fn a_terminal_shows_how_the_recording_stands_and_nothing_else_does() {
         let mut rest = String::new();
         terminal.read_to_string(&mut rest).unwrap();
         assert_eq!(script.wait().unwrap().code(), Some(0), "{rest}");
-        assert_eq!(rest.contains("connections 0, sessions 0, messages 0, "), is_shown, "{rest}");
+        // How much had passed when it was drawn, nobody knows.
+        let shows = |word: &str| rest.contains(word);
+        assert_eq!([", sessions ", ", messages ", ", lag "].map(shows), [is_shown; 3], "{rest}");
     }
     let (recorder, said) = recording_with(&folder, &serving.url, &[]);
     recorder.signal("-TERM");
