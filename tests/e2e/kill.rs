@@ -1,4 +1,4 @@
-//! A recorder that is killed at any moment leaves a tape that reads to its last whole unit.
+//! A recorder that is killed at any moment leaves a tape that reads to its last whole unit, be it in parts or by session.
 //!
 //! The plain run kills a few; `TAPESTRY_KILLS=1000` kills as many as one wants.
 
@@ -8,10 +8,10 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use recording::tape::{Kind, Status, Tape};
+use recording::tape::{Kind, ReadError, Status, Tape};
 use tempfile::TempDir;
 
-use crate::harness::{Listening, within_seconds};
+use crate::harness::{Listening, run, within_seconds};
 
 /// Kills in a plain run.
 const KILLS: u64 = 12;
@@ -24,22 +24,78 @@ const HANDSHAKE: &str =
 
 #[test]
 fn leaves_a_tape_that_reads_to_its_last_whole_unit() {
-    let kills = std::env::var("TAPESTRY_KILLS").ok().map_or(KILLS, |text| text.parse().expect("a number"));
-    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
-    for seed in 0..kills {
-        let path = folder.path().join(format!("{seed}.tape.jsonl"));
-        // A step that shares no factor with the length visits every remainder.
-        let moment = seed.wrapping_mul(7_919) % LONGEST;
-        kill_at(moment, &serving.url, &path);
-        assert_whole_units(&fs::read(&path).unwrap(), seed);
-        fs::remove_file(&path).unwrap();
+    let serving = Listening::serve();
+    for seed in 0..kills() {
+        let folder = TempDir::new().unwrap();
+        kill_at(moment(seed), &serving.url, &[], folder.path());
+        let [path] = files(folder.path()).try_into().expect("one file");
+        assert_whole_units(&fs::read(path).unwrap(), seed);
     }
 }
 
-/// Records until the tape is so long, and kills the recorder amid traffic.
-fn kill_at(moment: u64, upstream: &str, path: &Path) {
-    let tape = path.to_str().expect("a plain path");
-    let recorder = Listening::start(&["record", "--listen", "127.0.0.1:0", "--upstream", upstream, "-o", tape]);
+#[test]
+fn leaves_parts_that_are_joined_to_the_last_whole_unit() {
+    let serving = Listening::serve();
+    for seed in 0..kills() {
+        let folder = TempDir::new().unwrap();
+        kill_at(moment(seed), &serving.url, &["--rotate", "2kB"], folder.path());
+        let mut arguments = vec!["tape".to_owned(), "join".to_owned(), "-o".to_owned(), "-".to_owned()];
+        arguments.extend(files(folder.path()));
+        let joined = run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(joined.status.code(), Some(3), "kill {seed}: {}", String::from_utf8_lossy(&joined.stderr));
+        let tape = Tape::read(&joined.stdout).unwrap_or_else(|error| panic!("kill {seed}: {error}"));
+        assert_ne!(tape.status(), Status::Complete, "kill {seed}");
+    }
+}
+
+#[test]
+fn leaves_the_tape_of_each_session_readable() {
+    let serving = Listening::serve();
+    for seed in 0..kills() {
+        let folder = TempDir::new().unwrap();
+        kill_at(moment(seed), &serving.url, &["--split", "session"], folder.path());
+        let mut hurt = 0;
+        for path in files(folder.path()) {
+            match Tape::read(&fs::read(&path).unwrap()) {
+                Ok(tape) => hurt += u64::from(tape.torn() > 0),
+                Err(ReadError::Empty | ReadError::HeaderTorn) => hurt += 1,
+                Err(error) => panic!("kill {seed}: {path}: {error}"),
+            }
+        }
+        // Only the one that was being written.
+        assert!(hurt <= 1, "kill {seed}: {hurt}");
+    }
+}
+
+fn kills() -> u64 {
+    std::env::var("TAPESTRY_KILLS").ok().map_or(KILLS, |text| text.parse().expect("a number"))
+}
+
+/// A step that shares no factor with the length visits every remainder.
+const fn moment(seed: u64) -> u64 {
+    seed.wrapping_mul(7_919) % LONGEST
+}
+
+/// The files of a folder, by name.
+fn files(folder: &Path) -> Vec<String> {
+    let files = fs::read_dir(folder).expect("it is there").map(|file| file.expect("it can be read").path());
+    let mut files: Vec<String> = files.map(|path| path.to_str().expect("a plain path").to_owned()).collect();
+    files.sort();
+    files
+}
+
+/// How many bytes the files of a folder have.
+fn length(folder: &Path) -> u64 {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
+}
+
+/// Records into a folder until its tapes are so long, and kills the recorder amid traffic.
+fn kill_at(moment: u64, upstream: &str, options: &[&str], folder: &Path) {
+    let tape = folder.join("a.tape.jsonl");
+    let tape = tape.to_str().expect("a plain path");
+    let fixed = ["record", "--listen", "127.0.0.1:0", "--upstream", upstream, "-o", tape];
+    let recorder = Listening::start(&[&fixed, options].concat());
     let authority = recorder.authority().to_owned();
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -51,7 +107,7 @@ fn kill_at(moment: u64, upstream: &str, path: &Path) {
                 }
             });
         }
-        let long = within_seconds(30, || fs::metadata(path).is_ok_and(|file| file.len() >= moment));
+        let long = within_seconds(30, || length(folder) >= moment);
         recorder.signal("-KILL");
         is_over.store(true, Ordering::Relaxed);
         assert!(long, "the tape does not grow to {moment} bytes");

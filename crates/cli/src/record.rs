@@ -135,8 +135,9 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         };
         let recorder = recorder.map_err(cannot_record)?.until(args.ends());
         live::announce(&format!("http://{}{}", listener.local_addr(), args.upstream.path))?;
-        let _ =
-            writeln!(anstream::stderr(), "recording {} to {}; end with Ctrl-C", args.upstream, args.output.display());
+        let several = if every.is_some() || args.split.is_some() { "tapes beside " } else { "" };
+        let output = args.output.display();
+        let _ = writeln!(anstream::stderr(), "recording {} to {several}{output}; end with Ctrl-C", args.upstream);
         let (line, progress) = (Line::new(args.quiet), recorder.progress());
         let mut recording = pin!(recorder.run(listener, upstream, stop.asked()));
         let mut drawn = tokio::time::interval(line::EVERY);

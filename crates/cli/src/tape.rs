@@ -8,7 +8,7 @@ use recording::join::join;
 use recording::pack;
 use recording::show::show;
 use recording::stats::{Stats, head};
-use recording::tape::{Status, Tape};
+use recording::tape::{ReadError, Status, Tape};
 
 use crate::exit::{Exit, Failure};
 use crate::tapes::{self, Format};
@@ -135,7 +135,19 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 fn join_parts(Joining { parts, output }: &Joining) -> Result<Exit, Failure> {
-    let tapes: Vec<Tape> = parts.iter().map(|part| tapes::read(part)).collect::<Result<_, _>>()?;
+    let mut read = Vec::new();
+    for part in parts {
+        let bytes = tapes::bytes(part)?;
+        if matches!(Tape::read(&bytes), Err(ReadError::Empty | ReadError::HeaderTorn)) {
+            let part = part.display();
+            // With stderr gone nobody reads it; if the part matters, it is missing.
+            let _ =
+                writeln!(anstream::stderr(), "warning: `{part}` holds nothing: the recorder was killed as it began it");
+        } else {
+            read.push((part, tapes::parse(part, &bytes)?));
+        }
+    }
+    let (parts, tapes): (Vec<_>, Vec<_>) = read.into_iter().unzip();
     let joined = join(&tapes).map_err(|error| {
         let (hint, tape) = (error.hint(), error.tape());
         let error = anyhow::Error::new(error);

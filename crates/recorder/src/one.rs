@@ -123,7 +123,7 @@ impl One {
                 error!(%failure, "the next part cannot be begun: this one goes on");
                 // Asking again with every unit would cost more than it gains.
                 parts.full = parts.every.bytes.map(|bytes| parts.own.saturating_add(bytes));
-                tally.summary.stuck.get_or_insert(explained(&failure));
+                tally.summary.stuck.get_or_insert_with(|| explained(&failure));
                 return;
             }
         };

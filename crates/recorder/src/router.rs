@@ -2,23 +2,28 @@
 //!
 //! A request belongs to the session of its cookie `BAYEUX_BROWSER`, else to that of a `clientId` in it, else it begins one:
 //! a handshake, an upgrade, or a cookie or `clientId` that nobody has seen. What carries none of these belongs to the session of
-//! its connection, if there is just one, else to none. Answers go where their request went, frames where their upgrade went. The
+//! its connection, if there is just one, else to none; only a request about files has the `secureKey` of its chat to be known by.
+//! Answers go where their request went, frames where their upgrade went. The
 //! answer to a handshake binds the cookie and the `clientId` that it gives out.
 //!
-//! Cookies and ids are remembered as keyed digests only.
+//! Cookies, ids and keys are remembered as keyed digests only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use protocol::bayeux::batch::Batch;
-use protocol::bayeux::http::{BROWSER_COOKIE, Cookies, cookie};
+use protocol::bayeux::http::{BROWSER_COOKIE, Cookies, cookie, query_values};
 use protocol::bayeux::message::Message;
+use protocol::chat::files::{Form, is_target};
 use protocol::time::Time;
-use protocol::wire::{Exchange, Headers, Side, Socket, Wire};
+use protocol::wire::{Exchange, Headers, Request, Side, Socket, Wire};
 use recording::token::{Class, Key, token};
 
 /// A session without traffic, and without an open request or socket, is over after so long.
 const IDLE: Duration = Duration::from_secs(600);
+
+/// The member and the field with the key of a chat.
+const KEY: &str = "secureKey";
 
 /// A browser session, from 1; 0 stands for what belongs to none.
 pub(crate) type Session = u64;
@@ -134,13 +139,13 @@ impl Router {
         let messages = Batch::carried(wire);
         let session = match wire {
             Wire::Request(exchange, request) => {
-                let session = self.asked(conn, &request.headers, &messages, false);
+                let session = self.asked(conn, request, &messages, false);
                 self.exchanges.insert(*exchange, session);
                 self.open(session);
                 session
             }
             Wire::Upgrade(socket, request) => {
-                let session = self.asked(conn, &request.headers, &messages, true);
+                let session = self.asked(conn, request, &messages, true);
                 self.sockets.insert(*socket, session);
                 if let Some(conn) = self.conns.get_mut(&conn) {
                     conn.socket = Some(*socket);
@@ -199,8 +204,8 @@ impl Router {
     }
 
     /// The session of a request.
-    fn asked(&mut self, conn: u64, headers: &Headers, messages: &[Message], is_upgrade: bool) -> Session {
-        let cookie = cookie(headers, BROWSER_COOKIE).map(|value| self.name(Class::Cookie, value));
+    fn asked(&mut self, conn: u64, request: &Request, messages: &[Message], is_upgrade: bool) -> Session {
+        let cookie = cookie(&request.headers, BROWSER_COOKIE).map(|value| self.name(Class::Cookie, value));
         let clients = messages.iter().filter_map(|message| message.client_id());
         let clients: Vec<String> = clients.map(|id| self.name(Class::ClientId, id.expose())).collect();
         let names = || cookie.iter().chain(&clients);
@@ -209,7 +214,7 @@ impl Router {
         let session = match known {
             Some(session) => session,
             None if begins => self.begin(),
-            None => return self.of_connection(conn),
+            None => return self.of_file(request).unwrap_or_else(|| self.of_connection(conn)),
         };
         let names: Vec<String> = names().cloned().collect();
         for name in names {
@@ -222,6 +227,17 @@ impl Router {
         self.begun += 1;
         self.sessions.insert(self.begun, Live::default());
         self.begun
+    }
+
+    /// The session of the chat that a request about files is for.
+    fn of_file(&self, request: &Request) -> Option<Session> {
+        if !is_target(&request.target) {
+            return None;
+        }
+        let form = Form::parse(&request.headers, &request.body).ok();
+        let of_form = form.as_ref().and_then(|form| form.get(KEY)).map(str::to_owned);
+        let key = of_form.or_else(|| query_values(&request.target, KEY).into_iter().next())?;
+        self.names.get(&self.name(Class::SecureKey, &key)).copied()
     }
 
     fn of_connection(&self, conn: u64) -> Session {
@@ -263,8 +279,14 @@ impl Router {
         }
     }
 
-    /// A client joins with its handshake, and leaves with its disconnect.
+    /// A client joins with its handshake, leaves with its disconnect, and is given the key of a chat between.
     fn message(&mut self, session: Session, from: Side, message: &Message) {
+        if message.data().is_some_and(|data| data.get().contains(KEY))
+            && let Some(key) = message.value("data").as_ref().and_then(|data| data.get(KEY)?.as_str())
+        {
+            let name = self.name(Class::SecureKey, key);
+            self.bind(session, name);
+        }
         let Some(id) = message.client_id().filter(|_| session != NONE) else { return };
         let name = self.name(Class::ClientId, id.expose());
         self.bind(session, name.clone());
@@ -422,6 +444,22 @@ mod tests {
         let mut bench = Bench::new();
         assert_eq!((bench.ask(1, "", ""), bench.handshake(1, "b1", "c1"), bench.ask(1, "", "")), (NONE, 1, 1));
         assert_eq!((bench.handshake(1, "b2", "c2"), bench.ask(1, "", "")), (2, NONE));
+    }
+
+    #[test]
+    fn a_request_about_files_goes_with_its_chat() {
+        let mut bench = Bench::new();
+        assert_eq!((bench.handshake(1, "b1", "c1"), bench.handshake(1, "b2", "c2")), (1, 2));
+        bench.ask(1, "b2", &connect("c2"));
+        bench.answer(1, "", r#"[{"channel":"/service/chatV2/x","data":{"statusCode":0,"secureKey":"k+2"}}]"#);
+        let headers = Headers::new().with("Content-Type", "application/x-www-form-urlencoded");
+        let mut ask = |key: &str| {
+            let body = format!("operation=fileGetLimits&secureKey={key}").into_bytes();
+            let target = "/genesys/2/chat-ntf".to_owned();
+            let request = Request { method: "POST".to_owned(), target, headers: headers.clone(), body };
+            bench.router.wire(Time::ZERO, 3, Side::Client, &Wire::Request(Exchange(99), request)).session
+        };
+        assert_eq!((ask("other"), ask("k%2B2")), (NONE, 2));
     }
 
     #[test]

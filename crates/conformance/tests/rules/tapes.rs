@@ -60,7 +60,7 @@ fn schema() -> jsonschema::Validator {
 #[test]
 fn every_line_of_a_good_tape_obeys_the_schema() {
     let schema = schema();
-    for folder in ["fixtures/tape/1.0", "fixtures/tape/ok", "recordings"] {
+    for folder in ["fixtures/tape/1.0", "fixtures/tape/ok", "fixtures/tape/parts", "recordings"] {
         for (name, at, line) in lines(folder) {
             let wrong = schema.validate(&line).err().map(|error| error.to_string());
             assert_eq!(wrong, None, "{folder}/{name}, line {at}");

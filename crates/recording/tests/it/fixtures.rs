@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use pretty_assertions::assert_eq;
 use protocol::wire::Transport;
 use recording::compare::compare;
+use recording::join::join;
 use recording::tape::{Finish, Status, Tape, VERSION};
 
+use crate::parts::parts;
 use crate::sample::{Run, chat, odd, pieces};
 
 /// Every tape in a folder, by name.
@@ -43,16 +45,27 @@ pub(crate) fn written() -> [(&'static str, Vec<u8>); 3] {
 
 #[test]
 fn tapes_are_written_as_in_the_fixtures() {
-    let fixtures = tapes("ok");
+    assert_written("ok", written().map(|(name, bytes)| (name.to_owned(), bytes)));
+}
+
+#[test]
+fn parts_are_written_as_in_the_fixtures() {
+    let parts = parts(&odd(0), |step| step == 3 || step == 13);
+    let named = (1..).zip(parts).map(|(number, bytes)| (format!("every-kind.{number:04}"), bytes));
+    assert_written("parts", named);
+}
+
+fn assert_written(folder: &str, written: impl IntoIterator<Item = (String, Vec<u8>)>) {
+    let fixtures = tapes(folder);
     let mut missing = Vec::new();
-    for (name, bytes) in written() {
+    for (name, bytes) in written {
         let file = format!("{name}.tape.jsonl");
         match fixtures.iter().find(|(name, _)| *name == file) {
             Some((_, fixture)) => {
                 assert_eq!(String::from_utf8_lossy(&bytes), String::from_utf8_lossy(fixture), "{name}");
             }
             None => {
-                fs::write(root().join("ok").join(&file), &bytes).expect("the folder can be written");
+                fs::write(root().join(folder).join(&file), &bytes).expect("the folder can be written");
                 missing.push(file);
             }
         }
@@ -98,6 +111,15 @@ fn good_tapes_are_read_with_their_status() {
         ("torn", Status::Interrupted),
     ];
     assert_eq!(read, expected.map(|(name, status)| (format!("{name}.tape.jsonl"), status)));
+}
+
+#[test]
+fn good_parts_are_read_and_joined() {
+    let parts = tapes("parts")
+        .into_iter()
+        .map(|(name, bytes)| Tape::read(&bytes).unwrap_or_else(|error| panic!("{name}: {error}")));
+    let parts: Vec<Tape> = parts.collect();
+    assert_eq!((parts.len(), join(&parts).expect("they belong together").next), (3, None));
 }
 
 #[test]

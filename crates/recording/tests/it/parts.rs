@@ -15,19 +15,22 @@ use crate::sample::{Run, chat, config, pieces, zoo};
 
 const RUN: Run = Run::new(Transport::LongPolling);
 
-/// What a recorder does, with the number of its step. A seam may follow each step.
-fn steps(entries: &[Entry]) -> Vec<Box<dyn Fn(&mut Capture) -> Vec<u8> + '_>> {
-    let last = entries.last().map(|entry| entry.at).unwrap_or_default();
-    let mut steps: Vec<Box<dyn Fn(&mut Capture) -> Vec<u8> + '_>> = Vec::new();
-    steps.push(Box::new(|capture| capture.conn_open(Time::ZERO, ConnLabel(1), "http/1.1", "10.1.2.3:8080", false)));
-    for entry in entries {
-        steps.push(Box::new(|capture| capture.entry(Some(ConnLabel(1)), entry)));
-    }
-    steps.push(Box::new(move |capture| capture.clock(last, "2026-11-23T09:00:01Z", -60_000)));
-    steps.push(Box::new(move |capture| capture.mark(last, "agent leaves")));
-    steps.push(Box::new(move |capture| capture.clock(last, "2026-11-23T09:00:02Z", 20_000)));
-    steps.push(Box::new(move |capture| capture.conn_close(last, ConnLabel(1), Closer::Client, None)));
-    steps
+/// Something that a recorder does, and what it writes.
+type Step<'a> = Box<dyn Fn(&mut Capture) -> Vec<u8> + 'a>;
+
+/// What a recorder does. A seam may follow each step.
+fn steps(entries: &[Entry]) -> Vec<Step<'_>> {
+    let last = end(entries);
+    let opened: Step<'_> =
+        Box::new(|capture| capture.conn_open(Time::ZERO, ConnLabel(1), "http/1.1", "10.1.2.3:8080", false));
+    let seen = entries.iter().map(|entry| -> Step<'_> { Box::new(|capture| capture.entry(Some(ConnLabel(1)), entry)) });
+    let ended: [Step<'_>; 4] = [
+        Box::new(move |capture| capture.clock(last, "2026-11-23T09:00:01Z", -60_000)),
+        Box::new(move |capture| capture.mark(last, "agent leaves")),
+        Box::new(move |capture| capture.clock(last, "2026-11-23T09:00:02Z", 20_000)),
+        Box::new(move |capture| capture.conn_close(last, ConnLabel(1), Closer::Client, None)),
+    ];
+    std::iter::once(opened).chain(seen).chain(ended).collect()
 }
 
 fn end(entries: &[Entry]) -> Time {
@@ -45,7 +48,7 @@ fn whole(entries: &[Entry]) -> Vec<u8> {
 }
 
 /// The same with a seam behind some of its steps.
-fn parts(entries: &[Entry], is_seam: impl Fn(usize) -> bool) -> Vec<Vec<u8>> {
+pub(crate) fn parts(entries: &[Entry], is_seam: impl Fn(usize) -> bool) -> Vec<Vec<u8>> {
     let (mut capture, mut bytes) = Capture::in_parts(config(RUN), Keep::Nothing);
     let mut parts = Vec::new();
     for (number, step) in steps(entries).iter().enumerate() {
