@@ -82,6 +82,9 @@ pub enum Malformed {
     /// Over [`Limits::ratio`].
     #[error("a message that inflates out of proportion")]
     Ratio,
+    /// Messages in the making take more memory than there is for all of them.
+    #[error("no memory left for a message")]
+    NoMemory,
     /// An extension other than permessage-deflate was agreed.
     #[error("an unknown extension")]
     Extension,
@@ -92,7 +95,7 @@ impl Malformed {
     #[must_use]
     pub const fn failure(self) -> Failure {
         match self {
-            Self::TooLarge | Self::Ratio => Failure::TooLarge,
+            Self::TooLarge | Self::Ratio | Self::NoMemory => Failure::TooLarge,
             _ => Failure::Protocol,
         }
     }
@@ -213,6 +216,12 @@ impl Decoder {
             self.control = Vec::new();
         }
         result
+    }
+
+    /// Bytes of a message whose end has not come yet.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.message.as_ref().map_or(0, |message| message.bytes.len())
     }
 
     fn run(&mut self, bytes: &mut &[u8], seen: &mut Vec<Frame>) -> Result<(), Malformed> {

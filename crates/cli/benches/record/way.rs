@@ -29,7 +29,9 @@ impl Way {
         println!("tapestry {}, `record` as it is by default: redaction on, tape on disk", env!("CARGO_PKG_VERSION"));
         let mitmdump = mitmdump();
         match &mitmdump {
-            Some((path, version)) => println!("{version} ({}), `--mode reverse:URL -w FILE -q`", path.display()),
+            Some((path, version)) => {
+                println!("{version} ({}), `--mode reverse:URL -w FILE --flow-detail 0`", path.display())
+            }
             None => {
                 println!("mitmproxy is missing: no `mitmdump` on PATH or in TAPESTRY_MITMDUMP; its rows are dashes")
             }

@@ -301,6 +301,16 @@ impl Reservation {
         self.bytes += bytes;
         true
     }
+
+    /// Takes as much as that from now on; `false` if there is no room for more.
+    pub(super) fn set(&mut self, bytes: usize) -> bool {
+        if bytes > self.bytes {
+            return self.grow(bytes - self.bytes);
+        }
+        self.held.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+        self.bytes = bytes;
+        true
+    }
 }
 
 impl Drop for Reservation {

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tracing::debug;
 
 use super::Limits;
-use super::feed::Feed;
+use super::feed::{Feed, Reservation};
 use crate::frames::{self, Decoder, Frame, Malformed};
 
 /// Bytes that are moved at once.
@@ -35,7 +35,8 @@ impl Splice {
     ) -> Self {
         let direction = |from| {
             let decoder = frames::compresses(granted).map(|compresses| Decoder::new(from, compresses, limits.frames));
-            Direction { feed: feed.clone(), conn, socket, from, decoder, closing: false }
+            let room = feed.reserve();
+            Direction { feed: feed.clone(), room, conn, socket, from, decoder, closing: false }
         };
         let (up, down) = (direction(Side::Client), direction(Side::Server));
         Self { client, server, socket, up, down }
@@ -95,6 +96,8 @@ impl Splice {
 /// One direction of a socket.
 struct Direction {
     feed: Feed,
+    /// For a message whose end has not come yet.
+    room: Reservation,
     conn: u64,
     socket: Socket,
     from: Side,
@@ -109,6 +112,7 @@ impl Direction {
         let Ok(decoder) = &mut self.decoder else { return };
         let mut frames = Vec::new();
         let decoded = decoder.decode(bytes, &mut frames);
+        let decoded = decoded.and(self.room.set(decoder.held()).then_some(()).ok_or(Malformed::NoMemory));
         for frame in frames {
             self.closing |= matches!(frame, Frame::Close(_));
             self.feed.wire(self.conn, self.from, wire(self.socket, frame));
@@ -116,6 +120,7 @@ impl Direction {
         if let Err(malformed) = decoded {
             self.gap(malformed);
             self.decoder = Err(malformed);
+            self.room.set(0);
         }
     }
 

@@ -570,6 +570,21 @@ async fn what_cannot_be_decoded_still_passes(#[case] frame: &[u8], #[case] what:
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn messages_in_the_making_share_the_memory() {
+    let bench = Bench::with(Limits { memory: 10_000, ..Limits::default() }).await;
+    let (mut client, mut server) = upgraded(&bench, "").await;
+    // The first 6 000 of 20 000 bytes fit, in either direction alone.
+    let part = [b"\x82\x7e\x4e\x20".as_slice(), &[7; 6_000]].concat();
+    server.send(&part).await;
+    assert_eq!(client.receive_exact(part.len()).await, part);
+    let masked = [b"\x82\xfe\x4e\x20\x00\x00\x00\x00".as_slice(), &[7; 6_000]].concat();
+    client.send(&masked).await;
+    assert_eq!(server.receive_exact(masked.len()).await, masked);
+    let gap = "s1 frames of the client left out from here on: no memory left for a message";
+    assert_eq!(bench.seen(), What::Gap(gap.to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_extension_leaves_all_frames_out() {
     let bench = Bench::start().await;
     let (mut client, mut server) = upgraded(&bench, "Sec-WebSocket-Extensions: x-mux\r\n").await;
