@@ -1,10 +1,12 @@
 //! What our own client does is on its tape, so that the same client does it again: unit by unit, moment by moment.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
+use proptest::sample::Index;
 use protocol::bayeux::client as bayeux;
 use protocol::chat::client::Config;
 use protocol::chat::files::Upload;
@@ -293,6 +295,10 @@ type Units = Vec<Vec<Value>>;
 
 /// A tape whose lines were changed: counters are put right, and it has no trailer any more.
 fn changed(bytes: &[u8], change: impl FnOnce(&mut Units)) -> Tape {
+    Tape::read(&written_anew(bytes, change)).expect("a tape")
+}
+
+fn written_anew(bytes: &[u8], change: impl FnOnce(&mut Units)) -> Vec<u8> {
     let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let mut lines = lines.map(|line| serde_json::from_slice::<Value>(line).expect("JSON"));
     let header = lines.next().expect("a header");
@@ -320,7 +326,7 @@ fn changed(bytes: &[u8], change: impl FnOnce(&mut Units)) -> Tape {
             text.push_str(&format!("{line}\n"));
         }
     }
-    Tape::read(text.as_bytes()).expect("a tape")
+    text.into_bytes()
 }
 
 fn is(unit: &[Value], kind: &str) -> bool {
@@ -482,4 +488,96 @@ fn a_client_that_was_never_started_says_nothing() {
     let replay = replayed(&World::new(Transport::WebSocket, Vec::new()).tape());
     assert_eq!((replay.statistics.sent, replay.exit_code()), (0, 3));
     assert_eq!(replay.statistics.time, Time::from_millis(90_000) - Time::ZERO);
+}
+
+/// A change of a tape by somebody who does not mean well.
+#[derive(Clone, Debug)]
+enum Harm {
+    Remove(Index),
+    Swap(Index, Index),
+    Repeat(Index, Index),
+    Setting(Index, String),
+    /// Another value for a member of a `call` or a `timer`.
+    Member(Index, &'static str, Value),
+}
+
+fn harm() -> impl Strategy<Value = Harm> {
+    let place = any::<Index>;
+    let words =
+        prop::sample::select(vec!["", "true", "0", "-1", "18446744073709551615", "9223372036854775807", "/", "x"]);
+    let member = prop::sample::select(vec!["op", "args", "name", "due"]);
+    let value = prop::sample::select(vec![
+        json!("connect"),
+        json!("requestChat"),
+        json!("fileUpload"),
+        json!("leave"),
+        json!({}),
+        json!({"message": "", "userData": {}, "contents": "", "fileId": "sk_0123456789"}),
+        json!(0),
+        json!(u64::MAX),
+    ]);
+    prop_oneof![
+        place().prop_map(Harm::Remove),
+        (place(), place()).prop_map(|(one, other)| Harm::Swap(one, other)),
+        (place(), place()).prop_map(|(one, other)| Harm::Repeat(one, other)),
+        (place(), words).prop_map(|(place, word)| Harm::Setting(place, word.to_owned())),
+        (place(), member, value).prop_map(|(place, member, value)| Harm::Member(place, member, value)),
+    ]
+}
+
+fn suffer(units: &mut Units, harm: &Harm) {
+    // The header stays where it is.
+    let behind = |place: &Index, units: &Units| 1 + place.index(units.len() - 1);
+    match harm {
+        _ if units.len() < 3 => {}
+        Harm::Remove(place) => drop(units.remove(behind(place, units))),
+        Harm::Swap(one, other) => {
+            let (one, other) = (behind(one, units), behind(other, units));
+            units.swap(one, other);
+        }
+        Harm::Repeat(one, other) => {
+            let (unit, at) = (units[behind(one, units)].clone(), behind(other, units));
+            units.insert(at, unit);
+        }
+        Harm::Setting(place, word) => {
+            let env = units[0][0]["env"].as_object_mut().expect("an object");
+            let name = env.keys().nth(place.index(env.len())).expect("it is below the length").clone();
+            env.insert(name, Value::from(word.as_str()));
+        }
+        Harm::Member(place, member, value) => {
+            let at = behind(place, units);
+            // What is no line of the format any more cannot be read.
+            let is_right = match *member {
+                "op" | "name" => value.is_string(),
+                "args" => value.is_object(),
+                _ => value.is_u64(),
+            };
+            if units[at][0].get(*member).is_some() && is_right {
+                units[at][0][*member] = value.clone();
+            }
+        }
+    }
+}
+
+static TROUBLED: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let tape = |transport: &Transport| World { ids: true, ack: true, ..World::new(*transport, troubled()) }.bytes();
+    Transport::ALL.iter().map(tape).collect()
+});
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_was_done_to_a_tape_its_replay_comes_to_an_end(
+        tape in 0_usize..3,
+        harms in prop::collection::vec(harm(), 1..6),
+    ) {
+        let bytes = written_anew(&TROUBLED[tape], |units| harms.iter().for_each(|harm| suffer(units, harm)));
+        // Some of it cannot even be read.
+        let Ok(tape) = Tape::read(&bytes) else { return Ok(()) };
+        if let Ok(Some(replay)) = replay(&tape) {
+            prop_assert!([1, 3].contains(&replay.exit_code()), "{}", replay.text());
+            prop_assert_eq!(replay.json()["exit"].as_u64(), Some(u64::from(replay.exit_code())));
+        }
+    }
 }
