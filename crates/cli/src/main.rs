@@ -14,6 +14,7 @@ mod har;
 mod input;
 mod live;
 mod output;
+mod panic;
 mod record;
 mod replay;
 mod requirements;
@@ -92,6 +93,7 @@ fn main() -> ExitCode {
         _ => LevelFilter::TRACE,
     };
     tracing_subscriber::fmt().with_writer(anstream::stderr).with_max_level(level).init();
+    panic::withhold_messages();
     // A panic must not look like a verdict.
     let ended = catch_unwind(|| cli.command.run()).unwrap_or_else(|_| {
         let error = anyhow::anyhow!("tapestry itself failed");

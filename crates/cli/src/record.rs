@@ -83,7 +83,7 @@ fn cannot_record(error: Error) -> Failure {
     let hint = error.hint();
     let failure = match error {
         Error::Exists { .. } | Error::NoDirectory { .. } | Error::Create { .. } => Failure::usage(error),
-        Error::NoRandomness(_) | Error::Writer(_) => Failure::internal(error),
+        Error::NoRandomness(_) | Error::Writer => Failure::internal(error),
     };
     match hint {
         Some(hint) => failure.hint(hint),

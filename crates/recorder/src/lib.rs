@@ -71,9 +71,9 @@ pub enum Error {
     /// There is no key for the tokens.
     #[error("the operating system gives no random bytes")]
     NoRandomness(#[source] io::Error),
-    /// A fault in this program; the tape ends before it.
+    /// A fault in this program; the tape ends before it. The words of the panic are left out: they may hold what was said.
     #[error("the writer of the tape failed")]
-    Writer(#[source] tokio::task::JoinError),
+    Writer,
 }
 
 impl Error {
@@ -86,7 +86,7 @@ impl Error {
             }
             Self::NoDirectory { .. } => Some("create the directory first"),
             Self::Create { .. } => Some("check permissions and space, or give another file name"),
-            Self::NoRandomness(_) | Self::Writer(_) => None,
+            Self::NoRandomness(_) | Self::Writer => None,
         }
     }
 }
@@ -184,7 +184,7 @@ impl Recorder {
         let writer = self.writer;
         let writing = tokio::task::spawn_blocking(move || writer.run(&events));
         proxy.run(shutdown).await;
-        writing.await.map_err(Error::Writer)
+        writing.await.map_err(|_| Error::Writer)
     }
 }
 
