@@ -96,6 +96,7 @@ const TABLE: &[Row] = &[
             "humantime",
             "indicatif",
             "jiff",
+            "rustix",
             "serde",
             "serde_json",
             "tokio",

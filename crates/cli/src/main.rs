@@ -13,6 +13,7 @@ mod files;
 mod har;
 mod input;
 mod live;
+mod memory;
 mod output;
 mod panic;
 mod record;

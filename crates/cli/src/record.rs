@@ -14,7 +14,7 @@ use crate::connection::TrustArgs;
 use crate::exit::{Exit, Failure};
 use crate::input::{KeyParser, KeyVariable};
 use crate::live::Stop;
-use crate::{input, live};
+use crate::{input, live, memory};
 
 /// Record what passes between clients and a server. Point the client at the printed address instead of the server's.
 ///
@@ -49,6 +49,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    memory::never_dump();
     let upstream = args.trust.route(&args.upstream)?;
     live::runtime()?.block_on(async {
         let stop = Stop::listen()?;
