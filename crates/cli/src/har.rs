@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, Error};
+use anyhow::{Context, Error, anyhow};
 use recording::capture::{Config, Source};
 use recording::har::{self, ImportError, Imported, Traffic};
+use recording::redaction::Shift;
 use recording::tape::Tape;
 use recording::token::Key;
 use transport::clock;
 
 use crate::exit::{Exit, Failure};
-use crate::{files, output, tapes};
+use crate::{files, live, output, tapes};
 
 /// Bring conversations that another program wrote.
 #[derive(clap::Args)]
@@ -43,6 +44,10 @@ struct ImportArgs {
     /// The server, if the file holds conversations with several: the beginning of its URL, such as `https://gms.example:8443`.
     #[arg(long, value_name = "URL")]
     origin: Option<String>,
+    /// Move all wall times of the tape by one random amount between a day and ten years, which nobody keeps. Differences and
+    /// order survive. The tape says so.
+    #[arg(long)]
+    shift_times: bool,
 }
 
 /// Give conversations to other programs.
@@ -80,13 +85,18 @@ pub(crate) fn import(args: &Import) -> Result<Exit, Failure> {
         Failure::usage(Error::new(error).context(format!("`{}`", args.file.display()))).hint(hint)
     })?;
     match imported {
+        Imported::Original(_) if args.shift_times => {
+            let error =
+                anyhow!("`{}` was exported from a tape, whose times stand on it as they are", args.file.display());
+            Err(Failure::usage(error).hint("leave `--shift-times` out, or record with `tapestry record --shift-times`"))
+        }
         Imported::Original(tape) => {
             put(&args.output, &tape)?;
             say(&format!("{}: the tape that the file was exported from", args.output.display()));
             Ok(Exit::Success)
         }
         Imported::Traffic(traffic) => {
-            let (tape, messages) = taped(&traffic)?;
+            let (tape, messages) = taped(&traffic, live::shift(args.shift_times)?)?;
             put(&args.output, &tape)?;
             let left_out = match traffic.left_out {
                 0 => String::new(),
@@ -110,11 +120,11 @@ pub(crate) fn export(args: &Export) -> Result<Exit, Failure> {
 }
 
 /// The redacted tape of raw traffic, under a key that nobody keeps, and how many messages it holds.
-fn taped(traffic: &Traffic) -> Result<(Vec<u8>, u64), Failure> {
+fn taped(traffic: &Traffic, shift: Option<Shift>) -> Result<(Vec<u8>, u64), Failure> {
     let random = |what: &str| format!("failed to draw {what}");
     let key = clock::random::<32>().with_context(|| random("a key")).map_err(Failure::internal)?;
     let id = clock::random::<16>().with_context(|| random("a name")).map_err(Failure::internal)?;
-    Ok(traffic.tape(Config {
+    let config = Config {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         git: env!("TAPESTRY_COMMIT").to_owned(),
         start: traffic.start.clone(),
@@ -124,7 +134,8 @@ fn taped(traffic: &Traffic) -> Result<(Vec<u8>, u64), Failure> {
         scenario: None,
         seed: None,
         env: BTreeMap::new(),
-    }))
+    };
+    Ok(traffic.tape(config, shift))
 }
 
 /// A file that the HAR names, if it lies beside it.

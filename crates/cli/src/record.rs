@@ -46,6 +46,10 @@ pub(crate) struct Args {
     /// equal tokens on all its tapes. Without it each tape has a key of its own, which nobody keeps.
     #[arg(long, value_name = "${VARIABLE}", value_parser = KeyParser)]
     key: Option<KeyVariable>,
+    /// Move all wall times of the tape by one random amount between a day and ten years, which nobody keeps. Differences and
+    /// order survive. The tape says so.
+    #[arg(long, conflicts_with = "no_redact")]
+    shift_times: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -67,6 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
                 (true, false) => Keep::Texts,
                 (false, false) => Keep::Nothing,
             },
+            shift: live::shift(args.shift_times)?,
             env: args.service.iter().map(|service| ("service".to_owned(), service.clone())).collect(),
             limits: Limits::default(),
         };

@@ -13,7 +13,7 @@ use std::io;
 use std::path::PathBuf;
 
 use recording::capture::{self, Capture, Source};
-use recording::redaction::Keep;
+use recording::redaction::{Keep, Shift};
 use recording::token::Key;
 use transport::clock::{self, Clock};
 use transport::listener::Listener;
@@ -39,6 +39,8 @@ pub struct Config {
     pub key: Option<Key>,
     /// What is kept on purpose.
     pub keep: Keep,
+    /// By how much wall times are moved, if they are.
+    pub shift: Option<Shift>,
     /// What else is known about the surroundings.
     pub env: BTreeMap<String, String>,
     /// How much is kept of what passes.
@@ -163,7 +165,7 @@ impl Recorder {
             seed: None,
             env: config.env,
         };
-        let (capture, header) = Capture::keeping(described, config.keep);
+        let (capture, header) = Capture::shifting(described, config.keep, config.shift);
         let writer = Writer::begin(disk, capture, &header, config.clock, config.rfc3339)
             .map_err(|source| Error::Create { path: config.output, source })?;
         Ok(Self { clock: config.clock, limits: config.limits, writer })

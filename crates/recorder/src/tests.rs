@@ -23,6 +23,7 @@ fn config() -> Config {
         rfc3339: |_| "2026-11-24T09:00:00Z".to_owned(),
         key: None,
         keep: Keep::Nothing,
+        shift: None,
         env: BTreeMap::new(),
         limits: Limits::default(),
     }

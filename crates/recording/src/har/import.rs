@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::file::{Content, File, Frame, Item, Log, PostData, headers};
 use super::original;
 use crate::capture::{Capture, Config, Source};
+use crate::redaction::{Keep, Shift};
 use crate::tape::{ConnLabel, Finish};
 
 /// A time above this is in milliseconds: in seconds it would be the year 5138.
@@ -90,11 +91,12 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// The redacted tape, and how many messages it holds. What is missing stands in marks at its end.
+    /// The redacted tape, and how many messages it holds. What is missing stands in marks at its end. Wall times are moved if
+    /// an amount is given.
     #[must_use]
-    pub fn tape(&self, config: Config) -> (Vec<u8>, u64) {
+    pub fn tape(&self, config: Config, shift: Option<Shift>) -> (Vec<u8>, u64) {
         let config = Config { start: self.start.clone(), source: Source::Har(self.maker), ..config };
-        let (mut capture, mut tape) = Capture::new(config);
+        let (mut capture, mut tape) = Capture::shifting(config, Keep::Nothing, shift);
         let mut end = Time::ZERO;
         for (conn, entry) in &self.entries {
             tape.extend(capture.entry(*conn, entry));

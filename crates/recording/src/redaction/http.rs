@@ -7,6 +7,7 @@ use protocol::bayeux::http::MESSAGE_PARAMETER;
 use protocol::wire::Headers;
 
 use super::policy::{Field, Place, Rule};
+use super::shift::Date;
 use super::{Redactor, policy};
 use crate::token::{self, Class};
 
@@ -112,6 +113,7 @@ impl Redactor {
                 Some(Field::SetCookie) => self.set_cookie(value),
                 Some(Field::Host) => self.origin(value),
                 Some(Field::Keep) => self.field(value),
+                Some(Field::Date) => self.date(value),
                 Some(Field::Credentials) => self.credentials(value),
                 None => continue,
             };
@@ -125,6 +127,15 @@ impl Redactor {
         let plain = value.len() <= 120
             && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ,;=*/+-._()\":".contains(&byte));
         if plain { value.to_owned() } else { self.within("headers", |redactor| redactor.unknown(value)) }
+    }
+
+    /// A date, or a number of seconds.
+    fn date(&mut self, value: &str) -> String {
+        match self.shift.map(|shift| shift.date(value, self.start)) {
+            None | Some(Date::Kept) => self.field(value),
+            Some(Date::Moved(moved)) => moved,
+            Some(Date::Unclear) => self.within("headers", |redactor| redactor.unknown(value)),
+        }
     }
 
     /// `Basic auth_...`: the scheme is kept if it is a known one.
@@ -147,11 +158,14 @@ impl Redactor {
             let (name, value) = part.split_once('=').map_or((part, None), |(name, value)| (name, Some(value)));
             match (name.to_ascii_lowercase().as_str(), value) {
                 ("secure" | "httponly" | "partitioned", None) => kept.push(part.to_owned()),
-                ("max-age" | "samesite" | "priority" | "expires", Some(value)) => {
-                    let plain = value.len() <= 40
-                        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ,:-".contains(&byte));
-                    if plain {
-                        kept.push(part.to_owned());
+                ("max-age" | "samesite" | "priority", Some(value)) if is_plain_attribute(value) => {
+                    kept.push(part.to_owned());
+                }
+                ("expires", Some(value)) if is_plain_attribute(value) => {
+                    match self.shift.map(|shift| shift.date(value, self.start)) {
+                        None | Some(Date::Kept) => kept.push(part.to_owned()),
+                        Some(Date::Moved(moved)) => kept.push(format!("{name}={moved}")),
+                        Some(Date::Unclear) => {}
                     }
                 }
                 ("path", Some(value)) => kept.push(format!("{name}={}", self.target(value))),
@@ -195,6 +209,11 @@ impl Redactor {
         let number = self.hosts.entry(host.to_ascii_lowercase()).or_insert(next);
         format!("$host.{number}")
     }
+}
+
+/// Whether the value of a cookie's attribute is a word, a number or a date.
+fn is_plain_attribute(value: &str) -> bool {
+    value.len() <= 40 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ,:-".contains(&byte))
 }
 
 /// A value as it can stand in a query, with as little percent encoding as it takes: its tokens are to be found there.

@@ -55,6 +55,8 @@ pub(crate) enum Grammar {
     Word,
     /// A whole number as text.
     Digits,
+    /// The same for a wall time since 1970.
+    Moment,
     /// `txt:pdf`: the endings of names of files.
     Endings,
     /// `1.0`, `1.0beta`
@@ -76,6 +78,8 @@ pub(crate) enum Grammar {
 pub(crate) enum Field {
     /// It says how the wire works and nothing about anybody.
     Keep,
+    /// The same, and it may be a date.
+    Date,
     /// It holds an origin or an address.
     Host,
     Cookie,
@@ -346,7 +350,7 @@ pub(crate) fn obeys(grammar: Grammar, text: &str) -> bool {
     match grammar {
         Grammar::Id => all(40, b"._:-"),
         Grammar::Word => is_identifier(text),
-        Grammar::Digits => {
+        Grammar::Digits | Grammar::Moment => {
             let digits = text.strip_prefix('-').unwrap_or(text);
             (1..=19).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
         }

@@ -6,6 +6,7 @@ mod corpus;
 use std::collections::BTreeMap;
 
 use pretty_assertions::assert_eq;
+use protocol::wire::Headers;
 
 use super::policy::{ROWS, Row};
 use super::*;
@@ -84,6 +85,44 @@ fn no_rule_can_be_forgotten_without_a_fault() {
     assert!(tried > 100, "{tried} names");
 }
 
+/// The members and header fields that are wall times, by their rules.
+#[test]
+fn every_wall_time_of_the_tables_is_moved() {
+    let a_day = Shift::from_bits(0);
+    let start = "2026-11-23T09:00:00Z";
+    let mut tried = 0;
+    for row in ROWS {
+        let times: &[(&str, &str)] = match row {
+            Row::Members(_, _, Rule::Keep(Grammar::Moment)) => &[
+                ("1795428215999", "1795341815999"),
+                (r#""1795428215999""#, r#""1795341815999""#),
+                ("1.7954e12", ":70707"),
+            ],
+            Row::Members(_, _, Rule::Keep(Grammar::Timestamp)) => {
+                &[(r#""2026-11-23T09:00:00.00""#, r#""2026-11-22T09:00:00.00""#), ("1795428215999", "1795341815999")]
+            }
+            Row::Fields(_, policy::Field::Date) => {
+                &[("Mon, 23 Nov 2026 09:00:00 GMT", "Sun, 22 Nov 2026 09:00:00 GMT"), ("3600", "3600")]
+            }
+            Row::Members(..) | Row::Fields(..) => continue,
+        };
+        let (Row::Members(_, names, _) | Row::Fields(names, _)) = row;
+        for (name, (time, moved)) in names.iter().flat_map(|name| times.iter().map(move |time| (name, time))) {
+            tried += 1;
+            let mut redactor = Redactor::new(Key::from_bytes(KEY)).shifting(a_day, start);
+            let shown = match row {
+                Row::Fields(..) => redactor.headers(&Headers::new().with(name, time)).0[0].1.clone(),
+                Row::Members(places, ..) => {
+                    let node = Node::parse(&format!("{{\"{name}\":{time}}}")).expect("an object");
+                    redactor.node(node, Rule::Inside(places[0])).to_string()
+                }
+            };
+            assert!(shown.contains(moved), "{name}: {time} becomes {shown}");
+        }
+    }
+    assert!(tried > 10, "{tried} times");
+}
+
 /// The rows as `docs/redaction.md` shows them.
 fn table() -> String {
     let listed = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -109,6 +148,9 @@ fn table() -> String {
             Row::Fields(names, field) => {
                 let value = match field {
                     policy::Field::Keep => "kept, if it is made of letters, digits and separators",
+                    policy::Field::Date => {
+                        "kept, if it is made of letters, digits and separators; `--shift-times` moves it if it is a date"
+                    }
                     policy::Field::Host => "hosts become `$host.N`, the rest is hidden like a path",
                     policy::Field::Cookie | policy::Field::SetCookie => {
                         "values become `ck_` tokens, attributes are kept"
@@ -136,9 +178,10 @@ fn treatment(rule: Rule) -> String {
                 Grammar::Id => "an id of up to 40 letters, digits and `._:-`",
                 Grammar::Word => "a word with at most three digits",
                 Grammar::Digits => "a whole number",
+                Grammar::Moment => "a whole number; `--shift-times` moves it",
                 Grammar::Endings => "endings of names of files",
                 Grammar::Version => "a version",
-                Grammar::Timestamp => "a time in digits",
+                Grammar::Timestamp => "a time in digits; `--shift-times` moves it",
                 Grammar::Channel => "a channel; segments that look personal are hidden",
                 Grammar::Error => "an error; its arguments and words are hidden unless known",
                 Grammar::ChatAdvice => "empty; words become `txt_` tokens, the reference a `ref_` token",

@@ -8,6 +8,7 @@ mod pack;
 mod originals;
 mod har;
 mod redaction;
+mod shift;
 mod show;
 mod sample;
 mod tape;

@@ -1,6 +1,6 @@
 //! Every rule of redaction, one row each.
 
-use super::Grammar::{Channel, ChatAdvice, Digits, Endings, Error, Id, Timestamp, Version, Vocabulary, Word};
+use super::Grammar::{Channel, ChatAdvice, Digits, Endings, Error, Id, Moment, Timestamp, Version, Vocabulary, Word};
 use super::Place::{Advice, ChatError, Data, Event, Ext, From, Message, Unknown, UserData};
 use super::Rule::{Hide, Inside, Keep};
 use super::{Field, Row};
@@ -22,13 +22,15 @@ pub(crate) const ROWS: &[Row] = &[
     Row::Members(&[Advice], &["interval", "timeout", "maxInterval"], Keep(Digits)),
     Row::Members(&[Ext], &["timesync"], Inside(Ext)),
     // Moments and differences of moments, in milliseconds.
-    Row::Members(&[Ext], &["tc", "ts", "l", "o", "p", "a"], Keep(Digits)),
+    Row::Members(&[Ext], &["tc", "ts"], Keep(Moment)),
+    Row::Members(&[Ext], &["l", "o", "p", "a"], Keep(Digits)),
     Row::Members(&[Ext, Data], &["transcriptPosition"], Keep(Digits)),
     Row::Members(&[Data], &["operation"], Keep(Word)),
     Row::Members(&[Data], &["nextPosition"], Keep(Digits)),
     Row::Members(&[Data, Message], &["messages"], Inside(Event)),
     Row::Members(&[Data, Message], &["errors"], Inside(ChatError)),
-    Row::Members(&[Event], &["index", "utcTime"], Keep(Digits)),
+    Row::Members(&[Event], &["index"], Keep(Digits)),
+    Row::Members(&[Event], &["utcTime"], Keep(Moment)),
     Row::Members(&[Event, From], &["type"], Keep(Word)),
     Row::Members(&[Event], &["from"], Inside(From)),
     Row::Members(&[From], &["participantId"], Keep(Digits)),
@@ -94,10 +96,8 @@ pub(crate) const ROWS: &[Row] = &[
             "content-encoding",
             "content-length",
             "content-type",
-            "expires",
             "keep-alive",
             "pragma",
-            "retry-after",
             "sec-websocket-extensions",
             "sec-websocket-protocol",
             "sec-websocket-version",
@@ -108,6 +108,7 @@ pub(crate) const ROWS: &[Row] = &[
         ],
         Field::Keep,
     ),
+    Row::Fields(&["expires", "retry-after"], Field::Date),
     Row::Fields(&["access-control-allow-origin", "host", "location", "origin", "referer"], Field::Host),
     Row::Fields(&["cookie"], Field::Cookie),
     Row::Fields(&["set-cookie"], Field::SetCookie),
