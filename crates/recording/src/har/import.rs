@@ -1,6 +1,7 @@
 //! A HAR of anybody becomes traffic.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
@@ -74,8 +75,8 @@ pub enum Imported {
     Traffic(Traffic),
 }
 
-/// What crossed the wire by the word of a HAR, raw.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What crossed the wire by the word of a HAR, raw. `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Traffic {
     /// Who made the file.
     pub maker: Maker,
@@ -88,6 +89,18 @@ pub struct Traffic {
     pub left_out: usize,
     /// What is missing, in words for the user; free of contents.
     pub warnings: Vec<String>,
+}
+
+impl fmt::Debug for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { maker, entries, left_out, warnings, start: _ } = self;
+        f.debug_struct("Traffic")
+            .field("maker", maker)
+            .field("entries", &entries.len())
+            .field("left_out", left_out)
+            .field("warnings", warnings)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Traffic {

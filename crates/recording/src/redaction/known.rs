@@ -14,8 +14,9 @@ use crate::token::{self, Class};
 /// Shorter values would be found in innocent words.
 const SHORTEST: usize = 6;
 
-/// How many secrets wait in a plain list before the automaton is built again, beyond a sixteenth of all.
-const WAITING: usize = 32;
+/// How many secrets wait in a plain list before the automaton is built again, beyond a sixteenth of all. Few texts are kept and
+/// not known to be clean, so searching the list costs less than building.
+const WAITING: usize = 128;
 
 /// How many secrets are remembered; a tape with more of them relies on the tables alone.
 const MOST: usize = 100_000;
@@ -118,6 +119,10 @@ impl Known {
         let unseen = self.waiting.iter().skip(clean.saturating_sub(waiting_from));
         for (patterns, value, class) in unseen.filter(|(.., class)| wanted(*class)) {
             for pattern in patterns {
+                if pattern.len() > lower.len() {
+                    // To search a text for what is longer costs as much as any search.
+                    continue;
+                }
                 let mut from = 0;
                 while let Some(start) = lower[from..].find(pattern).map(|at| from + at) {
                     let current = scrubbed.as_deref().unwrap_or(text);

@@ -111,15 +111,21 @@ impl Policy {
         Arc::clone(&STANDARD)
     }
 
-    /// All rows, without one name of one row: what would be if a rule were forgotten.
+    /// All rows, without one name of one row, in one of its places if it names any: what would be if a rule were forgotten.
     #[cfg(test)]
-    pub(crate) fn without(forgotten: usize, name: &str) -> Arc<Self> {
+    pub(crate) fn without(forgotten: usize, name: &str, place: Option<Place>) -> Arc<Self> {
         let mut policy = Self::of(ROWS.iter().enumerate().filter(|(at, _)| *at != forgotten).map(|(_, row)| row));
         match &ROWS[forgotten] {
             Row::Members(places, names, rule) => {
-                for kept in names.iter().filter(|kept| **kept != name) {
+                for kept in *names {
+                    let alone = |place: &'static Place| (std::slice::from_ref(place), *rule);
+                    let rules: Vec<_> = match place {
+                        _ if *kept != name => vec![(*places, *rule)],
+                        None => Vec::new(),
+                        Some(place) => places.iter().filter(|other| **other != place).map(alone).collect(),
+                    };
                     // A row for a place goes before one without.
-                    policy.members.entry(kept).or_default().insert(0, (places, *rule));
+                    policy.members.entry(kept).or_default().splice(0..0, rules);
                 }
             }
             Row::Fields(names, field) => {

@@ -1,11 +1,20 @@
 //! Every rule of redaction, one row each.
 
 use super::Grammar::{Channel, ChatAdvice, Digits, Endings, Error, Id, Moment, Timestamp, Version, Vocabulary, Word};
-use super::Place::{Advice, ChatError, Data, Event, Ext, From, Message, Unknown, UserData};
+use super::Place::{Advice, ChatError, Data, Event, Ext, From, Message, UserData};
 use super::Rule::{Hide, Inside, Keep};
 use super::{Field, Row};
 use crate::token::Class;
 use crate::token::Class::{Alias, Auth, ChatId, ClientId, File, Mail, Nickname, Phone, Push, SecureKey, Text, UserId};
+
+/// Names of what tells a device or a provider of push notifications.
+const PUSH: &[&str] = &[
+    "push_notification_deviceid",
+    "push_notification_provider",
+    "GCTI_GMS_PushDeviceId",
+    "GCTI_GMS_PushProvider",
+    "GCTI_GMS_NodeGroup",
+];
 
 /// Every rule. A row for a place goes before one without.
 pub(crate) const ROWS: &[Row] = &[
@@ -54,17 +63,8 @@ pub(crate) const ROWS: &[Row] = &[
         Keep(Digits),
     ),
     // A device or a provider of push notifications, and not merely a switch.
-    Row::Members(
-        &[Message, Advice, Ext, Data, Event, From, ChatError, UserData, Unknown],
-        &[
-            "push_notification_deviceid",
-            "push_notification_provider",
-            "GCTI_GMS_PushDeviceId",
-            "GCTI_GMS_PushProvider",
-            "GCTI_GMS_NodeGroup",
-        ],
-        Hide(Push),
-    ),
+    Row::Members(&[UserData], PUSH, Hide(Push)),
+    Row::Members(&[], PUSH, Hide(Push)),
     Row::Members(&[], &["secureKey"], Hide(SecureKey)),
     Row::Members(&[], &["clientId"], Hide(ClientId)),
     Row::Members(&[], &["BAYEUX_BROWSER", "cookie", "cookies"], Hide(Class::Cookie)),
