@@ -89,7 +89,7 @@ fn imported(seed: u64, entries: &[Entry]) -> (Vec<u8>, String) {
 fn of_chat(seed: u64) -> Views {
     let entries = talk::chat(seed);
     let whole = tape(seed, Keep::Nothing, &entries);
-    if seed % 4 == 0 {
+    if seed % 2 == 0 {
         return views::of_tape(&whole);
     }
     let torn = tape(seed, Keep::Nothing, &talk::torn(&entries));
@@ -100,7 +100,7 @@ fn of_chat(seed: u64) -> Views {
 
 /// What there is to see of a case.
 fn of_case(seed: u64, plan: &[Planned]) -> Views {
-    let (result, bytes) = talk::case(&plan[seed as usize / 2 % plan.len()], seed);
+    let (result, bytes) = talk::case(&plan[seed as usize % plan.len()], seed);
     let mut views = views::of_tape(&bytes);
     views.extend(views::of_case(&result, &bytes, seed));
     views
@@ -143,8 +143,12 @@ fn no_canary_of_many_sessions_is_seen_anywhere() {
     let totals: Mutex<BTreeMap<&str, (u64, usize)>> = Mutex::default();
     each_session(|seed| {
         let mut seen = of_corpus(seed, &corpus::sensitive(seed, seed).entries);
-        // Beside it a conversation in earnest, each kind in its turn.
-        seen.extend(if seed % 2 == 0 { of_chat(seed) } else { of_case(seed, &plan) });
+        // Beside every other one a conversation in earnest, each kind in its turn.
+        match seed % 4 {
+            1 => seen.extend(of_chat(seed / 4)),
+            2 => seen.extend(of_case(seed / 4, &plan)),
+            _ => {}
+        }
         for (view, text) in &seen {
             let found = search.found(text.as_bytes());
             assert!(found.is_empty(), "seed {seed}, {view}: a canary is there as {found:?}");
