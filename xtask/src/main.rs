@@ -25,7 +25,7 @@ usage: cargo xtask TASK
                      with --record the tapes of the official client replace those in recordings/
   selftest --mutants     the suite against every mutation of the simulator: the kill matrix, and what is blamed first
   selftest --null-peers  the suite against peers that do nothing, and against one that says yes to everything
-  selftest --canaries    a hundred thousand sessions full of secrets: none of them on a tape; takes long
+  selftest --canaries    a hundred thousand sessions full of secrets: none of them is seen anywhere; takes long
   selftest --kills       the recorder killed at a thousand moments: every tape can be read
   selftest --load        a thousand clients at once through the recorder: nothing lost, memory bounded";
 

@@ -38,6 +38,7 @@ use crate::connection::{self, TrustArgs};
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Header, Login, TransportName};
 use crate::live::{self, Stop};
+use crate::memory;
 
 /// How long a server may take to accept the first connection.
 const REACHED_WITHIN: Duration = Duration::from_secs(10);
@@ -89,6 +90,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    memory::never_dump();
     let route = args.trust.route(&args.url)?;
     let fields = connection::fields(&args.headers)?;
     let login = args.auth.as_ref().map(Login::value).transpose()?;

@@ -49,7 +49,7 @@ use crate::input::{Header, Login};
 use crate::live::Stop;
 use crate::serve::Embedded;
 use crate::target::{ConfigArgs, Name, NameParser, Overrides, Target};
-use crate::{connection, files, input, live, output};
+use crate::{connection, files, input, live, memory, output};
 
 pub(crate) use self::actor::Who;
 
@@ -126,6 +126,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    memory::never_dump();
     if args.client.client {
         return client::run(args);
     }

@@ -8,12 +8,13 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, Error, anyhow};
 use recording::capture::{Config, Source};
 use recording::har::{self, ImportError, Imported, LeftOut, Traffic};
+use recording::redaction::Shift;
 use recording::tape::Tape;
 use recording::token::Key;
 use transport::clock;
 
 use crate::exit::{Exit, Failure};
-use crate::{files, output, tapes};
+use crate::{files, live, output, tapes};
 
 /// Bring conversations that another program wrote.
 #[derive(clap::Args)]
@@ -44,6 +45,10 @@ struct ImportArgs {
     /// The server, if a file holds conversations with several: the beginning of its URL, such as `https://gms.example:8443`.
     #[arg(long, value_name = "URL")]
     origin: Option<String>,
+    /// Move all wall times of the tape by one random amount between a day and ten years, which nobody keeps. Differences and
+    /// order survive. The tape says so.
+    #[arg(long)]
+    shift_times: bool,
 }
 
 /// Give conversations to other programs.
@@ -76,12 +81,12 @@ pub(crate) fn import(args: &Import) -> Result<Exit, Failure> {
     let ImportFormat::Har(args) = &args.format;
     let tasks = tasks(args)?;
     if let [(file, tape)] = tasks.as_slice() {
-        return import_one(file, tape, args.origin.as_deref());
+        return import_one(file, tape, args);
     }
     // What is wrong with one file is no reason to withhold the others.
     let mut worst = Exit::Success;
     for (file, tape) in &tasks {
-        let exit = import_one(file, tape, args.origin.as_deref()).unwrap_or_else(|failure| {
+        let exit = import_one(file, tape, args).unwrap_or_else(|failure| {
             say(&failure.to_string());
             failure.exit
         });
@@ -145,21 +150,25 @@ fn har_in(folder: &Path) -> Result<PathBuf, Failure> {
     Err(Failure::usage(anyhow!("`{}` holds {one}", folder.display())).hint("name the HAR files themselves"))
 }
 
-fn import_one(file: &Path, output: &Path, origin: Option<&str>) -> Result<Exit, Failure> {
+fn import_one(file: &Path, output: &Path, args: &ImportArgs) -> Result<Exit, Failure> {
     let bytes = files::read(file)?;
     let mut attached = |name: &str| beside(file, name);
-    let imported = har::import(&bytes, origin, &mut attached).map_err(|error: ImportError| {
+    let imported = har::import(&bytes, args.origin.as_deref(), &mut attached).map_err(|error: ImportError| {
         let hint = error.hint();
         Failure::usage(Error::new(error).context(format!("`{}`", file.display()))).hint(hint)
     })?;
     match imported {
+        Imported::Original(_) if args.shift_times => {
+            let error = anyhow!("`{}` was exported from a tape, whose times stand on it as they are", file.display());
+            Err(Failure::usage(error).hint("leave `--shift-times` out, or record with `tapestry record --shift-times`"))
+        }
         Imported::Original(tape) => {
             put(output, &tape)?;
             say(&format!("{}: the tape that the file was exported from", output.display()));
             Ok(Exit::Success)
         }
         Imported::Traffic(traffic) => {
-            let (tape, messages) = taped(&traffic)?;
+            let (tape, messages) = taped(&traffic, live::shift(args.shift_times)?)?;
             put(output, &tape)?;
             say(&format!("{}: {}", output.display(), summary(&traffic, messages)));
             for warning in &traffic.warnings {
@@ -195,11 +204,11 @@ pub(crate) fn export(args: &Export) -> Result<Exit, Failure> {
 }
 
 /// The redacted tape of raw traffic, under a key that nobody keeps, and how many messages it holds.
-fn taped(traffic: &Traffic) -> Result<(Vec<u8>, u64), Failure> {
+fn taped(traffic: &Traffic, shift: Option<Shift>) -> Result<(Vec<u8>, u64), Failure> {
     let random = |what: &str| format!("failed to draw {what}");
     let key = clock::random::<32>().with_context(|| random("a key")).map_err(Failure::internal)?;
     let id = clock::random::<16>().with_context(|| random("a name")).map_err(Failure::internal)?;
-    Ok(traffic.tape(Config {
+    let config = Config {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         git: env!("TAPESTRY_COMMIT").to_owned(),
         start: traffic.start.clone(),
@@ -209,7 +218,8 @@ fn taped(traffic: &Traffic) -> Result<(Vec<u8>, u64), Failure> {
         scenario: None,
         seed: None,
         env: BTreeMap::new(),
-    }))
+    };
+    Ok(traffic.tape(config, shift))
 }
 
 /// A file that the HAR names, if it lies beside it.

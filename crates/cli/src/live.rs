@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::Context;
+use recording::redaction::Shift;
 use transport::clock;
 use transport::listener::CannotListen;
 
@@ -72,6 +73,12 @@ pub(crate) fn seed(given: Option<u64>) -> Result<u64, Failure> {
             Ok(u64::from_le_bytes(bytes))
         }
     }
+}
+
+/// A random amount by which wall times are moved, if they are to be.
+pub(crate) fn shift(wanted: bool) -> Result<Option<Shift>, Failure> {
+    let draw = || clock::random::<8>().context("failed to draw an amount of time").map_err(Failure::internal);
+    wanted.then(|| Ok(Shift::from_bits(u64::from_le_bytes(draw()?)))).transpose()
 }
 
 /// Says where a command listens: the first line on stdout, flushed, so that scripts can wait for it.

@@ -14,7 +14,9 @@ mod files;
 mod har;
 mod input;
 mod live;
+mod memory;
 mod output;
+mod panic;
 mod record;
 mod replay;
 mod requirements;
@@ -93,6 +95,7 @@ fn main() -> ExitCode {
         _ => LevelFilter::TRACE,
     };
     tracing_subscriber::fmt().with_writer(anstream::stderr).with_max_level(level).init();
+    panic::withhold_messages();
     // A panic must not look like a verdict.
     let ended = catch_unwind(|| cli.command.run()).unwrap_or_else(|_| {
         let error = anyhow::anyhow!("tapestry itself failed");

@@ -21,7 +21,7 @@ use crate::connection::TrustArgs;
 use crate::exit::{Exit, Failure};
 use crate::input::{KeyParser, KeyVariable};
 use crate::live::Stop;
-use crate::{descriptors, input, live};
+use crate::{descriptors, input, live, memory};
 
 /// Record what passes between clients and a server. Point the client at the printed address instead of the server's.
 ///
@@ -54,6 +54,10 @@ pub(crate) struct Args {
     /// equal tokens on all its tapes. Without it each tape has a key of its own, which nobody keeps.
     #[arg(long, value_name = "${VARIABLE}", value_parser = KeyParser)]
     key: Option<KeyVariable>,
+    /// Move all wall times of the tape by one random amount between a day and ten years, which nobody keeps. Differences and
+    /// order survive. The tape says so.
+    #[arg(long, conflicts_with = "no_redact")]
+    shift_times: bool,
     /// Go on in another file every so often: NAME.0001.tape.jsonl, NAME.0002.tape.jsonl and so on, after a size (kB, MB, GB, KiB,
     /// MiB, GiB) or a duration (s, m, h, d). Give it twice for both. `tapestry tape join` makes one tape of them.
     #[arg(long, value_name = "SIZE|DURATION", value_parser = amount::every)]
@@ -106,6 +110,7 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    memory::never_dump();
     descriptors::raise();
     let upstream = args.trust.route(&args.upstream)?;
     let every = args.every()?;
@@ -125,6 +130,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
                 (true, false) => Keep::Texts,
                 (false, false) => Keep::Nothing,
             },
+            shift: live::shift(args.shift_times)?,
             env: args.service.iter().map(|service| ("service".to_owned(), service.clone())).collect(),
             limits: Limits::default(),
         };
@@ -161,7 +167,7 @@ fn cannot_record(error: Error) -> Failure {
         Error::Exists { .. } | Error::NoFile { .. } | Error::NoDirectory { .. } | Error::Create { .. } => {
             Failure::usage(error)
         }
-        Error::NoRandomness(_) | Error::Writer(_) => Failure::internal(error),
+        Error::NoRandomness(_) | Error::Writer => Failure::internal(error),
     };
     match hint {
         Some(hint) => failure.hint(hint),

@@ -33,7 +33,7 @@ use self::control::Control;
 pub(crate) use self::mutations::Served;
 use crate::exit::{Exit, Failure};
 use crate::live::Stop;
-use crate::{descriptors, files, input, live, output};
+use crate::{descriptors, files, input, live, memory, output};
 
 /// Run the GMS simulator: CometD, Chat Server and an agent who joins, greets, answers, and closes on `bye`.
 #[derive(clap::Args)]
@@ -120,6 +120,7 @@ enum AgentKind {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    memory::never_dump();
     let dialect = dialect(args)?;
     if args.list_options {
         output::print(&options::list(&dialect))?;

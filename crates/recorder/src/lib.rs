@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use recording::capture::{self, Capture, Source};
-use recording::redaction::Keep;
+use recording::redaction::{Keep, Shift};
 use recording::token::Key;
 use tokio::sync::oneshot;
 use transport::clock::{self, Clock};
@@ -55,6 +55,8 @@ pub struct Config {
     pub key: Option<Key>,
     /// What is kept on purpose.
     pub keep: Keep,
+    /// By how much wall times are moved, if they are.
+    pub shift: Option<Shift>,
     /// What else is known about the surroundings.
     pub env: BTreeMap<String, String>,
     /// How much is kept of what passes.
@@ -93,9 +95,9 @@ pub enum Error {
     /// There is no key for the tokens.
     #[error("the operating system gives no random bytes")]
     NoRandomness(#[source] io::Error),
-    /// A fault in this program; the tape ends before it.
+    /// A fault in this program; the tape ends before it. The words of the panic are left out: they may hold what was said.
     #[error("the writer of the tape failed")]
-    Writer(#[source] tokio::task::JoinError),
+    Writer,
 }
 
 impl Error {
@@ -109,7 +111,7 @@ impl Error {
             Self::NoFile { .. } => Some("give the name of a file that does not exist yet, such as chat.tape.jsonl"),
             Self::NoDirectory { .. } => Some("create the directory first"),
             Self::Create { .. } => Some("check permissions and space, or give another file name"),
-            Self::NoRandomness(_) | Self::Writer(_) => None,
+            Self::NoRandomness(_) | Self::Writer => None,
         }
     }
 }
@@ -149,7 +151,7 @@ impl Recorder {
         }
         let path = Parts::path(&config.output, 1);
         let disk = file::create(&path)?;
-        let (capture, header) = Capture::in_parts(described(&config)?, config.keep);
+        let (capture, header) = Capture::in_parts(described(&config)?, config.keep, config.shift);
         let parts = Parts::new(&config.output, every);
         Self::with(disk, capture, &header, &config, &path, Some(parts)).inspect_err(|_| {
             let _ = std::fs::remove_file(&path);
@@ -168,13 +170,13 @@ impl Recorder {
         let mut described = described(&config)?;
         described.env.insert("split".to_owned(), "session".to_owned());
         let router = Router::new(Key::from_bytes(clock::random().map_err(Error::NoRandomness)?));
-        let split = Split::begin(config.output, described, config.keep, router, &mut tally)?;
+        let split = Split::begin(config.output, described, (config.keep, config.shift), router, &mut tally)?;
         let writer = Writer { tapes: Box::new(split), tally, ends: Ends::default() };
         Ok(Self { limits: config.limits, writer })
     }
 
     fn on(disk: Box<dyn Disk>, config: Config) -> Result<Self, Error> {
-        let (capture, header) = Capture::keeping(described(&config)?, config.keep);
+        let (capture, header) = Capture::shifting(described(&config)?, config.keep, config.shift);
         Self::with(disk, capture, &header, &config, &config.output, None)
     }
 
@@ -231,7 +233,7 @@ impl Recorder {
             }
         };
         proxy.run(ended).await;
-        writing.await.map_err(Error::Writer)
+        writing.await.map_err(|_| Error::Writer)
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use protocol::time::Time;
 use recording::capture::{self, Capture};
-use recording::redaction::Keep;
+use recording::redaction::{Keep, Shift};
 use recording::tape::ConnLabel;
 use transport::proxy::{Event, What};
 
@@ -30,6 +30,7 @@ pub(crate) struct Split {
     output: PathBuf,
     config: capture::Config,
     keep: Keep,
+    shift: Option<Shift>,
     router: Router,
     /// `None` where the disk has failed.
     tapes: BTreeMap<Session, Option<Tape>>,
@@ -67,7 +68,7 @@ impl Split {
     pub(crate) fn begin(
         output: PathBuf,
         config: capture::Config,
-        keep: Keep,
+        (keep, shift): (Keep, Option<Shift>),
         router: Router,
         tally: &mut Tally,
     ) -> Result<Self, Error> {
@@ -75,7 +76,8 @@ impl Split {
             return Err(Error::Exists { path });
         }
         let (tapes, open) = (BTreeMap::new(), BTreeMap::new());
-        let mut split = Self { output, config, keep, router, tapes, open, turn: 0, due: Time::ZERO + SYNC_WITHIN };
+        let mut split =
+            Self { output, config, keep, shift, router, tapes, open, turn: 0, due: Time::ZERO + SYNC_WITHIN };
         let tape = split.create(NONE, tally)?;
         split.tapes.insert(NONE, Some(tape));
         Ok(split)
@@ -85,7 +87,7 @@ impl Split {
         let word = if session == NONE { OTHER.to_owned() } else { format!("{SESSION}{session:04}") };
         let path = file::beside(&self.output, &word);
         let disk = file::create(&path)?;
-        let (capture, header) = Capture::keeping(self.config.clone(), self.keep);
+        let (capture, header) = Capture::shifting(self.config.clone(), self.keep, self.shift);
         let sheet = Sheet::begin(disk, capture, &header).map_err(|source| {
             // A file without a header is no tape.
             let _ = std::fs::remove_file(&path);

@@ -23,6 +23,7 @@ fn config() -> Config {
         rfc3339: |_| "2026-11-24T09:00:00Z".to_owned(),
         key: None,
         keep: Keep::Nothing,
+        shift: None,
         env: BTreeMap::new(),
         limits: Limits::default(),
     }
@@ -111,6 +112,36 @@ async fn a_disk_without_room_for_the_header_is_told_at_once() {
     let disk = Faulty { written: Arc::default(), left: 0, gate: None };
     let error = Recorder::on(Box::new(disk), config()).err().unwrap();
     assert_eq!(error.to_string(), "cannot write `test.tape.jsonl`");
+}
+
+/// A disk whose fault has the unit in its words.
+struct Panicking;
+
+impl Disk for Panicking {
+    fn append(&mut self, unit: &[u8]) -> io::Result<()> {
+        assert!(unit.starts_with(b"{\"k\":\"hdr\""), "cannot append what Ann said");
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_words_of_a_panic_are_not_repeated() {
+    let recorder = Recorder::on(Box::new(Panicking), config()).unwrap();
+    let listener = bind("127.0.0.1:0").await.unwrap();
+    let (address, (stop, stopped)) = (listener.local_addr(), oneshot::channel::<()>());
+    let upstream = Route::new("http://127.0.0.1:1/".parse().unwrap(), &Trust::System).unwrap();
+    let running = tokio::spawn(recorder.run(listener, upstream, async { drop(stopped.await) }));
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+    client.read_to_end(&mut Vec::new()).await.unwrap();
+    stop.send(()).unwrap();
+    let error = running.await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "the writer of the tape failed");
+    assert!(std::error::Error::source(&error).is_none() && !format!("{error:?}").contains("Ann"), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

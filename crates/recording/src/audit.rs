@@ -311,7 +311,10 @@ impl Auditor<'_> {
             Rule::Hide(class) => self.check(false, class_guess(class), text),
             Rule::Inside(_) | Rule::Keep(Grammar::Word | Grammar::Vocabulary) => self.hidden(text),
             Rule::Keep(Grammar::Id) => self.check(is_message_id(text), "a key or an id", text),
-            Rule::Keep(grammar @ (Grammar::Digits | Grammar::Endings | Grammar::Version | Grammar::Timestamp)) => {
+            Rule::Keep(
+                grammar
+                @ (Grammar::Digits | Grammar::Moment | Grammar::Endings | Grammar::Version | Grammar::Timestamp),
+            ) => {
                 self.check(policy::obeys(grammar, text), guess(text), text);
             }
             Rule::Keep(Grammar::Channel) => self.channel(text),
@@ -435,7 +438,7 @@ impl Auditor<'_> {
                 continue;
             };
             self.at(&lower, |a| match treated {
-                Field::Keep => a.field_value(value),
+                Field::Keep | Field::Date => a.field_value(value),
                 Field::Host => a.origin(value),
                 Field::Cookie | Field::SetCookie => a.cookie(value),
                 Field::Credentials => {
@@ -473,6 +476,8 @@ impl Auditor<'_> {
             self.check(is_attribute || words::is_cookie(name), "a name of a member", name);
             match name.to_ascii_lowercase().as_str() {
                 "path" | "domain" => self.target(value),
+                // Older servers write `24-Nov-2026`.
+                "expires" => self.field_value(&value.replace('-', " ")),
                 _ if is_attribute => self.field_value(value),
                 _ => self.check(false, "a cookie", value),
             }

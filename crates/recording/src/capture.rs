@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 use self::open::Open;
 use crate::har::Maker;
 use crate::json::quoted;
-use crate::redaction::{Keep, POLICY_VERSION, Redacted, Redactor};
+use crate::redaction::{Keep, POLICY_VERSION, Redacted, Redactor, Shift};
 use crate::tape::{Carried, Closer, ConnLabel, Control, Finish, Kind, Link, VERSION, mime};
 use crate::token::{Class, Key};
 
@@ -111,27 +111,36 @@ impl Capture {
     /// Starts a tape on which something is kept on purpose, as its first line says, and gives that line.
     #[must_use]
     pub fn keeping(config: Config, keep: Keep) -> (Self, Vec<u8>) {
-        let redactor = Redactor::keeping(config.key.clone(), keep);
+        Self::shifting(config, keep, None)
+    }
+
+    /// The same, and all wall times are moved by one amount, if one is given. The first line says that they are.
+    #[must_use]
+    pub fn shifting(config: Config, keep: Keep, shift: Option<Shift>) -> (Self, Vec<u8>) {
+        let mut redactor = Redactor::keeping(config.key.clone(), keep);
+        if let Some(shift) = shift {
+            redactor = redactor.shifting(shift, &config.start);
+        }
         Self::with(config, redactor, keep)
     }
 
     /// Starts a recording that goes over several tapes, and gives the first line of the first. [`Capture::rotate`] goes on to
     /// the next.
     #[must_use]
-    pub fn in_parts(config: Config, keep: Keep) -> (Self, Vec<u8>) {
-        let (mut capture, _) = Self::keeping(config, keep);
+    pub fn in_parts(config: Config, keep: Keep, shift: Option<Shift>) -> (Self, Vec<u8>) {
+        let (mut capture, _) = Self::shifting(config, keep, shift);
         capture.part = Some((1, Open::default()));
         let header = capture.begin(0);
         (capture, header)
     }
 
     pub(crate) fn with(config: Config, mut redactor: Redactor, keep: Keep) -> (Self, Vec<u8>) {
+        let start = quoted(redactor.moment(&config.start).get());
         let mut label = |text: &str| quoted(redactor.label(text).get());
         let mut header = format!(
-            r#"{{"k":"hdr","v":"{VERSION}","tool":{{"name":"tapestry","version":{},"git":{}}},"start":{},"clock":"monotonic","id":{}"#,
+            r#"{{"k":"hdr","v":"{VERSION}","tool":{{"name":"tapestry","version":{},"git":{}}},"start":{start},"clock":"monotonic","id":{}"#,
             label(&config.version),
             label(&config.git),
-            label(&config.start),
             label(&config.id),
         );
         header.push_str(&format!(r#","source":"{}""#, config.source.word()));
@@ -159,8 +168,9 @@ impl Capture {
             Keep::Everything => r#""mode":"none""#,
         };
         let redact = format!(
-            r#","redact":{{"policy":"chatv2","version":{POLICY_VERSION},"keyId":"{}",{mode}}}}}"#,
-            redactor.key_id()
+            r#","redact":{{"policy":"chatv2","version":{POLICY_VERSION},"keyId":"{}",{mode}{}}}}}"#,
+            redactor.key_id(),
+            if redactor.is_shifting() { r#","times":"shifted""# } else { "" },
         );
         let mut capture = Self {
             redactor,
@@ -401,7 +411,7 @@ impl Capture {
     /// The wall clock has moved otherwise than the clock of the tape: wall time now (RFC 3339 in UTC), and by how many
     /// microseconds since it was last told.
     pub fn clock(&mut self, at: Time, wall: &str, step: i64) -> Vec<u8> {
-        let wall = self.redactor.label(wall).into_inner();
+        let wall = self.redactor.moment(wall).into_inner();
         self.remember(at, Kind::Clock { wall, step })
     }
 

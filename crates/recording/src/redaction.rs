@@ -10,11 +10,13 @@ pub(crate) mod files;
 pub(crate) mod http;
 mod known;
 pub(crate) mod policy;
+mod shift;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use protocol::bayeux::batch::{Batch, Limits};
 use protocol::bayeux::http::callback_argument;
 use protocol::chat::CHANNEL_PREFIX;
@@ -31,6 +33,7 @@ use self::known::Known;
 pub(crate) use self::known::percent;
 pub use self::policy::POLICY_VERSION;
 use self::policy::{Grammar, Place, Policy, Rule};
+pub use self::shift::Shift;
 
 /// What is kept on purpose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,6 +92,10 @@ pub struct Redactor {
     keep: Keep,
     policy: Arc<Policy>,
     known: Known,
+    /// By how much wall times are moved, if they are.
+    shift: Option<Shift>,
+    /// Wall time at moment zero.
+    start: Option<Timestamp>,
     hosts: BTreeMap<String, usize>,
     limits: Limits,
     /// Exchanges with the API for files that are not over.
@@ -126,6 +133,8 @@ impl Redactor {
             keep,
             policy,
             known: Known::default(),
+            shift: None,
+            start: None,
             hosts: BTreeMap::new(),
             limits: Limits::default(),
             files: BTreeSet::new(),
@@ -133,6 +142,20 @@ impl Redactor {
             unknown: BTreeSet::new(),
             path: Vec::new(),
         }
+    }
+
+    /// Moves wall times too: those of a conversation that begins at `start`, RFC 3339 in UTC.
+    #[must_use]
+    pub fn shifting(mut self, shift: Shift, start: &str) -> Self {
+        self.start = start.parse().ok();
+        self.shift = Some(shift);
+        self
+    }
+
+    /// Whether wall times are moved.
+    #[must_use]
+    pub const fn is_shifting(&self) -> bool {
+        self.shift.is_some()
     }
 
     /// The name of the key.
@@ -229,6 +252,14 @@ impl Redactor {
             self.within("label", |redactor| redactor.hide(Class::Unknown, label))
         };
         Redacted::of(self.scrub(kept, false))
+    }
+
+    /// Redacts a wall time of our own, RFC 3339 in UTC: it is moved if wall times are, else kept like a label.
+    pub fn moment(&mut self, time: &str) -> Redacted<String> {
+        match self.shift {
+            None => self.label(time),
+            Some(shift) => Redacted::of(shift.timestamp(time).unwrap_or_else(|| self.hide(Class::Unknown, time))),
+        }
     }
 
     /// The path of a server as it stands in the targets of requests.
@@ -411,6 +442,11 @@ impl Redactor {
             Rule::Hide(Class::UserData) | Rule::Inside(_) if is_short => return Node::Plain(plain),
             Rule::Hide(class) => class,
             Rule::Inside(_) => Class::Unknown,
+            Rule::Keep(Grammar::Moment | Grammar::Timestamp) => match self.shift.map(|shift| shift.number(&plain)) {
+                None => return Node::Plain(plain),
+                Some(Some(moved)) => return Node::Plain(moved),
+                Some(None) => Class::Unknown,
+            },
             Rule::Keep(_) => return Node::Plain(plain),
         };
         if token::is_number_token(&plain) || !Node::Plain(plain.clone()).is_number() {
@@ -431,7 +467,14 @@ impl Redactor {
             Rule::Keep(Grammar::Channel) => self.channel(text),
             Rule::Keep(Grammar::Error) => self.error(text),
             Rule::Keep(Grammar::ChatAdvice) => self.chat_advice(text),
-            Rule::Keep(grammar) if policy::obeys(grammar, text) => text.to_owned(),
+            Rule::Keep(grammar) if policy::obeys(grammar, text) => {
+                let moved = self.shift.map(|shift| match grammar {
+                    Grammar::Moment => shift.number(text),
+                    Grammar::Timestamp => shift.civil(text),
+                    _ => Some(text.to_owned()),
+                });
+                moved.unwrap_or_else(|| Some(text.to_owned())).unwrap_or_else(|| self.unknown(text))
+            }
             Rule::Keep(_) => self.unknown(text),
         }
     }

@@ -329,7 +329,8 @@ pub fn head(tape: &Tape) -> String {
     };
     row("format", &header.version.to_string());
     row("tool", &format!("{} (commit {})", header.tool, header.git));
-    row("start", &header.start);
+    let moved = if header.is_shifted { " (wall times are moved, by how much nobody knows)" } else { "" };
+    row("start", &format!("{}{moved}", header.start));
     row("source", &header.source);
     row("scenario", header.scenario.as_deref().unwrap_or_default());
     row("seed", &header.seed.map(|seed| seed.to_string()).unwrap_or_default());

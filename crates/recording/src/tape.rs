@@ -28,7 +28,7 @@ pub use self::record::{Carried, Closer, ConnLabel, Control, Finish, Kind, Link, 
 /// closed lists of a known member (such as the classes of failure). Changes:
 /// - 1.0: the first.
 /// - 1.1: records `call`, `timer`, `rand`, `fault`, `clock` and `redacted`; `bytes` of a unit; `redacted` and `paths` in
-///   `end`; in the header's `redact` the member `keep` and the mode `none`; `b64` in `body`; `tokens` of a mark; a body that is a
+///   `end`; in the header's `redact` the members `keep` and `times` and the mode `none`; `b64` in `body`; `tokens` of a mark; a body that is a
 ///   call of callback-polling; `synthetic` of a connection; in `env`, by which settings the case of a tape ran; `part` in the header and `next` in `end`
 ///   of a recording in several files; `since` of a record that repeats what happened before. A tape of 1.0 has none of them.
 pub const VERSION: Version = Version { major: 1, minor: 1 };
@@ -63,7 +63,7 @@ pub struct Header {
     pub tool: String,
     /// Its commit.
     pub git: String,
-    /// Wall time at moment zero, RFC 3339 in UTC.
+    /// Wall time at moment zero, RFC 3339 in UTC; moved if `is_shifted`.
     pub start: String,
     /// The name of the recording.
     pub id: String,
@@ -83,6 +83,8 @@ pub struct Header {
     pub policy: u32,
     /// What was kept on purpose.
     pub keep: Keep,
+    /// Whether all wall times, that of the start too, are moved by one amount that nobody keeps.
+    pub is_shifted: bool,
 }
 
 /// Which part of a recording a tape is. All parts have the name and the moment zero of the recording.

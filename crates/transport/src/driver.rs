@@ -12,6 +12,7 @@ use protocol::time::Time;
 use protocol::wire::{Entry, Side, Wire};
 
 use crate::clock::Clock;
+use crate::http::shown_method;
 use crate::tap::Tap;
 
 /// What brings wire values to sockets and from them.
@@ -110,7 +111,9 @@ struct Shown<'a>(&'a Wire);
 impl std::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
-            Wire::Request(x, request) => write!(f, "e{} {} {} bytes", x.0, request.method, request.body.len()),
+            Wire::Request(x, request) => {
+                write!(f, "e{} {} {} bytes", x.0, shown_method(&request.method), request.body.len())
+            }
             Wire::Response(x, response) => write!(f, "e{} {} {} bytes", x.0, response.status, response.body.len()),
             Wire::Broken(x, failure) => write!(f, "e{} {failure}", x.0),
             Wire::Upgrade(s, _) => write!(f, "s{} upgrade", s.0),

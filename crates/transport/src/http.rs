@@ -25,6 +25,12 @@ pub(crate) fn headers(map: &HeaderMap) -> Headers {
     Headers(map.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect())
 }
 
+/// A method as a log may show it: whoever makes one up could say anything with it.
+pub(crate) fn shown_method(method: &str) -> &str {
+    const USUAL: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
+    if USUAL.contains(&method) { method } else { "(unusual method)" }
+}
+
 /// Whether a field belongs to a connection and not to a message.
 pub(crate) fn is_of_connection(name: &str) -> bool {
     CONNECTION_FIELDS.iter().any(|field| name.eq_ignore_ascii_case(field))

@@ -40,6 +40,7 @@ use self::splice::Splice;
 use self::upstream::{Trouble, Upstream};
 use crate::clock::Clock;
 use crate::frames;
+use crate::http::shown_method;
 use crate::listener::{Listener, is_out_of_files};
 use crate::route::Route;
 
@@ -196,7 +197,7 @@ impl Connection {
             None => Link::Exchange(feed.next_exchange()),
         };
         let (mut parts, body) = request.into_parts();
-        debug!(conn = self.conn, %link, method = %parts.method, "request");
+        debug!(conn = self.conn, %link, method = shown_method(parts.method.as_str()), "request");
         let exchange = Exchange::begin(feed.clone(), self.conn, link, head::request(&parts));
         let held = Held::new(Arc::clone(&exchange));
         let passing = Passing::request(body, Arc::clone(&exchange), self.shared.limits.body);

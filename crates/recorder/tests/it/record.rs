@@ -46,6 +46,7 @@ pub(crate) fn config(output: &Path) -> Config {
         rfc3339: |_| "2026-11-24T09:00:00Z".to_owned(),
         key: None,
         keep: Keep::Nothing,
+        shift: None,
         env: BTreeMap::from([("service".to_owned(), "customer-support".to_owned())]),
         limits: Limits::default(),
     }

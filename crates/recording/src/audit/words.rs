@@ -1,7 +1,7 @@
 //! The closed lists of the audit: what may stand on a tape beside tokens and numbers.
 
 use crate::redaction::files::{FIELDS, MEDIA_TYPES};
-use crate::redaction::http::{COOKIES, PARAMETERS, SEGMENTS};
+use crate::redaction::http::{COOKIES, METHODS, PARAMETERS, SEGMENTS};
 
 /// Names of members that no rule of redaction needs, sorted.
 const NAMES: &[&str] = &[
@@ -285,6 +285,7 @@ const LABEL_WORDS: &[&str] = &[
     "service",
     "session",
     "shared",
+    "shifted",
     "short",
     "sim",
     "since",
@@ -310,6 +311,7 @@ const LABEL_WORDS: &[&str] = &[
     "there",
     "timeout",
     "timer",
+    "times",
     "timestamp",
     "timesync",
     "to",
@@ -389,7 +391,7 @@ pub(super) fn is_media_type(kind: &str) -> bool {
 }
 
 pub(super) fn is_method(method: &str) -> bool {
-    ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"].contains(&method)
+    METHODS.contains(&method)
 }
 
 pub(super) fn is_place(name: &str) -> bool {

@@ -1,6 +1,7 @@
 //! A HAR of anybody becomes traffic.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
@@ -16,6 +17,7 @@ use super::archive::{self, Archive};
 use super::file::{Content, File, Frame, Frames, Item, Log, PostData, headers};
 use super::original;
 use crate::capture::{Capture, Config, Source};
+use crate::redaction::{Keep, Shift};
 use crate::tape::{ConnLabel, Finish};
 
 /// A time above this is in milliseconds: in seconds it would be the year 5138.
@@ -78,8 +80,8 @@ pub enum Imported {
     Traffic(Traffic),
 }
 
-/// What crossed the wire by the word of a HAR, raw.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What crossed the wire by the word of a HAR, raw. `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Traffic {
     /// Who made the file.
     pub maker: Maker,
@@ -124,6 +126,18 @@ pub struct LeftOut {
     pub unrelated: usize,
 }
 
+impl fmt::Debug for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { maker, entries, left_out, warnings, .. } = self;
+        f.debug_struct("Traffic")
+            .field("maker", maker)
+            .field("entries", &entries.len())
+            .field("left_out", left_out)
+            .field("warnings", warnings)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Traffic {
     /// How many messages there are, whichever transport carries them.
     #[must_use]
@@ -132,11 +146,11 @@ impl Traffic {
     }
 
     /// The redacted tape, and how many messages it holds. A connection opens with the first thing on it and closes with the last one, unless something was
-    /// still to come. What is missing stands in marks at the end.
+    /// still to come. What is missing stands in marks at the end. Wall times are moved if an amount is given.
     #[must_use]
-    pub fn tape(&self, config: Config) -> (Vec<u8>, u64) {
+    pub fn tape(&self, config: Config, shift: Option<Shift>) -> (Vec<u8>, u64) {
         let config = Config { start: self.start.clone(), source: Source::Har(self.maker), ..config };
-        let (mut capture, mut tape) = Capture::new(config);
+        let (mut capture, mut tape) = Capture::shifting(config, Keep::Nothing, shift);
         let mut unopened: BTreeMap<ConnLabel, &Connection> =
             self.connections.iter().map(|connection| (connection.label, connection)).collect();
         let closed_by = self.last_on_each();

@@ -7,8 +7,12 @@ use protocol::bayeux::http::MESSAGE_PARAMETER;
 use protocol::wire::Headers;
 
 use super::policy::{Field, Place, Rule};
+use super::shift::Date;
 use super::{Redactor, policy};
 use crate::token::{self, Class};
+
+/// Methods, sorted.
+pub(crate) const METHODS: &[&str] = &["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
 
 /// Cookies whose names are public.
 pub(crate) const COOKIES: &[&str] = &["BAYEUX_BROWSER", "JSESSIONID", "ROUTEID", "AWSALB", "AWSALBCORS"];
@@ -35,8 +39,11 @@ pub(crate) const SEGMENTS: &[&str] = &[
 
 impl Redactor {
     pub(super) fn method(&mut self, method: &str) -> String {
-        let plain = (1..=10).contains(&method.len()) && method.bytes().all(|byte| byte.is_ascii_uppercase());
-        if plain { method.to_owned() } else { self.within("method", |redactor| redactor.unknown(method)) }
+        if METHODS.contains(&method) {
+            method.to_owned()
+        } else {
+            self.within("method", |redactor| redactor.unknown(method))
+        }
     }
 
     /// Path and query; a path is kept segment by segment, of a query only the shape.
@@ -106,6 +113,7 @@ impl Redactor {
                 Some(Field::SetCookie) => self.set_cookie(value),
                 Some(Field::Host) => self.origin(value),
                 Some(Field::Keep) => self.field(value),
+                Some(Field::Date) => self.date(value),
                 Some(Field::Credentials) => self.credentials(value),
                 None => continue,
             };
@@ -119,6 +127,15 @@ impl Redactor {
         let plain = value.len() <= 120
             && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ,;=*/+-._()\":".contains(&byte));
         if plain { value.to_owned() } else { self.within("headers", |redactor| redactor.unknown(value)) }
+    }
+
+    /// A date, or a number of seconds.
+    fn date(&mut self, value: &str) -> String {
+        match self.shift.map(|shift| shift.date(value, self.start)) {
+            None | Some(Date::Kept) => self.field(value),
+            Some(Date::Moved(moved)) => moved,
+            Some(Date::Unclear) => self.within("headers", |redactor| redactor.unknown(value)),
+        }
     }
 
     /// `Basic auth_...`: the scheme is kept if it is a known one.
@@ -141,11 +158,14 @@ impl Redactor {
             let (name, value) = part.split_once('=').map_or((part, None), |(name, value)| (name, Some(value)));
             match (name.to_ascii_lowercase().as_str(), value) {
                 ("secure" | "httponly" | "partitioned", None) => kept.push(part.to_owned()),
-                ("max-age" | "samesite" | "priority" | "expires", Some(value)) => {
-                    let plain = value.len() <= 40
-                        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ,:-".contains(&byte));
-                    if plain {
-                        kept.push(part.to_owned());
+                ("max-age" | "samesite" | "priority", Some(value)) if is_plain_attribute(value) => {
+                    kept.push(part.to_owned());
+                }
+                ("expires", Some(value)) if is_plain_attribute(value) => {
+                    match self.shift.map(|shift| shift.date(value, self.start)) {
+                        None | Some(Date::Kept) => kept.push(part.to_owned()),
+                        Some(Date::Moved(moved)) => kept.push(format!("{name}={moved}")),
+                        Some(Date::Unclear) => {}
                     }
                 }
                 ("path", Some(value)) => kept.push(format!("{name}={}", self.target(value))),
@@ -191,6 +211,11 @@ impl Redactor {
     }
 }
 
+/// Whether the value of a cookie's attribute is a word, a number or a date.
+fn is_plain_attribute(value: &str) -> bool {
+    value.len() <= 40 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ,:-".contains(&byte))
+}
+
 /// A value as it can stand in a query, with as little percent encoding as it takes: its tokens are to be found there.
 fn in_query(value: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"%&+#".contains(&byte);
@@ -223,7 +248,7 @@ mod tests {
 
     #[test]
     fn lists_are_sorted() {
-        assert!(SEGMENTS.is_sorted());
+        assert!(SEGMENTS.is_sorted() && METHODS.is_sorted());
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub(crate) enum Grammar {
     Word,
     /// A whole number as text.
     Digits,
+    /// The same for a wall time since 1970.
+    Moment,
     /// `txt:pdf`: the endings of names of files.
     Endings,
     /// `1.0`, `1.0beta`
@@ -76,6 +78,8 @@ pub(crate) enum Grammar {
 pub(crate) enum Field {
     /// It says how the wire works and nothing about anybody.
     Keep,
+    /// The same, and it may be a date.
+    Date,
     /// It holds an origin or an address.
     Host,
     Cookie,
@@ -107,15 +111,21 @@ impl Policy {
         Arc::clone(&STANDARD)
     }
 
-    /// All rows, without one name of one row: what would be if a rule were forgotten.
+    /// All rows, without one name of one row, in one of its places if it names any: what would be if a rule were forgotten.
     #[cfg(test)]
-    pub(crate) fn without(forgotten: usize, name: &str) -> Arc<Self> {
+    pub(crate) fn without(forgotten: usize, name: &str, place: Option<Place>) -> Arc<Self> {
         let mut policy = Self::of(ROWS.iter().enumerate().filter(|(at, _)| *at != forgotten).map(|(_, row)| row));
         match &ROWS[forgotten] {
             Row::Members(places, names, rule) => {
-                for kept in names.iter().filter(|kept| **kept != name) {
+                for kept in *names {
+                    let alone = |place: &'static Place| (std::slice::from_ref(place), *rule);
+                    let rules: Vec<_> = match place {
+                        _ if *kept != name => vec![(*places, *rule)],
+                        None => Vec::new(),
+                        Some(place) => places.iter().filter(|other| **other != place).map(alone).collect(),
+                    };
                     // A row for a place goes before one without.
-                    policy.members.entry(kept).or_default().insert(0, (places, *rule));
+                    policy.members.entry(kept).or_default().splice(0..0, rules);
                 }
             }
             Row::Fields(names, field) => {
@@ -346,7 +356,7 @@ pub(crate) fn obeys(grammar: Grammar, text: &str) -> bool {
     match grammar {
         Grammar::Id => all(40, b"._:-"),
         Grammar::Word => is_identifier(text),
-        Grammar::Digits => {
+        Grammar::Digits | Grammar::Moment => {
             let digits = text.strip_prefix('-').unwrap_or(text);
             (1..=19).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
         }

@@ -129,6 +129,7 @@ fn read_header(bytes: &[u8], lines: &mut Lines<'_>) -> Result<(Header, String), 
             // What a later version keeps is not known here.
             (_, Some(_)) => return Err(missing("redact")),
         },
+        is_shifted: redact.text("times").is_some(),
     };
     Ok((header, text.to_owned()))
 }

@@ -52,7 +52,7 @@ fn traffic(har: &[u8]) -> Traffic {
 }
 
 fn tape(har: &[u8]) -> Tape {
-    Tape::read(&traffic(har).tape(config()).0).expect("a tape")
+    Tape::read(&traffic(har).tape(config(), None).0).expect("a tape")
 }
 
 /// A HAR of exchanges that each carry a handshake, changed as wanted.
@@ -132,7 +132,7 @@ fn a_socket_without_messages_beside_a_conversation_is_missed() {
     );
     let traffic = traffic(&har);
     assert_eq!(traffic.warnings, ["entry 2 is a WebSocket without its messages, which the exporter left out"]);
-    let tape = Tape::read(&traffic.tape(config()).0).unwrap();
+    let tape = Tape::read(&traffic.tape(config(), None).0).unwrap();
     let labels: Vec<String> = tape.marks().into_iter().map(|mark| mark.label).collect();
     assert_eq!(labels, ["import: entry 2 is a WebSocket without its messages which the exporter left out"]);
 }
@@ -339,7 +339,7 @@ fn no_secret_of_a_har_reaches_the_tape() {
         },
         1,
     );
-    let text = String::from_utf8(traffic(&har).tape(config()).0).unwrap();
+    let text = String::from_utf8(traffic(&har).tape(config(), None).0).unwrap();
     assert!(!text.contains("canary") && !text.contains("corp.example"), "{text}");
 }
 
@@ -575,6 +575,6 @@ fn what_is_missing_passes_the_audit() {
     );
     let traffic = traffic(&har);
     assert_eq!(traffic.warnings.len(), 6, "{:#?}", traffic.warnings);
-    let findings = audit(&traffic.tape(config()).0, &[]).expect("a tape").findings;
+    let findings = audit(&traffic.tape(config(), None).0, &[]).expect("a tape").findings;
     assert!(findings.is_empty(), "{}", findings.iter().map(|finding| format!("{finding}\n")).collect::<String>());
 }

@@ -165,7 +165,7 @@ fn fixture(name: &str) -> Vec<u8> {
 fn outcome(har: &[u8]) -> Result<(), TestCaseError> {
     match import(har, None, &mut nothing_beside) {
         Ok(Imported::Traffic(traffic)) => {
-            let read = Tape::read(&traffic.tape(config()).0);
+            let read = Tape::read(&traffic.tape(config(), None).0);
             prop_assert!(read.is_ok(), "{:?}", read.err());
         }
         Ok(Imported::Original(_)) => {}

@@ -10,6 +10,7 @@ mod har;
 mod hostile_har;
 mod redaction;
 mod parts;
+mod shift;
 mod show;
 mod sample;
 mod tape;

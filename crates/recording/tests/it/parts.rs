@@ -49,7 +49,7 @@ fn whole(entries: &[Entry]) -> Vec<u8> {
 
 /// The same with a seam behind some of its steps.
 pub(crate) fn parts(entries: &[Entry], is_seam: impl Fn(usize) -> bool) -> Vec<Vec<u8>> {
-    let (mut capture, mut bytes) = Capture::in_parts(config(RUN), Keep::Nothing);
+    let (mut capture, mut bytes) = Capture::in_parts(config(RUN), Keep::Nothing, None);
     let mut parts = Vec::new();
     for (number, step) in steps(entries).iter().enumerate() {
         bytes.extend(step(&mut capture));
@@ -141,7 +141,7 @@ fn the_same_value_has_one_token_in_all_parts_wherever_it_stands() {
         from: protocol::wire::Side::Client,
         wire: Wire::Text(protocol::wire::Socket(1), text.to_owned()),
     };
-    let (mut capture, _) = Capture::in_parts(config(RUN), Keep::Nothing);
+    let (mut capture, _) = Capture::in_parts(config(RUN), Keep::Nothing, None);
     let _ = capture.entry(None, &said(r#"{"channel":"/a","clientId":"client-12345"}"#));
     let mut next = capture.rotate().unwrap().begin;
     next.extend(capture.entry(None, &said(r#"{"channel":"/client-12345","id":"1"}"#)));

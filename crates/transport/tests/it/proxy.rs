@@ -581,7 +581,7 @@ async fn messages_in_the_making_share_the_memory() {
     client.send(&masked).await;
     assert_eq!(server.receive_exact(masked.len()).await, masked);
     let gap = "s1 frames of the client left out from here on: no memory left for a message";
-    assert_eq!(bench.seen(), What::Gap(gap.to_owned()));
+    assert_eq!(bench.seen(), self::gap(gap));
 }
 
 #[tokio::test(flavor = "multi_thread")]

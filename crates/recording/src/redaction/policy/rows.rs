@@ -1,11 +1,20 @@
 //! Every rule of redaction, one row each.
 
-use super::Grammar::{Channel, ChatAdvice, Digits, Endings, Error, Id, Timestamp, Version, Vocabulary, Word};
-use super::Place::{Advice, ChatError, Data, Event, Ext, From, Message, Unknown, UserData};
+use super::Grammar::{Channel, ChatAdvice, Digits, Endings, Error, Id, Moment, Timestamp, Version, Vocabulary, Word};
+use super::Place::{Advice, ChatError, Data, Event, Ext, From, Message, UserData};
 use super::Rule::{Hide, Inside, Keep};
 use super::{Field, Row};
 use crate::token::Class;
 use crate::token::Class::{Alias, Auth, ChatId, ClientId, File, Mail, Nickname, Phone, Push, SecureKey, Text, UserId};
+
+/// Names of what tells a device or a provider of push notifications.
+const PUSH: &[&str] = &[
+    "push_notification_deviceid",
+    "push_notification_provider",
+    "GCTI_GMS_PushDeviceId",
+    "GCTI_GMS_PushProvider",
+    "GCTI_GMS_NodeGroup",
+];
 
 /// Every rule. A row for a place goes before one without.
 pub(crate) const ROWS: &[Row] = &[
@@ -22,13 +31,15 @@ pub(crate) const ROWS: &[Row] = &[
     Row::Members(&[Advice], &["interval", "timeout", "maxInterval"], Keep(Digits)),
     Row::Members(&[Ext], &["timesync"], Inside(Ext)),
     // Moments and differences of moments, in milliseconds.
-    Row::Members(&[Ext], &["tc", "ts", "l", "o", "p", "a"], Keep(Digits)),
+    Row::Members(&[Ext], &["tc", "ts"], Keep(Moment)),
+    Row::Members(&[Ext], &["l", "o", "p", "a"], Keep(Digits)),
     Row::Members(&[Ext, Data], &["transcriptPosition"], Keep(Digits)),
     Row::Members(&[Data], &["operation"], Keep(Word)),
     Row::Members(&[Data], &["nextPosition"], Keep(Digits)),
     Row::Members(&[Data, Message], &["messages"], Inside(Event)),
     Row::Members(&[Data, Message], &["errors"], Inside(ChatError)),
-    Row::Members(&[Event], &["index", "utcTime"], Keep(Digits)),
+    Row::Members(&[Event], &["index"], Keep(Digits)),
+    Row::Members(&[Event], &["utcTime"], Keep(Moment)),
     Row::Members(&[Event, From], &["type"], Keep(Word)),
     Row::Members(&[Event], &["from"], Inside(From)),
     Row::Members(&[From], &["participantId"], Keep(Digits)),
@@ -52,17 +63,8 @@ pub(crate) const ROWS: &[Row] = &[
         Keep(Digits),
     ),
     // A device or a provider of push notifications, and not merely a switch.
-    Row::Members(
-        &[Message, Advice, Ext, Data, Event, From, ChatError, UserData, Unknown],
-        &[
-            "push_notification_deviceid",
-            "push_notification_provider",
-            "GCTI_GMS_PushDeviceId",
-            "GCTI_GMS_PushProvider",
-            "GCTI_GMS_NodeGroup",
-        ],
-        Hide(Push),
-    ),
+    Row::Members(&[UserData], PUSH, Hide(Push)),
+    Row::Members(&[], PUSH, Hide(Push)),
     Row::Members(&[], &["secureKey"], Hide(SecureKey)),
     Row::Members(&[], &["clientId"], Hide(ClientId)),
     Row::Members(&[], &["BAYEUX_BROWSER", "cookie", "cookies"], Hide(Class::Cookie)),
@@ -94,10 +96,8 @@ pub(crate) const ROWS: &[Row] = &[
             "content-encoding",
             "content-length",
             "content-type",
-            "expires",
             "keep-alive",
             "pragma",
-            "retry-after",
             "sec-websocket-extensions",
             "sec-websocket-protocol",
             "sec-websocket-version",
@@ -108,6 +108,7 @@ pub(crate) const ROWS: &[Row] = &[
         ],
         Field::Keep,
     ),
+    Row::Fields(&["expires", "retry-after"], Field::Date),
     Row::Fields(&["access-control-allow-origin", "host", "location", "origin", "referer"], Field::Host),
     Row::Fields(&["cookie"], Field::Cookie),
     Row::Fields(&["set-cookie"], Field::SetCookie),

@@ -7,8 +7,7 @@ use protocol::time::Time;
 use protocol::wire::{Close, Entry, Exchange, Headers, Request, Response, Side, Socket, Wire};
 use serde_json::{Map, Value, json};
 
-/// What every canary holds, and nothing else does.
-pub(crate) const MARKER: &str = "cAnArYzq7";
+use super::search::{MARKER, NUMBERS, PHONES};
 
 /// A value that must not reach a tape.
 #[derive(Clone, Debug)]
@@ -59,7 +58,17 @@ const HIDDEN: &[(&str, &[&str], &str)] = &[
         ],
         "push",
     ),
-    ("data", &["push_notification_deviceid"], "push"),
+    (
+        "data",
+        &[
+            "push_notification_deviceid",
+            "push_notification_provider",
+            "GCTI_GMS_PushDeviceId",
+            "GCTI_GMS_PushProvider",
+            "GCTI_GMS_NodeGroup",
+        ],
+        "push",
+    ),
     ("data.userData", &["file-name", "file-description", "TimeZone", "GCTI_SYSTEM"], "ud"),
     ("data.messages[].eventAttributes", &["quit-reason-text"], "ud"),
     ("data.messages[].eventAttributes.GCTI_SYSTEM", &["quit-reason-text"], "ud"),
@@ -72,6 +81,7 @@ const HIDDEN: &[(&str, &[&str], &str)] = &[
     ("data.messages[]", &["mood"], "unk"),
     ("data.messages[].from", &["mood"], "unk"),
     ("data.errors[]", &["mood"], "unk"),
+    ("errors[]", &["advice"], "txt"),
 ];
 
 /// Members that are kept although nobody knows their value: what a tape without them would not tell.
@@ -89,7 +99,7 @@ const KEPT: &[(&str, &str, &str)] = &[
     ("advice", "interval", "86400000"),
     ("advice", "timeout", "86400000"),
     ("advice", "maxInterval", "86400000"),
-    ("ext", "transcriptPosition", "\"12345678\""),
+    ("ext", "transcriptPosition", "\"12345679\""),
     ("ext.timesync", "tc", "1795428215999"),
     ("ext.timesync", "ts", "1795428215999"),
     ("ext.timesync", "l", "12345678"),
@@ -99,7 +109,7 @@ const KEPT: &[(&str, &str, &str)] = &[
     ("data", "operation", "\"novelOperation\""),
     ("data", "transcriptPosition", "\"12345678\""),
     ("data", "nextPosition", "\"12345678\""),
-    ("messages[]", "type", "\"NovelEvent\""),
+    ("messages[]", "type", "\"NovelEventToo\""),
     ("errors[]", "code", "249"),
     ("data.messages[]", "index", "\"12345678\""),
     ("data.messages[]", "utcTime", "1795428215999"),
@@ -145,38 +155,69 @@ const FIELDS: &[(&str, &str)] = &[
     ("vary", "novel"),
 ];
 
-/// A session whose canaries follow from the seed.
-pub(crate) fn session(seed: u64) -> Session {
-    let mut plant = Plant { state: seed, at: 0, exchange: 0, session: Session::default() };
-    plant.heads();
-    plant.hidden();
+/// A session whose form follows from one seed and whose canaries from another: of equal length for each.
+pub(crate) fn session(form: u64, canaries: u64) -> Session {
+    let mut plant = Plant::new(form, canaries);
+    plant.sensitive();
     plant.kept();
-    plant.conversation();
-    plant.files();
-    plant.odd();
-    plant.session
+    plant.finish()
 }
+
+/// The same without what is kept.
+pub(crate) fn sensitive(form: u64, canaries: u64) -> Session {
+    let mut plant = Plant::new(form, canaries);
+    plant.sensitive();
+    plant.finish()
+}
+
+/// How many messages a carrier has at most.
+const TOGETHER: usize = 6;
 
 struct Plant {
     state: u64,
+    canaries: u64,
+    waiting: Vec<Value>,
     at: u64,
     exchange: u64,
     session: Session,
 }
 
+/// SplitMix64.
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
 impl Plant {
-    /// SplitMix64.
+    fn new(state: u64, canaries: u64) -> Self {
+        Self { state, canaries, waiting: Vec::new(), at: 0, exchange: 0, session: Session::default() }
+    }
+
+    fn sensitive(&mut self) {
+        self.heads();
+        self.hidden();
+        self.conversation();
+        self.files();
+        self.odd();
+    }
+
+    fn finish(mut self) -> Session {
+        self.flush();
+        self.session
+    }
+
+    /// What decides about the form.
     fn random(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        random(&mut self.state)
     }
 
     /// A new canary, of letters and digits, at the head of a name that is like one of the protocol or a person's.
     fn plain(&mut self, place: &str, prefix: &'static str) -> String {
-        let value = format!("{:x}{MARKER}{:x}", self.random() % 0xfff, self.random());
+        let (ahead, behind) = (random(&mut self.canaries) % 0x1000, random(&mut self.canaries));
+        let value = format!("{ahead:03x}{MARKER}{behind:016x}");
         self.session.canaries.push(Canary { place: place.to_owned(), value: value.clone(), prefix });
         value
     }
@@ -186,7 +227,7 @@ impl Plant {
         const AROUND: [&str; 10] = ["\"", "\\", " ", "ü", "/", "<b>", "%", "&", "😀", "\u{7}"];
         let value = self.plain(place, prefix);
         let around = AROUND[(self.random() % 10) as usize];
-        let value = format!("{value}{around}{}", self.random() % 100);
+        let value = format!("{value}{around}{:02}", random(&mut self.canaries) % 100);
         if let Some(canary) = self.session.canaries.last_mut() {
             canary.value.clone_from(&value);
         }
@@ -194,24 +235,41 @@ impl Plant {
     }
 
     fn push(&mut self, from: Side, wire: Wire) {
+        self.flush();
+        self.enter(from, wire);
+    }
+
+    fn enter(&mut self, from: Side, wire: Wire) {
         self.at += 1_000 + self.random() % 1_000;
         self.session.entries.push(Entry { at: Time::from_micros(self.at), from, wire });
     }
 
-    /// Messages in a carrier of a random kind.
-    fn carry(&mut self, messages: &[Value]) {
-        let body = json!(messages).to_string();
+    /// A message, with some others in a carrier.
+    fn carry(&mut self, message: Value) {
+        self.waiting.push(message);
+        if self.waiting.len() == TOGETHER {
+            self.flush();
+        }
+    }
+
+    /// The messages in a carrier of a random kind.
+    fn flush(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let body = Value::from(std::mem::take(&mut self.waiting)).to_string();
         match self.random() % 3 {
             0 => self.exchange("/genesys/cometd", Headers::new(), body.into_bytes()),
             1 => {
                 self.exchange("/genesys/cometd", Headers::new(), Vec::new());
                 self.answer(Headers::new(), body.into_bytes());
             }
-            _ => self.push(Side::Server, Wire::Text(Socket(1), body)),
+            _ => self.enter(Side::Server, Wire::Text(Socket(1), body)),
         }
     }
 
     fn exchange(&mut self, target: &str, headers: Headers, body: Vec<u8>) {
+        self.flush();
         self.exchange += 1;
         let request = Request { method: "POST".to_owned(), target: target.to_owned(), headers, body };
         self.push(Side::Client, Wire::Request(Exchange(self.exchange), request));
@@ -255,6 +313,10 @@ impl Plant {
         }
         let page = format!("<html>{} at {}</html>", self.canary("page", ""), self.plain("page", ""));
         self.answer(answer.clone(), page.into_bytes());
+        let method = self.plain("method", "unk");
+        let odd = Request { method, target: "*".to_owned(), headers: Headers::new(), body: Vec::new() };
+        self.exchange += 1;
+        self.enter(Side::Client, Wire::Request(Exchange(self.exchange), odd));
         let upgrade = Request { method: "GET".to_owned(), target, headers, body: Vec::new() };
         self.push(Side::Client, Wire::Upgrade(Socket(1), upgrade));
         self.push(Side::Server, Wire::Upgraded(Socket(1), answer));
@@ -270,14 +332,14 @@ impl Plant {
                 };
                 let value = self.canary(&format!("{path}.{name}"), prefix);
                 let message = nested(path, name, Value::from(value));
-                self.carry(&[message]);
+                self.carry(message);
             }
         }
         // Names of attached data belong to whoever wrote them.
         let (name, value) = (self.canary("userData name", "key"), self.canary("userData value", "ud"));
-        self.carry(&[json!({"channel": "/service/x", "data": {"userData": {name: {"a b": [value]}}}})]);
-        let number = 4_900_000_000_000 + self.random() % 100_000_000_000;
-        self.carry(&[json!({"channel": "/service/x", "data": {"mood": number, "secureKey": number + 1}})]);
+        self.carry(json!({"channel": "/service/x", "data": {"userData": {name: {"a b": [value]}}}}));
+        let number = NUMBERS + random(&mut self.canaries) % 10_000;
+        self.carry(json!({"channel": "/service/x", "data": {"mood": number, "secureKey": number + 1}}));
         self.session.canaries.push(Canary {
             place: "data.mood number".to_owned(),
             value: number.to_string(),
@@ -290,7 +352,7 @@ impl Plant {
             let value: Value = serde_json::from_str(value).expect("a value");
             let message = nested(path, name, value.clone());
             self.session.kept.push(format!("\"{name}\":{value}"));
-            self.carry(&[message]);
+            self.carry(message);
         }
     }
 
@@ -309,7 +371,7 @@ impl Plant {
                 data[name] = self.canary(&format!("{operation}.{name}"), prefix).into();
             }
             data["userData"] = json!({"customer": self.canary(&format!("{operation}.userData"), "ud")});
-            self.carry(&[json!({"id": "1", "channel": "/service/chatV2/customer-support", "data": data})]);
+            self.carry(json!({"id": "1", "channel": "/service/chatV2/customer-support", "data": data}));
         }
         for kind in [
             "ParticipantJoined",
@@ -333,30 +395,30 @@ impl Plant {
                 "eventAttributes": {"note": self.canary(&format!("{kind}.eventAttributes"), "ud")},
             });
             let data = json!({"statusCode": 0, "chatEnded": false, "messages": [event], "secureKey": self.canary("answer", "sk")});
-            self.carry(&[json!({"channel": "/service/chatV2/customer-support", "data": data})]);
+            self.carry(json!({"channel": "/service/chatV2/customer-support", "data": data}));
         }
         let (client, word, text) =
             (self.plain("error argument", "unk"), self.plain("error word", "unk"), self.canary("error text", "txt"));
-        self.carry(&[
+        self.carry(
             json!({"channel": "/meta/connect", "successful": false, "error": format!("402:{client},{word}:{text}")}),
-        ]);
+        );
         let text = self.canary("error without code", "txt");
-        self.carry(&[json!({"channel": "/meta/connect", "successful": false, "error": text})]);
+        self.carry(json!({"channel": "/meta/connect", "successful": false, "error": text}));
         let (words, reference) = (self.plain("chat advice", "txt"), self.plain("reference", "ref"));
         self.session.kept.push(" referenceId[ref_".to_owned());
         let (words_too, other) = (self.plain("chat error", "txt"), self.plain("reference of a message", "ref"));
         let message = format!("{words_too} referenceId[{other}]");
         let errors = json!([{"code": 249, "advice": format!("{words} referenceId[{reference}]"), "message": message}]);
-        self.carry(&[json!({"channel": "/service/x", "data": {"statusCode": 2, "errors": errors}})]);
+        self.carry(json!({"channel": "/service/x", "data": {"statusCode": 2, "errors": errors}}));
         let (segment, data) = (self.plain("channel", ""), self.canary("data", "txt"));
-        self.carry(&[json!({"channel": format!("/a/{segment}@b"), "data": data})]);
-        for (phone, prefix) in [("+49 30 ", "tel"), ("ann@", "mail")] {
+        self.carry(json!({"channel": format!("/a/{segment}@b"), "data": data}));
+        for (phone, prefix) in [(PHONES, "tel"), ("ann@", "mail")] {
             let value = if prefix == "mail" {
                 format!("{phone}{}.org", self.plain("mail", ""))
             } else {
-                format!("{phone}{:08}", self.random() % 100_000_000)
+                format!("{phone}{:04}", random(&mut self.canaries) % 10_000)
             };
-            self.carry(&[json!({"channel": "/service/x", "data": {"mood": value}})]);
+            self.carry(json!({"channel": "/service/x", "data": {"mood": value}}));
             self.session.canaries.push(Canary { place: format!("a {prefix} anywhere"), value, prefix });
         }
     }
@@ -427,32 +489,4 @@ fn nested(path: &str, name: &str, value: Value) -> Value {
         message.entry("channel").or_insert_with(|| "/service/x".into());
     }
     value
-}
-
-/// Forms in which the marker could stand in another text, in lower case.
-pub(crate) fn forms() -> Vec<String> {
-    let percent: String = MARKER.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let hex: String = MARKER.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let entity: String = MARKER.bytes().map(|byte| format!("&#{byte};")).collect();
-    let unicode: String = MARKER.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
-    let mut forms = vec![MARKER.to_owned(), percent, hex, entity, unicode];
-    for offset in 0..3 {
-        forms.push(base64_core(MARKER.as_bytes(), offset));
-    }
-    forms.iter().map(|form| form.to_ascii_lowercase()).collect()
-}
-
-/// The base-64 digits that follow from the value alone when `offset` unknown bytes stand before it.
-fn base64_core(value: &[u8], offset: usize) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let bit = |at: usize| if at < offset * 8 { 0 } else { value[at / 8 - offset] >> (7 - at % 8) & 1 };
-    ((offset * 8).div_ceil(6)..(offset + value.len()) * 8 / 6)
-        .map(|digit| char::from(DIGITS[(0..6).fold(0, |sum, place| sum << 1 | usize::from(bit(digit * 6 + place)))]))
-        .collect()
-}
-
-/// The forms of the marker that a text holds.
-pub(crate) fn found<'a>(text: &str, forms: &'a [String]) -> Vec<&'a str> {
-    let lower = text.to_ascii_lowercase();
-    forms.iter().map(String::as_str).filter(|form| lower.contains(form)).collect()
 }
