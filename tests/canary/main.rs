@@ -68,7 +68,7 @@ fn tape(seed: u64, keep: Keep, entries: &[Entry]) -> Vec<u8> {
 fn of_corpus(seed: u64, entries: &[Entry]) -> Views {
     let (bytes, (imported, says)) = (tape(seed, Keep::Nothing, entries), imported(seed, entries));
     let mut views = views::of_tape(&bytes);
-    if seed % 4 == 0 {
+    if seed.is_multiple_of(4) {
         views.extend(views::of_comparison(&bytes, &imported));
     }
     views.push(("import har", says));
@@ -89,7 +89,7 @@ fn imported(seed: u64, entries: &[Entry]) -> (Vec<u8>, String) {
 fn of_chat(seed: u64) -> Views {
     let entries = talk::chat(seed);
     let whole = tape(seed, Keep::Nothing, &entries);
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         return views::of_tape(&whole);
     }
     let torn = tape(seed, Keep::Nothing, &talk::torn(&entries));
@@ -160,7 +160,7 @@ fn no_canary_of_many_sessions_is_seen_anywhere() {
             *bytes += text.len();
         }
         let done = totals["import har"].0;
-        if done % 5_000 == 0 {
+        if done.is_multiple_of(5_000) {
             say(&format!("{done} sessions"));
         }
     });

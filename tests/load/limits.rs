@@ -34,9 +34,9 @@ const fn plan(sessions: u64) -> Plan {
 
 /// The status that the answer to a request on an open connection has.
 async fn status(stream: TcpStream) -> u16 {
-    let mut connection = Connection::new(stream).unwrap();
-    connection.send("POST /genesys/cometd HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n[]").await.unwrap();
-    let answer = connection.receive().await.unwrap().expect("an answer");
+    let mut connection = Connection::new(stream).expect("a connection");
+    connection.send("POST /genesys/cometd HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n[]").await.expect("sent");
+    let answer = connection.receive().await.expect("received").expect("an answer");
     answer.start().split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
 }
 

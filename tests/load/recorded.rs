@@ -1,6 +1,7 @@
 //! Nothing is lost, and memory is bounded.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -70,13 +71,19 @@ fn expected(plan: Plan) -> Account {
     (1..=plan.sessions).map(|session| (session, seen.clone())).collect()
 }
 
+/// Tells what was measured.
+fn say(text: &str) {
+    // Nobody may be there.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 fn assert_nothing_lost(carrier: Carrier) {
     let plan = Plan { carrier, sessions: sessions(), messages: MESSAGES, time: Duration::MAX, rate: None };
     let run = run(plan);
     assert_eq!(run.at_once as u64, plan.sessions, "sessions at once");
     // Only Linux tells what a process had at most.
     if let Some(peak) = run.peak {
-        println!("{carrier}, {} sessions: the recorder had {peak} KiB at most", plan.sessions);
+        say(&format!("{carrier}, {} sessions: the recorder had {peak} KiB at most", plan.sessions));
         assert!(peak <= bound(plan.sessions), "{peak} KiB");
     }
     // Not `assert_eq!`: the accounts are too long to print.
@@ -130,7 +137,7 @@ fn memory_does_not_grow_with_the_number_of_messages() {
     let (few, many) = (run(plan(2)), run(plan(20)));
     // Only Linux tells what a process had at most.
     if let (Some(few), Some(many)) = (few.peak, many.peak) {
-        println!("{} sessions: {few} KiB at most, and {many} KiB with ten times as many messages", sessions());
+        say(&format!("{} sessions: {few} KiB at most, and {many} KiB with ten times as many messages", sessions()));
         assert!(many <= few + few / 4 + (4 << 10), "{few} KiB became {many} KiB with ten times as many messages");
     }
 }

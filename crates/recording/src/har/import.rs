@@ -335,7 +335,7 @@ impl Read {
         };
         let name =
             |value: &Option<Value>| value.as_ref().and_then(text).filter(|name| !matches!(name.as_str(), "" | "0"));
-        let port = self.host().1.unwrap_or(if self.is_encrypted() { "443" } else { "80" });
+        let port = self.host().1.unwrap_or_else(|| if self.is_encrypted() { "443" } else { "80" });
         let is_port = |name: &str| maker == Maker::Firefox || name == port;
         name(&self.item.connection_id).or_else(|| name(&self.item.connection).filter(|name| !is_port(name)))
     }

@@ -52,10 +52,10 @@ impl Shift {
         let is_plain = fraction.bytes().skip(1).all(|byte| byte.is_ascii_digit());
         let number: i128 = whole.parse().ok().filter(|_| is_plain)?;
         let unit: i128 = match number {
-            ..1_000_000_000 => return Some(text.to_owned()),
-            ..100_000_000_000 => 1,
-            ..100_000_000_000_000 => 1_000,
-            ..100_000_000_000_000_000 => 1_000_000,
+            i128::MIN..1_000_000_000 => return Some(text.to_owned()),
+            1_000_000_000..100_000_000_000 => 1,
+            100_000_000_000..100_000_000_000_000 => 1_000,
+            100_000_000_000_000..100_000_000_000_000_000 => 1_000_000,
             _ => 1_000_000_000,
         };
         Some(format!("{}{fraction}", number - i128::from(self.0) * unit))

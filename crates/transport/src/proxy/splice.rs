@@ -112,7 +112,7 @@ impl Direction {
         let Ok(decoder) = &mut self.decoder else { return };
         let mut frames = Vec::new();
         let decoded = decoder.decode(bytes, &mut frames);
-        let decoded = decoded.and(self.room.set(decoder.held()).then_some(()).ok_or(Malformed::NoMemory));
+        let decoded = decoded.and_then(|()| self.room.set(decoder.held()).then_some(()).ok_or(Malformed::NoMemory));
         for frame in frames {
             self.closing |= matches!(frame, Frame::Close(_));
             self.feed.wire(self.conn, self.from, wire(self.socket, frame));
