@@ -28,7 +28,7 @@ const OVER_HTTP: [&str; 5] = [
     "playwright-callback-polling",
 ];
 
-fn tape(name: &str) -> Tape {
+pub(crate) fn tape(name: &str) -> Tape {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/har").join(name).with_extension("har");
     let har = fs::read(path).expect("the fixture is there");
     let Ok(Imported::Traffic(traffic)) = import(&har, None, &mut |_| None) else { panic!("no traffic in {name}") };

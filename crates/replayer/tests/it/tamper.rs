@@ -24,43 +24,44 @@ fn chat(transport: Transport) -> Vec<Entry> {
 /// Changes the messages of one side, one by one, into any number of messages.
 pub(crate) fn change(entries: Vec<Entry>, side: Side, mut edit: impl FnMut(Value) -> Vec<Value>) -> Tape {
     let mut apply = |text: &str| -> String {
-        if text.is_empty() {
-            return String::new();
-        }
         let messages: Vec<Value> = serde_json::from_str(text).expect("a batch");
         Value::from(messages.into_iter().flat_map(&mut edit).collect::<Vec<_>>()).to_string()
     };
     let mut changed = Vec::new();
     for mut entry in entries {
         if entry.from == side {
-            match &mut entry.wire {
-                Wire::Request(_, request) if request.method == "GET" => {
-                    let value = |name: &str| query_values(&request.target, name).concat();
-                    let (function, messages) = (value(CALLBACK_PARAMETER), value(MESSAGE_PARAMETER));
-                    let path = request.target.split('?').next().expect("a path").to_owned();
-                    let call = callback_request("", &[], &function, &apply(&messages), &Cookies::new()).target;
-                    request.target = call.replacen('/', &path, 1);
-                }
-                Wire::Request(_, request) => {
-                    request.body = apply(&String::from_utf8_lossy(&request.body)).into_bytes();
-                }
-                Wire::Response(_, response) => {
-                    let text = String::from_utf8_lossy(&response.body).into_owned();
-                    let messages = String::from_utf8_lossy(callback_argument(&response.body)).into_owned();
-                    response.body = text.replacen(&messages, &apply(&messages), 1).into_bytes();
-                }
-                Wire::Text(_, text) => {
-                    *text = apply(text);
-                    if text == "[]" {
-                        continue;
-                    }
-                }
-                _ => {}
+            rewrite(&mut entry.wire, &mut apply);
+            if matches!(&entry.wire, Wire::Text(_, text) if text == "[]") {
+                continue;
             }
         }
         changed.push(entry);
     }
     tape(SEED, &changed, Some(Finish::Complete))
+}
+
+/// Changes the text of the messages that something carries, over callback-polling in the query or in the call.
+pub(crate) fn rewrite(wire: &mut Wire, mut apply: impl FnMut(&str) -> String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match wire {
+        Wire::Request(_, request) if request.method == "GET" => {
+            let value = |name: &str| query_values(&request.target, name).concat();
+            let (function, messages) = (value(CALLBACK_PARAMETER), value(MESSAGE_PARAMETER));
+            let path = request.target.split('?').next().expect("a path").to_owned();
+            let call = callback_request("", &[], &function, &apply(&messages), &Cookies::new()).target;
+            request.target = call.replacen('/', &path, 1);
+        }
+        // A browser asks for leave without a word.
+        Wire::Request(_, request) if request.body.is_empty() => {}
+        Wire::Request(_, request) => request.body = apply(&text(&request.body)).into_bytes(),
+        Wire::Response(_, response) if response.body.is_empty() => {}
+        Wire::Response(_, response) => {
+            let messages = text(callback_argument(&response.body));
+            response.body = text(&response.body).replacen(&messages, &apply(&messages), 1).into_bytes();
+        }
+        Wire::Text(_, text) => *text = apply(text),
+        _ => {}
+    }
 }
 
 /// Changes the one message at which `wanted` says so for the time given, counting from 0.
