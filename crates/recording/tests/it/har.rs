@@ -23,7 +23,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn fixture(name: &str) -> Vec<u8> {
+pub(crate) fn fixture(name: &str) -> Vec<u8> {
     fs::read(root().join("fixtures/har").join(name)).expect("the fixture is there")
 }
 
@@ -52,7 +52,7 @@ fn traffic(har: &[u8]) -> Traffic {
     }
 }
 
-fn tape(har: &[u8]) -> Tape {
+pub(crate) fn tape(har: &[u8]) -> Tape {
     Tape::read(&traffic(har).tape(config(), None).0).expect("a tape")
 }
 
