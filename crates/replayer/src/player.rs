@@ -5,6 +5,10 @@
 //! late, everything recorded after that is late by as much ([`Player::shift`]), so that no timer of the client runs out
 //! because of the replay. When the client waits for nothing and still does not send what the tape has, that is a divergence,
 //! and the performance goes on as if it had.
+//!
+//! Some clients send operations from the handshake on; ours waits until its first connect is answered. If that answer waits
+//! for such an operation in turn, the client is let in with a plain one ([`Player::let_in`]), and the recorded connect stays
+//! for its next.
 
 mod carrier;
 mod schedule;
