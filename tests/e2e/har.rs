@@ -79,7 +79,7 @@ fn what_gives_no_tape_is_named_with_a_remedy() {
 #[case::playwright_archive("playwright-websocket.zip")]
 #[case::playwright_archive_over_http("playwright-long-polling.zip")]
 #[case::mitmproxy_over_http("mitmproxy-long-polling.har")]
-fn what_is_imported_is_checked_and_compared(#[case] name: &str) {
+fn what_is_imported_is_checked_replayed_and_compared(#[case] name: &str) {
     let folder = TempDir::new().unwrap();
     let (one, other) = (file(&folder, "one.tape.jsonl"), file(&folder, "other.tape.jsonl"));
     let same = fixture("mitmproxy-websocket.har");
@@ -87,21 +87,13 @@ fn what_is_imported_is_checked_and_compared(#[case] name: &str) {
         &["import", "har", &fixture(name), "--output", &one] as &[&str],
         &["import", "har", &same, "--output", &other],
         &["check", &one],
+        &["replay", &one],
         &["audit", &one],
         &["compare", &other, &one],
     ] {
         let output = run(command);
         assert_eq!(output.status.code(), Some(0), "{command:?}\n{}", shown(&output));
     }
-}
-
-#[test]
-fn an_imported_chat_replays() {
-    let folder = TempDir::new().unwrap();
-    let tape = file(&folder, "chat.tape.jsonl");
-    run(&["import", "har", &fixture("chrome-websocket.har"), "--output", &tape]);
-    let output = run(&["replay", &tape]);
-    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
 }
 
 /// What is wrong with one file keeps none of the others back.

@@ -1,8 +1,11 @@
 //! A tape in numbers: what went over each connection, in each session and on each channel.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use protocol::bayeux::batch::Batch;
+use protocol::bayeux::callbacks::Callbacks;
 use protocol::time::Time;
 use protocol::wire::Side;
 use serde_json::{Value, json};
@@ -87,7 +90,7 @@ impl Stats {
     #[must_use]
     pub fn of(tape: &Tape) -> Self {
         let (sessions, held) = compare::sessions(tape);
-        let mut counting = Counting { stats: Self::default(), unit: None, open: BTreeMap::new() };
+        let mut counting = Counting { stats: Self::default(), unit: None, open: BTreeMap::new(), calls: calls(tape) };
         for record in tape.records() {
             counting.take(record, &sessions);
         }
@@ -244,6 +247,24 @@ struct Counting {
     unit: Option<(ConnLabel, Side)>,
     /// Exchanges without an answer.
     open: BTreeMap<Link, ConnLabel>,
+    /// The messages of callback-polling, which have no lines of their own, by the line of the unit.
+    calls: BTreeMap<usize, Vec<(usize, String)>>,
+}
+
+/// The messages in each unit of callback-polling, with the lines that they stand on.
+fn calls(tape: &Tape) -> BTreeMap<usize, Vec<(usize, String)>> {
+    let located = tape.located();
+    let callbacks = Callbacks::of(located.iter().map(|located| &located.entry.wire));
+    let units = located.iter().filter_map(|located| match callbacks.unwrap(&located.entry) {
+        Cow::Owned(entry) => Some((located, Batch::carried(&entry.wire))),
+        Cow::Borrowed(_) => None,
+    });
+    let messages = units.map(|(located, messages)| {
+        let line = |position: usize| located.inner.get(position).copied().unwrap_or(located.line);
+        let messages = messages.iter().enumerate();
+        (located.line, messages.map(|(position, message)| (line(position), message.text().to_owned())).collect())
+    });
+    messages.collect()
 }
 
 impl Counting {
@@ -253,7 +274,7 @@ impl Counting {
             return self.repeated(record);
         }
         let (conn, from, carried, bytes) = match &record.kind {
-            Kind::Msg { message, .. } => return self.message(record, message.get(), sessions),
+            Kind::Msg { message, .. } => return self.message(record.t, record.line, message.get(), sessions),
             Kind::HttpReq { conn, link, carried, bytes, .. } => {
                 self.open.insert(*link, *conn);
                 let connection = self.stats.connections.entry(*conn).or_default();
@@ -291,6 +312,9 @@ impl Counting {
             *sum.of(from) += bytes.unwrap_or_default();
         }
         self.unit = from.map(|from| (conn, from));
+        for (line, message) in self.calls.remove(&record.line).unwrap_or_default() {
+            self.message(record.t, line, &message, sessions);
+        }
     }
 
     /// What was counted where it happened can still be without an answer.
@@ -303,13 +327,13 @@ impl Counting {
         }
     }
 
-    fn message(&mut self, record: &Record, message: &str, sessions: &BTreeMap<usize, usize>) {
+    fn message(&mut self, at: u64, line: usize, message: &str, sessions: &BTreeMap<usize, usize>) {
         let Some((conn, from)) = self.unit else { return };
         *self.stats.connections.entry(conn).or_default().messages.of(from) += 1;
-        let session = sessions.get(&record.line).copied().unwrap_or_default();
+        let session = sessions.get(&line).copied().unwrap_or_default();
         let session = self.stats.sessions.entry(session).or_default();
         *session.messages.of(from) += 1;
-        session.span = Some((session.span.map_or(record.t, |(first, _)| first), record.t));
+        session.span = Some((session.span.map_or(at, |(first, _)| first), at));
         let members = members(message).unwrap_or_default();
         let channel = members.iter().rev().find(|(name, _)| name == "channel");
         let channel = channel.and_then(|(_, raw)| serde_json::from_str(raw.get()).ok()).unwrap_or_default();

@@ -4,24 +4,28 @@
 //! in a new session when the server no longer knows the old one, or when its handshake came to nothing. What tells clients
 //! apart is the clientId, the carrier, the browser cookie and the TCP connection, in this order.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::bayeux::advice::Reconnect;
 use protocol::bayeux::batch::{Batch, Limits};
+use protocol::bayeux::callbacks::Callbacks;
 use protocol::bayeux::channel;
 use protocol::bayeux::http::{BROWSER_COOKIE, Cookies, cookie};
 use protocol::bayeux::message::Message;
 use protocol::time::Time;
-use protocol::wire::{Exchange, Headers, Side, Socket, Wire};
+use protocol::wire::{Entry, Exchange, Headers, Side, Socket, Wire};
 use recording::tape::{ConnLabel, Located, Tape};
 
-/// Something that crossed the wire, with the messages that it carried.
+/// Something that crossed the wire, with the messages that it carried. Callback-polling is read as what it stands for.
 #[derive(Clone, Debug)]
 pub(crate) struct Unit {
     pub(crate) at: Time,
     pub(crate) from: Side,
     pub(crate) line: usize,
     pub(crate) wire: Wire,
+    /// Whether it is callback-polling.
+    pub(crate) is_callback: bool,
     /// The messages with their lines; `None` if it carries something else.
     pub(crate) batch: Option<Vec<(usize, Message)>>,
 }
@@ -75,8 +79,10 @@ struct Attribution {
 pub(crate) fn chains(tape: &Tape) -> (Vec<Chain>, usize) {
     let mut attribution = Attribution::default();
     let mut units = Vec::new();
-    for located in tape.located() {
-        let unit = unit(&located);
+    let located = tape.located();
+    let calls = Calls::of(&located);
+    for located in located {
+        let unit = unit(&located, &calls);
         attribution.take(units.len(), &unit, located.conn);
         units.push(unit);
     }
@@ -91,9 +97,31 @@ pub(crate) fn chains(tape: &Tape) -> (Vec<Chain>, usize) {
     (chains, outside)
 }
 
-fn unit(located: &Located) -> Unit {
-    let body = match &located.entry.wire {
+/// What of a tape is callback-polling.
+struct Calls {
+    /// What was asked.
+    asked: Callbacks,
+    /// What was asked and answered with the call of a function with messages, or not at all.
+    proper: Callbacks,
+}
+
+impl Calls {
+    fn of(entries: &[Located]) -> Self {
+        let wires = || entries.iter().map(|located| &located.entry.wire);
+        let asked = Callbacks::of(wires().filter(|wire| matches!(wire, Wire::Request(..))));
+        Self { asked, proper: Callbacks::of(wires()) }
+    }
+}
+
+fn unit(located: &Located, calls: &Calls) -> Unit {
+    let asked = calls.asked.unwrap(&located.entry);
+    let is_callback = matches!(asked, Cow::Owned(_));
+    // An answer that is no call gives the client nothing, whatever stands in it.
+    let no_call = is_callback && matches!(calls.proper.unwrap(&located.entry), Cow::Borrowed(_));
+    let entry = if no_call && located.entry.from == Side::Server { Cow::Borrowed(&located.entry) } else { asked };
+    let body = match &entry.wire {
         Wire::Request(_, request) => Some(request.body.as_slice()),
+        Wire::Response(..) if no_call => None,
         Wire::Response(_, response) if response.status == 200 => Some(response.body.as_slice()),
         Wire::Text(_, text) => Some(text.as_bytes()),
         _ => None,
@@ -102,7 +130,8 @@ fn unit(located: &Located) -> Unit {
         let line = |position: usize| located.inner.get(position).copied().unwrap_or(located.line);
         batch.messages.into_iter().enumerate().map(|(position, message)| (line(position), message)).collect()
     });
-    Unit { at: located.entry.at, from: located.entry.from, line: located.line, wire: located.entry.wire.clone(), batch }
+    let Entry { at, from, wire } = entry.into_owned();
+    Unit { at, from, line: located.line, wire, is_callback, batch }
 }
 
 fn carrier(wire: &Wire) -> Option<Carrier> {

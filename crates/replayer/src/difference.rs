@@ -43,6 +43,10 @@ pub const SET_ASIDE: &[(Liberty, &str)] = &[
     (Liberty::Traffic("batches and carriers"), "how messages travel together is not what they say"),
     (Liberty::Traffic("the number of connects without news"), "how often a client polls depends on time alone"),
     (
+        Liberty::Traffic("operations before the first connect is answered"),
+        "a session stands from the handshake on; a careful client waits for its connect, and that is noted",
+    ),
+    (
         Liberty::Traffic("operations and subscriptions that the chat client does not know"),
         "it cannot repeat them; noted",
     ),

@@ -5,6 +5,10 @@
 //! late, everything recorded after that is late by as much ([`Player::shift`]), so that no timer of the client runs out
 //! because of the replay. When the client waits for nothing and still does not send what the tape has, that is a divergence,
 //! and the performance goes on as if it had.
+//!
+//! Some clients send operations from the handshake on; ours waits until its first connect is answered. If that answer waits
+//! for such an operation in turn, the client is let in with a plain one ([`Player::let_in`]), and the recorded connect stays
+//! for its next.
 
 mod carrier;
 mod schedule;
@@ -12,8 +16,10 @@ mod schedule;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use protocol::bayeux::batch::Batch;
 use protocol::bayeux::channel;
 use protocol::bayeux::client as bayeux;
+use protocol::bayeux::http::{CALLBACK_PARAMETER, query_values};
 use protocol::bayeux::message::{Message, MessageId};
 use protocol::chat::client::{Client, Config, Event, SendId, Sent};
 use protocol::chat::operation::RequestChat;
@@ -93,7 +99,9 @@ pub(crate) struct Player<'a> {
 
 impl<'a> Player<'a> {
     pub(crate) fn new(score: &'a Score) -> Self {
-        let bayeux = bayeux::Config::new(score.base.clone(), &score.transports);
+        let mut bayeux = bayeux::Config::new(score.base.clone(), &score.transports);
+        // What the recorded client got into one request is none of our affair.
+        bayeux.target_limit = usize::MAX;
         Self {
             client: Client::new(Config::new(bayeux, score.service.clone())),
             now: score.begins,
@@ -207,6 +215,7 @@ impl<'a> Player<'a> {
         match act {
             Act::Step(number) => self.perform_step(number),
             Act::Respond(exchange) => self.respond(exchange, false),
+            Act::LetIn(exchange) => self.let_in(exchange),
             Act::Say(position) => {
                 let frame = self.carriers.frames.remove(position);
                 self.line = self.line.max(frame.line);
@@ -323,6 +332,19 @@ impl<'a> Player<'a> {
         }
     }
 
+    /// Answers a connect so that the client goes on, which sends its next one for the same on the tape.
+    fn let_in(&mut self, exchange: Exchange) {
+        let Some(open) = self.carriers.exchanges.remove(&exchange) else { return };
+        self.note("the client waits for the answer to its connect, as the one on the tape does not".to_owned());
+        for number in open.asked.iter().rev().filter_map(|asked| asked.sent) {
+            self.connects.push_front(number);
+        }
+        let replies: Vec<String> = open.asked.iter().map(|asked| asked.reply().text().to_owned()).collect();
+        self.progress = self.now;
+        let wire = carrier::response(exchange, Headers::new(), &replies, open.callback.as_deref());
+        self.feed(Input::Wire(wire));
+    }
+
     /// Answers an exchange as the tape does; `early` if only to carry deliveries before its time.
     fn respond(&mut self, exchange: Exchange, early: bool) {
         let Some(open) = self.carriers.exchanges.remove(&exchange) else { return };
@@ -331,7 +353,8 @@ impl<'a> Player<'a> {
         let mut messages = open.deliveries.clone();
         for asked in &open.asked {
             let Some(number) = asked.sent.filter(|_| asked.own.is_none()) else {
-                messages.extend(asked.own.iter().flatten().cloned());
+                // A connect more than on the tape has been held for what it carries.
+                messages.extend(asked.own.clone().unwrap_or_else(|| vec![asked.reply().text().to_owned()]));
                 continue;
             };
             let sent = &score.sent[number];
@@ -354,7 +377,8 @@ impl<'a> Player<'a> {
             }
         }
         self.progress = self.now;
-        let wire = failure.unwrap_or_else(|| carrier::response(exchange, headers, &messages));
+        let callback = open.callback.as_deref();
+        let wire = failure.unwrap_or_else(|| carrier::response(exchange, headers, &messages, callback));
         if let Some(session) = opens {
             self.enter(session);
         }
@@ -462,10 +486,11 @@ impl<'a> Player<'a> {
 
     fn on_wire(&mut self, wire: Wire) {
         match wire {
-            Wire::Request(exchange, request) => {
-                let messages = carrier::messages(&request.body);
+            Wire::Request(exchange, ref request) => {
+                let callback = query_values(&request.target, CALLBACK_PARAMETER).into_iter().next();
+                let messages = Batch::carried(&wire);
                 let asked = messages.into_iter().map(|message| self.on_message(message)).collect();
-                self.carriers.exchanges.insert(exchange, Open { asked, deliveries: Vec::new() });
+                self.carriers.exchanges.insert(exchange, Open { callback, asked, deliveries: Vec::new() });
             }
             Wire::Text(_, text) => {
                 for message in carrier::messages(text.as_bytes()) {

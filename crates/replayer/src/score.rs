@@ -319,7 +319,8 @@ impl Reader {
     fn unit(&mut self, unit: &Unit) {
         match &unit.wire {
             Wire::Request(exchange, request) => {
-                self.use_transport(Transport::LongPolling);
+                let over_callbacks = unit.is_callback;
+                self.use_transport(if over_callbacks { Transport::CallbackPolling } else { Transport::LongPolling });
                 let sent = self.sent(unit);
                 if self.score.base.is_empty() {
                     let path = request.target.split('?').next().unwrap_or_default();

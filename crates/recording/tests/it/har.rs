@@ -13,6 +13,7 @@ use recording::audit::audit;
 use recording::capture::{Config, Source};
 use recording::compare::compare;
 use recording::har::{ImportError, Imported, LeftOut, Maker, Traffic, export, import};
+use recording::stats::Stats;
 use recording::tape::{Closer, Kind, Tape};
 use recording::token::Key;
 use rstest::rstest;
@@ -22,7 +23,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn fixture(name: &str) -> Vec<u8> {
+pub(crate) fn fixture(name: &str) -> Vec<u8> {
     fs::read(root().join("fixtures/har").join(name)).expect("the fixture is there")
 }
 
@@ -51,7 +52,7 @@ fn traffic(har: &[u8]) -> Traffic {
     }
 }
 
-fn tape(har: &[u8]) -> Tape {
+pub(crate) fn tape(har: &[u8]) -> Tape {
     Tape::read(&traffic(har).tape(config(), None).0).expect("a tape")
 }
 
@@ -577,4 +578,22 @@ fn what_is_missing_passes_the_audit() {
     assert_eq!(traffic.warnings.len(), 6, "{:#?}", traffic.warnings);
     let findings = audit(&traffic.tape(config(), None).0, &[]).expect("a tape").findings;
     assert!(findings.is_empty(), "{}", findings.iter().map(|finding| format!("{finding}\n")).collect::<String>());
+}
+
+/// The messages of callback-polling have no lines of their own, and count all the same.
+#[test]
+fn numbers_are_those_of_the_conversation_over_any_transport() {
+    for maker in ["chrome", "playwright"] {
+        let stats = |transport: &str| Stats::of(&tape(&fixture(&format!("{maker}-{transport}.har"))));
+        let (called, posted) = (stats("callback-polling"), stats("long-polling"));
+        assert_eq!(called.channels, posted.channels);
+        let session = |stats: &Stats| stats.sessions.get(&1).map(|session| (session.messages, session.connects));
+        assert_eq!((called.sessions.len(), session(&called)), (posted.sessions.len(), session(&posted)));
+        let sum = |stats: &Stats| -> (u64, u64) {
+            let both = stats.connections.values().map(|connection| connection.messages);
+            both.fold((0, 0), |(sent, received), both| (sent + both.sent, received + both.received))
+        };
+        assert_eq!(sum(&called), sum(&posted));
+        assert_eq!(called.sessions[&1].span.map(|(first, _)| first), Some(0));
+    }
 }

@@ -26,6 +26,8 @@ pub(super) struct Asked {
 /// An exchange that has not been answered.
 #[derive(Clone, Debug)]
 pub(super) struct Open {
+    /// The function of callback-polling that wants to be called.
+    pub(super) callback: Option<String>,
     pub(super) asked: Vec<Asked>,
     /// Deliveries that the response will carry.
     pub(super) deliveries: Vec<String>,
@@ -167,8 +169,12 @@ pub(super) fn messages(body: &[u8]) -> Vec<Message> {
     Batch::parse(body, &Limits::TAKEN).map(|batch| batch.messages).unwrap_or_default()
 }
 
-/// A response with messages.
-pub(super) fn response(exchange: Exchange, headers: Headers, messages: &[String]) -> Wire {
-    let body = format!("[{}]", messages.join(",")).into_bytes();
-    Wire::Response(exchange, Response { status: 200, headers, body })
+/// A response with messages, over callback-polling as the call of this function.
+pub(super) fn response(exchange: Exchange, headers: Headers, messages: &[String], callback: Option<&str>) -> Wire {
+    let messages = format!("[{}]", messages.join(","));
+    let body = match callback {
+        Some(function) => format!("{function}({messages})"),
+        None => messages,
+    };
+    Wire::Response(exchange, Response { status: 200, headers, body: body.into_bytes() })
 }

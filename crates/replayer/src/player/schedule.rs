@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(super) enum Act {
     Step(usize),
     Respond(Exchange),
+    /// A plain answer to a connect, for which our client waits and the one on the tape did not.
+    LetIn(Exchange),
     Say(usize),
     Upgrade,
 }
@@ -149,7 +151,8 @@ impl Player<'_> {
             // What it carries on the tape it waits for, unless that in turn waits for what it carries already.
             let waits = |step: &Step| open.deliveries.is_empty() || self.delivery_due(step).is_some();
             if riders.any(waits) {
-                return None;
+                let at = self.now;
+                return self.holds_up(open).then_some(Due { at, order, yields: false, act: Act::LetIn(exchange) });
             }
             let connect = open.asked.iter().find_map(|asked| asked.sent);
             at = match connect.filter(|_| open.deliveries.is_empty()) {
@@ -161,6 +164,22 @@ impl Player<'_> {
             };
         }
         Some(Due { at, order, yields, act: Act::Respond(exchange) })
+    }
+
+    /// Whether a connect waits for the client and the client for it: on the tape it carries what a message led to that was
+    /// sent before it, and our client sends none before it is connected.
+    fn holds_up(&self, open: &Open) -> bool {
+        let is_held_up = |number: usize| {
+            let sent = &self.score.sent[number];
+            let riders = self.riders.get(&number).into_iter().flatten().map(|step| &self.score.steps[*step]);
+            let mut causes = riders.flat_map(|step| match &step.deed {
+                Deed::Deliver { causes, .. } => causes.as_slice(),
+                _ => &[],
+            });
+            sent.is_plain()
+                && causes.any(|cause| self.arrived[*cause].is_none() && self.score.sent[*cause].order < sent.order)
+        };
+        !self.client.bayeux().is_connected() && open.asked.iter().filter_map(|asked| asked.sent).any(is_held_up)
     }
 
     /// When a held connect is answered that would be at `at` if it were held for as long as on the tape. `None` if it was

@@ -5,13 +5,14 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use protocol::time::Time;
-use protocol::wire::{Entry, Side, Transport, Wire};
+use protocol::wire::{Entry, Side, Transport};
 use recording::tape::{Finish, Tape};
 use replayer::replay;
 use serde_json::{Value, json};
 use simulator::link::{Fault, Rule, Unit};
 
 use crate::runs::{Run, bytes, tape};
+use crate::tamper::rewrite;
 
 /// Chats with everything in them: a loss, a forgotten session, a silence.
 static CHATS: LazyLock<Vec<Vec<Entry>>> = LazyLock::new(|| {
@@ -27,6 +28,12 @@ static CHATS: LazyLock<Vec<Vec<Entry>>> = LazyLock::new(|| {
     chats
         .flat_map(|(transport, seed)| [Fault::Lose, Fault::Silence].map(|fault| chat(transport, seed, fault)))
         .collect()
+});
+
+/// Chats in which the first operation comes before the first connect.
+static BROWSERS: LazyLock<Vec<Vec<Entry>>> = LazyLock::new(|| {
+    let names = ["chrome-long-polling", "chrome-callback-polling"];
+    names.map(|name| crate::fixtures::tape(name).entries()).into()
 });
 
 /// One change of a tape.
@@ -150,15 +157,21 @@ fn apply(entries: &mut Vec<Entry>, change: &Change) {
         }
         Change::Member(entry, message, member, value) => {
             let change = |text: &str| change_member(text, message, member, value.as_ref());
-            let bytes = |body: &[u8]| change(&String::from_utf8_lossy(body)).map(String::into_bytes);
-            match &mut entries[entry.index(length)].wire {
-                Wire::Request(_, request) => request.body = bytes(&request.body).unwrap_or_default(),
-                Wire::Response(_, response) => response.body = bytes(&response.body).unwrap_or_default(),
-                Wire::Text(_, text) => *text = change(text).unwrap_or_default(),
-                _ => {}
-            }
+            rewrite(&mut entries[entry.index(length)].wire, |text| change(text).unwrap_or_default());
         }
     }
+}
+
+fn comes_to_rest(chat: &[Entry], changes: &[Change]) -> Result<(), TestCaseError> {
+    let mut entries = chat.to_vec();
+    for change in changes {
+        apply(&mut entries, change);
+    }
+    let tape = tape(1, &entries, Some(Finish::Complete));
+    let replay = replay(&tape);
+    prop_assert!(replay.divergences.iter().all(|divergence| divergence.what.id() != "restless"));
+    prop_assert_eq!(replay.text(80), replayer::replay(&tape).text(80));
+    Ok(())
 }
 
 proptest! {
@@ -166,14 +179,12 @@ proptest! {
 
     #[test]
     fn a_mutated_tape_is_replayed_to_its_end(chat in any::<Index>(), changes in changes()) {
-        let mut entries = CHATS[chat.index(CHATS.len())].clone();
-        for change in &changes {
-            apply(&mut entries, change);
-        }
-        let tape = tape(1, &entries, Some(Finish::Complete));
-        let replay = replay(&tape);
-        prop_assert!(replay.divergences.iter().all(|divergence| divergence.what.id() != "restless"));
-        prop_assert_eq!(replay.text(80), replayer::replay(&tape).text(80));
+        comes_to_rest(&CHATS[chat.index(CHATS.len())], &changes)?;
+    }
+
+    #[test]
+    fn a_mutated_tape_of_a_browser_is_replayed_to_its_end(chat in any::<Index>(), changes in changes()) {
+        comes_to_rest(&BROWSERS[chat.index(BROWSERS.len())], &changes)?;
     }
 
     #[test]

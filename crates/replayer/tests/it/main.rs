@@ -4,5 +4,6 @@ mod runs;
 mod replay;
 mod tamper;
 mod others;
+mod fixtures;
 mod hostile;
 mod exact;

@@ -313,3 +313,26 @@ fn a_client_that_stays_after_the_chat_replays_with_a_note(
     let notes: Vec<&str> = replay.notes.iter().map(|note| note.text.as_str()).collect();
     assert_eq!(notes, ["after the end of the chat the client leaves, as the one on the tape does not"]);
 }
+
+/// On the tape the answers to what our client never sends carry events; over HTTP our client gets each with a connect, and so
+/// sends more of them.
+#[rstest]
+fn a_connect_more_than_on_the_tape_is_answered(
+    #[values(Transport::WebSocket, Transport::LongPolling)] transport: Transport,
+) {
+    let mut script = Script::new(transport);
+    let held = begin(&mut script);
+    for index in 3..6 {
+        let typing = script.send(vec![ask("startTyping", json!({"message": "I wo"}))]);
+        script.answer(typing, vec![tell(index, "Message", BOB, Some("so?"))], json!({}));
+    }
+    let ending = script.send(vec![ask("disconnect", json!({}))]);
+    script.answer(ending, Vec::new(), json!({}));
+    script.answer(held, vec![tell(6, "ParticipantLeft", ANN, None)], json!({}));
+    let leaving = script.send(vec![json!({"channel": "/meta/disconnect"})]);
+    script.answer(leaving, Vec::new(), json!({}));
+    let replay = script.replay();
+    same(&replay);
+    assert_eq!(replay.statistics.events, 6);
+    assert_eq!(replay.notes.len(), 3, "{}", replay.text(160));
+}

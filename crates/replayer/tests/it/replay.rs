@@ -37,7 +37,9 @@ fn a_written_chat_replays(#[case] name: &str) {
 }
 
 #[rstest]
-fn a_chat_replays(#[values(Transport::WebSocket, Transport::LongPolling)] transport: Transport) {
+fn a_chat_replays(
+    #[values(Transport::WebSocket, Transport::LongPolling, Transport::CallbackPolling)] transport: Transport,
+) {
     for seed in 0..60 {
         let replay = replay(&Run::new(transport, seed).tape());
         same(&replay);
@@ -68,7 +70,9 @@ fn faults(seed: u64) -> Vec<Rule> {
 }
 
 #[rstest]
-fn a_chat_with_faults_replays(#[values(Transport::WebSocket, Transport::LongPolling)] transport: Transport) {
+fn a_chat_with_faults_replays(
+    #[values(Transport::WebSocket, Transport::LongPolling, Transport::CallbackPolling)] transport: Transport,
+) {
     for seed in 0..600 {
         let rules = faults(seed);
         let replay = replay(&Run { rules, until: 60_000, ..Run::new(transport, seed) }.tape());
@@ -89,7 +93,7 @@ fn a_refused_socket_falls_back_to_long_polling() {
 
 #[rstest]
 fn a_session_that_the_server_forgets_replays(
-    #[values(Transport::WebSocket, Transport::LongPolling)] transport: Transport,
+    #[values(Transport::WebSocket, Transport::LongPolling, Transport::CallbackPolling)] transport: Transport,
     #[values(1_000, 2_100, 5_000, 7_900)] at: u64,
 ) {
     for seed in 0..20 {
@@ -106,7 +110,9 @@ fn a_session_that_the_server_forgets_replays(
 }
 
 #[rstest]
-fn an_outage_and_long_holds_replay(#[values(Transport::WebSocket, Transport::LongPolling)] transport: Transport) {
+fn an_outage_and_long_holds_replay(
+    #[values(Transport::WebSocket, Transport::LongPolling, Transport::CallbackPolling)] transport: Transport,
+) {
     for seed in 0..40 {
         let troubles: Vec<Trouble> = vec![
             (95_000, |pair| {
@@ -128,7 +134,9 @@ fn an_outage_and_long_holds_replay(#[values(Transport::WebSocket, Transport::Lon
 }
 
 #[rstest]
-fn leaving_without_an_end_replays(#[values(Transport::WebSocket, Transport::LongPolling)] transport: Transport) {
+fn leaving_without_an_end_replays(
+    #[values(Transport::WebSocket, Transport::LongPolling, Transport::CallbackPolling)] transport: Transport,
+) {
     let run = Run { ends: None, leaves: Some(7_000), ..Run::new(transport, 5) };
     let replay = replay(&run.tape());
     same(&replay);
@@ -137,7 +145,7 @@ fn leaving_without_an_end_replays(#[values(Transport::WebSocket, Transport::Long
 
 #[rstest]
 fn answers_of_every_kind_replay(
-    #[values(Transport::WebSocket, Transport::LongPolling)] transport: Transport,
+    #[values(Transport::WebSocket, Transport::LongPolling, Transport::CallbackPolling)] transport: Transport,
     #[values(0, 40)] answer_delay_ms: u64,
     #[values(false, true)] split_answers: bool,
     #[values(false, true)] position_inclusive: bool,
@@ -243,7 +251,7 @@ fn together(transport: Transport, later: u64) -> Tape {
 
 #[rstest]
 fn several_clients_of_one_tape_replay_each_by_itself(
-    #[values(Transport::WebSocket, Transport::LongPolling)] transport: Transport,
+    #[values(Transport::WebSocket, Transport::LongPolling, Transport::CallbackPolling)] transport: Transport,
     #[values(0, 7, 900, 20_000)] later: u64,
 ) {
     let replay = replay(&together(transport, later));

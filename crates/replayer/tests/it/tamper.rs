@@ -1,6 +1,9 @@
 //! A tape that was tampered with diverges where it was, and a change that no client could notice does not.
 
 use pretty_assertions::assert_eq;
+use protocol::bayeux::http::{
+    CALLBACK_PARAMETER, Cookies, MESSAGE_PARAMETER, callback_argument, callback_request, query_values,
+};
 use protocol::wire::{Entry, Side, Transport, Wire};
 use recording::tape::{Finish, Tape};
 use replayer::{Replay, replay};
@@ -19,7 +22,7 @@ fn chat(transport: Transport) -> Vec<Entry> {
 }
 
 /// Changes the messages of one side, one by one, into any number of messages.
-fn change(entries: Vec<Entry>, side: Side, mut edit: impl FnMut(Value) -> Vec<Value>) -> Tape {
+pub(crate) fn change(entries: Vec<Entry>, side: Side, mut edit: impl FnMut(Value) -> Vec<Value>) -> Tape {
     let mut apply = |text: &str| -> String {
         let messages: Vec<Value> = serde_json::from_str(text).expect("a batch");
         Value::from(messages.into_iter().flat_map(&mut edit).collect::<Vec<_>>()).to_string()
@@ -27,25 +30,38 @@ fn change(entries: Vec<Entry>, side: Side, mut edit: impl FnMut(Value) -> Vec<Va
     let mut changed = Vec::new();
     for mut entry in entries {
         if entry.from == side {
-            match &mut entry.wire {
-                Wire::Request(_, request) => {
-                    request.body = apply(&String::from_utf8_lossy(&request.body)).into_bytes();
-                }
-                Wire::Response(_, response) => {
-                    response.body = apply(&String::from_utf8_lossy(&response.body)).into_bytes();
-                }
-                Wire::Text(_, text) => {
-                    *text = apply(text);
-                    if text == "[]" {
-                        continue;
-                    }
-                }
-                _ => {}
+            rewrite(&mut entry.wire, &mut apply);
+            if matches!(&entry.wire, Wire::Text(_, text) if text == "[]") {
+                continue;
             }
         }
         changed.push(entry);
     }
     tape(SEED, &changed, Some(Finish::Complete))
+}
+
+/// Changes the text of the messages that something carries, over callback-polling in the query or in the call.
+pub(crate) fn rewrite(wire: &mut Wire, mut apply: impl FnMut(&str) -> String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match wire {
+        Wire::Request(_, request) if request.method == "GET" => {
+            let value = |name: &str| query_values(&request.target, name).concat();
+            let (function, messages) = (value(CALLBACK_PARAMETER), value(MESSAGE_PARAMETER));
+            let path = request.target.split('?').next().expect("a path").to_owned();
+            let call = callback_request("", &[], &function, &apply(&messages), &Cookies::new()).target;
+            request.target = call.replacen('/', &path, 1);
+        }
+        // A browser asks for leave without a word.
+        Wire::Request(_, request) if request.body.is_empty() => {}
+        Wire::Request(_, request) => request.body = apply(&text(&request.body)).into_bytes(),
+        Wire::Response(_, response) if response.body.is_empty() => {}
+        Wire::Response(_, response) => {
+            let messages = text(callback_argument(&response.body));
+            response.body = text(&response.body).replacen(&messages, &apply(&messages), 1).into_bytes();
+        }
+        Wire::Text(_, text) => *text = apply(text),
+        _ => {}
+    }
 }
 
 /// Changes the one message at which `wanted` says so for the time given, counting from 0.
@@ -70,11 +86,11 @@ fn change_nth(
     replay(&tape)
 }
 
-fn asks(operation: &str) -> impl Fn(&Value) -> bool {
+pub(crate) fn asks(operation: &str) -> impl Fn(&Value) -> bool {
     move |message| message["data"]["operation"] == operation
 }
 
-fn brings(index: u64) -> impl Fn(&Value) -> bool {
+pub(crate) fn brings(index: u64) -> impl Fn(&Value) -> bool {
     move |message| message["data"]["messages"][0]["index"] == index
 }
 
@@ -94,7 +110,7 @@ fn remove(_: Value) -> Vec<Value> {
 }
 
 /// What each divergence is, with the operation, channel or index that it is about.
-fn kinds(replay: &Replay) -> Vec<String> {
+pub(crate) fn kinds(replay: &Replay) -> Vec<String> {
     let about = |value: &Value| {
         let operation = value["data"]["operation"].as_str();
         operation.or_else(|| value["channel"].as_str()).map_or_else(|| value["index"].to_string(), str::to_owned)
@@ -107,16 +123,16 @@ fn kinds(replay: &Replay) -> Vec<String> {
 }
 
 #[track_caller]
-fn diverges(replay: &Replay, kind: &str) {
+pub(crate) fn diverges(replay: &Replay, kind: &str) {
     assert!(kinds(replay).iter().any(|found| found == kind), "no `{kind}` in\n{}", replay.text(160));
     assert_eq!(replay.exit_code(), 1);
 }
 
-const BOTH: [Transport; 2] = Transport::USUAL;
+const ALL: [Transport; 3] = [Transport::WebSocket, Transport::LongPolling, Transport::CallbackPolling];
 
 #[test]
 fn an_untouched_tape_does_not_diverge() {
-    for transport in BOTH {
+    for transport in ALL {
         let replay = replay(&change(chat(transport), Side::Server, |message| vec![message]));
         assert_eq!(replay.divergences, [], "{}", replay.text(160));
     }
@@ -124,7 +140,7 @@ fn an_untouched_tape_does_not_diverge() {
 
 #[test]
 fn a_refused_message_is_sent_again() {
-    for transport in BOTH {
+    for transport in ALL {
         let acks = |message: &Value| is_reply_on(SERVICE)(message);
         let refuse = |mut message: Value| {
             message["successful"] = json!(false);
@@ -138,7 +154,7 @@ fn a_refused_message_is_sent_again() {
 
 #[test]
 fn an_echo_that_says_something_else_is_noticed() {
-    for transport in BOTH {
+    for transport in ALL {
         let other = json!("txt_0123456789~len=5~u8=5");
         let replay = change_nth(transport, Side::Server, 0, brings(7), with("/data/messages/0/text", other));
         assert_eq!(kinds(&replay)[0], "never-said 7", "{}", replay.text(160));
@@ -148,7 +164,7 @@ fn an_echo_that_says_something_else_is_noticed() {
 
 #[test]
 fn a_lost_echo_makes_the_client_ask() {
-    for transport in BOTH {
+    for transport in ALL {
         let replay = change_nth(transport, Side::Server, 0, brings(7), remove);
         diverges(&replay, "unexpected requestNotifications");
     }
@@ -156,7 +172,7 @@ fn a_lost_echo_makes_the_client_ask() {
 
 #[test]
 fn a_message_without_its_request_is_noticed() {
-    for transport in BOTH {
+    for transport in ALL {
         let replay = change_nth(transport, Side::Client, 1, asks("sendMessage"), remove);
         diverges(&replay, "never-said 7");
         if transport == Transport::WebSocket {
@@ -167,7 +183,7 @@ fn a_message_without_its_request_is_noticed() {
 
 #[test]
 fn a_second_chat_in_a_running_one_is_refused() {
-    for transport in BOTH {
+    for transport in ALL {
         let twice = |message: Value| {
             let mut chat = message.clone();
             chat["id"] = json!("1000");
@@ -181,7 +197,7 @@ fn a_second_chat_in_a_running_one_is_refused() {
 
 #[test]
 fn messages_in_another_order_are_noticed() {
-    for transport in BOTH {
+    for transport in ALL {
         let mut texts = Vec::new();
         change(chat(transport), Side::Client, |message| {
             texts.extend(message["data"]["message"].as_str().map(str::to_owned));
@@ -205,7 +221,7 @@ fn messages_in_another_order_are_noticed() {
 #[case("requestNotifications", "never-said 7")]
 #[case("disconnect", "never-said 7")]
 fn another_operation_is_noticed(#[case] operation: &str, #[case] kind: &str) {
-    for transport in BOTH {
+    for transport in ALL {
         let replay =
             change_nth(transport, Side::Client, 1, asks("sendMessage"), with("/data/operation", json!(operation)));
         diverges(&replay, kind);
@@ -216,7 +232,7 @@ fn another_operation_is_noticed(#[case] operation: &str, #[case] kind: &str) {
 #[case("/clientId", json!("cid_0123456789"), "differs sendMessage")]
 #[case("/data/secureKey", json!("sk_0123456789"), "differs sendMessage")]
 fn another_credential_is_noticed(#[case] pointer: &str, #[case] value: Value, #[case] kind: &str) {
-    for transport in BOTH {
+    for transport in ALL {
         let replay = change_nth(transport, Side::Client, 1, asks("sendMessage"), with(pointer, value.clone()));
         diverges(&replay, kind);
         assert_eq!(replay.divergences[0].members, [pointer], "{}", replay.text(160));
@@ -225,7 +241,7 @@ fn another_credential_is_noticed(#[case] pointer: &str, #[case] value: Value, #[
 
 #[test]
 fn another_version_in_the_handshake_is_noticed() {
-    for transport in BOTH {
+    for transport in ALL {
         let handshake = |message: &Value| message["channel"] == "/meta/handshake";
         let replay = change_nth(transport, Side::Client, 0, handshake, with("/version", json!("2.0")));
         assert_eq!(kinds(&replay), ["differs /meta/handshake"], "{}", replay.text(160));
@@ -234,7 +250,7 @@ fn another_version_in_the_handshake_is_noticed() {
 
 #[test]
 fn a_used_index_hides_an_event() {
-    for transport in BOTH {
+    for transport in ALL {
         let replay = change_nth(transport, Side::Server, 0, brings(6), with("/data/messages/0/index", json!(4)));
         assert_eq!(kinds(&replay)[0], "not-shown 4", "{}", replay.text(160));
     }
@@ -242,7 +258,7 @@ fn a_used_index_hides_an_event() {
 
 #[test]
 fn an_event_of_another_chat_is_not_shown() {
-    for transport in BOTH {
+    for transport in ALL {
         let other = json!("chat_0123456789");
         let replay = change_nth(transport, Side::Server, 0, brings(6), with("/data/chatId", other));
         diverges(&replay, "not-shown 6");
@@ -265,7 +281,7 @@ fn events_in_another_order_are_lost_on_a_socket() {
 
 #[test]
 fn an_added_event_under_a_used_index_is_not_shown() {
-    for transport in BOTH {
+    for transport in ALL {
         let add = |message: Value| {
             let mut other = message.clone();
             other["data"]["messages"][0]["text"] = json!("txt_0123456789~len=5~u8=5");
@@ -278,7 +294,7 @@ fn an_added_event_under_a_used_index_is_not_shown() {
 
 #[test]
 fn a_repeated_delivery_is_shown_once() {
-    for transport in BOTH {
+    for transport in ALL {
         let replay = change_nth(transport, Side::Server, 0, brings(6), |message| vec![message.clone(), message]);
         assert_eq!(replay.divergences, [], "{}", replay.text(160));
     }
@@ -295,7 +311,7 @@ fn a_repeated_reply_changes_nothing() {
 
 #[test]
 fn a_forgotten_session_makes_the_client_handshake() {
-    for transport in BOTH {
+    for transport in ALL {
         let forget = |mut message: Value| {
             message["successful"] = json!(false);
             message["error"] = json!("402::Unknown client");
@@ -309,7 +325,7 @@ fn a_forgotten_session_makes_the_client_handshake() {
 
 #[test]
 fn an_early_end_cuts_the_client_short() {
-    for transport in BOTH {
+    for transport in ALL {
         let replay = change_nth(transport, Side::Server, 0, brings(6), with("/data/chatEnded", json!(true)));
         assert_eq!(kinds(&replay)[0], "refused sendMessage", "{}", replay.text(160));
     }
@@ -317,7 +333,7 @@ fn an_early_end_cuts_the_client_short() {
 
 #[test]
 fn another_transcript_position_is_noticed() {
-    for transport in BOTH {
+    for transport in ALL {
         let rules = vec![Rule::once(Unit::Channel(Side::Server, SERVICE.to_owned()), Fault::Lose).after(5)];
         let run = Run { rules, until: 20_000, ..Run::new(transport, SEED) };
         let entries = run.tape().entries();
