@@ -61,6 +61,7 @@ const TABLE: &[Row] = &[
         name: "transport",
         ours: &["protocol"],
         others: &[
+            "brotli-decompressor",
             "bytes",
             "flate2",
             "futures-util",
@@ -75,6 +76,7 @@ const TABLE: &[Row] = &[
             "tokio-rustls",
             "tokio-tungstenite",
             "tracing",
+            "zstd",
         ],
         pure: false,
     },

@@ -143,6 +143,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
         conn,
         shared: Arc::clone(&shared),
         upstream: tokio::sync::Mutex::new(upstream),
+        exchanges: Mutex::default(),
         cut: Mutex::default(),
         upgraded: Mutex::default(),
     });
@@ -158,6 +159,10 @@ async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
         Some(splice) => splice.run().await,
         None => connection.ended(served),
     };
+    // The body of a request can outlive the connection that it came on.
+    for exchange in connection.exchanges.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        exchange.close();
+    }
     debug!(conn, "connection closed");
     shared.feed.closed(conn, Some(by), error);
 }
@@ -167,6 +172,8 @@ struct Connection {
     conn: u64,
     shared: Arc<Shared>,
     upstream: tokio::sync::Mutex<Upstream>,
+    /// Those that may not be over.
+    exchanges: Mutex<Vec<Arc<Exchange>>>,
     /// Set when this side ends the connection, because the server did.
     cut: Mutex<Option<Failure>>,
     upgraded: Mutex<Option<Splice>>,
@@ -199,6 +206,7 @@ impl Connection {
         let (mut parts, body) = request.into_parts();
         debug!(conn = self.conn, %link, method = shown_method(parts.method.as_str()), "request");
         let exchange = Exchange::begin(feed.clone(), self.conn, link, head::request(&parts));
+        self.remember(&exchange);
         let held = Held::new(Arc::clone(&exchange));
         let passing = Passing::request(body, Arc::clone(&exchange), self.shared.limits.body);
         head::address(&mut parts, self.shared.upstream.endpoint(), client.is_some());
@@ -227,6 +235,12 @@ impl Connection {
         };
         held.release();
         answer
+    }
+
+    fn remember(&self, exchange: &Arc<Exchange>) {
+        let mut exchanges = self.exchanges.lock().unwrap_or_else(PoisonError::into_inner);
+        exchanges.retain(|exchange| !exchange.is_over());
+        exchanges.push(Arc::clone(exchange));
     }
 
     /// Gives the server's answer to the client.

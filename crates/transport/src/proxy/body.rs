@@ -80,6 +80,12 @@ impl Passing {
         }
     }
 
+    /// It ends here although there was more; what passed of it is counted.
+    fn break_off(&mut self, how: fn(usize) -> Copied) {
+        let passed = self.copy.as_ref().map_or(0, |copy| copy.bytes.len());
+        self.report(how(passed));
+    }
+
     fn report(&mut self, copied: Copied) {
         // Its memory is given back after the feed has counted the event.
         let Some(_copy) = self.copy.take() else { return };
@@ -102,7 +108,7 @@ impl Body for Passing {
         match &polled {
             Poll::Pending => {}
             Poll::Ready(None) => self.finish(),
-            Poll::Ready(Some(Err(_))) => self.report(Copied::Broken),
+            Poll::Ready(Some(Err(_))) => self.break_off(Copied::Broken),
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(chunk) = frame.data_ref() {
                     self.keep(chunk);
@@ -124,6 +130,6 @@ impl Body for Passing {
 
 impl Drop for Passing {
     fn drop(&mut self) {
-        self.report(Copied::Dropped);
+        self.break_off(Copied::Dropped);
     }
 }

@@ -1,15 +1,27 @@
 //! Content codings (RFC 9110, 8.4.1): the copy of a body is given as its sender meant it, whatever the way was made of.
 
-use std::io::Read;
+use std::io::{self, Read};
 
+use brotli_decompressor::Decompressor;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use protocol::wire::{Headers, Wire};
 
-/// Takes the coding off a body. A coding that is unknown, or hides more than `limit` bytes, stays on.
-pub(super) fn decode(wire: &mut Wire, limit: usize) {
-    let (headers, body) = match wire {
-        Wire::Request(_, request) | Wire::Upgrade(_, request) => (&request.headers, &mut request.body),
-        Wire::Response(_, response) | Wire::Refused(_, response) => (&response.headers, &mut response.body),
+/// The largest window of a zstd frame on the web, as a power of two (RFC 9659, 3).
+const ZSTD_WINDOW: u32 = 23;
+
+/// How many codings are taken off one body. Nobody needs more, and each costs as much as the body may hold.
+const MOST: usize = 3;
+
+/// Takes the codings off a body. If one is unknown, does not decode or hides more than `limit` bytes, the body stays as it came,
+/// and what comes back says so for the tape.
+pub(super) fn decode(wire: &mut Wire, limit: usize) -> Option<String> {
+    let (label, headers, body) = match wire {
+        Wire::Request(exchange, request) => (format!("e{} request", exchange.0), &request.headers, &mut request.body),
+        Wire::Upgrade(socket, request) => (format!("s{} request", socket.0), &request.headers, &mut request.body),
+        Wire::Response(exchange, response) => {
+            (format!("e{} answer", exchange.0), &response.headers, &mut response.body)
+        }
+        Wire::Refused(socket, response) => (format!("s{} answer", socket.0), &response.headers, &mut response.body),
         Wire::Broken(..)
         | Wire::Upgraded(..)
         | Wire::Text(..)
@@ -17,24 +29,72 @@ pub(super) fn decode(wire: &mut Wire, limit: usize) {
         | Wire::Ping(..)
         | Wire::Pong(..)
         | Wire::Close(..)
-        | Wire::Lost(..) => return,
+        | Wire::Lost(..) => return None,
     };
-    if let Some(plain) = plain(headers, body, limit) {
-        *body = plain;
+    // Without a body, as after HEAD, the field is about another answer.
+    if body.is_empty() {
+        return None;
+    }
+    match plain(headers, body, limit) {
+        Ok(plain) => {
+            if let Some(plain) = plain {
+                *body = plain;
+            }
+            None
+        }
+        Err(coded) => Some(format!("{label} cannot be read: {coded}")),
     }
 }
 
-fn plain(headers: &Headers, body: &[u8], limit: usize) -> Option<Vec<u8>> {
-    let coding = headers.get("content-encoding")?;
-    let mut plain = Vec::new();
-    let most = limit as u64 + 1;
-    match coding.trim().to_ascii_lowercase().as_str() {
-        "gzip" | "x-gzip" => MultiGzDecoder::new(body).take(most).read_to_end(&mut plain),
-        "deflate" => ZlibDecoder::new(body).take(most).read_to_end(&mut plain),
-        _ => return None,
+/// Why a body stays as it came. The field itself is not repeated: it could hold anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Coded {
+    #[error("its content coding is not known here")]
+    Unknown,
+    #[error("it has too many content codings")]
+    TooMany,
+    #[error("it does not decode as {0}")]
+    Damaged(&'static str),
+    #[error("as {0} it decodes to more than the size limit")]
+    TooLarge(&'static str),
+}
+
+/// The body without its codings; `None` if it has none.
+fn plain(headers: &Headers, body: &[u8], limit: usize) -> Result<Option<Vec<u8>>, Coded> {
+    let codings = headers.all("content-encoding").flat_map(|value| value.split(','));
+    let codings = codings.map(|coding| coding.trim().to_ascii_lowercase());
+    let codings: Vec<String> = codings.filter(|coding| !coding.is_empty() && coding != "identity").collect();
+    if codings.len() > MOST {
+        return Err(Coded::TooMany);
     }
-    .ok()?;
-    (plain.len() <= limit).then_some(plain)
+    // The last one was put on last.
+    let mut plain = None;
+    for coding in codings.iter().rev() {
+        plain = Some(off(coding, plain.as_deref().unwrap_or(body), limit)?);
+    }
+    Ok(plain)
+}
+
+fn off(coding: &str, body: &[u8], limit: usize) -> Result<Vec<u8>, Coded> {
+    match coding {
+        "gzip" | "x-gzip" => read("gzip", MultiGzDecoder::new(body), limit),
+        "deflate" => read("deflate", ZlibDecoder::new(body), limit),
+        "br" => read("br", Decompressor::new(body, 4 << 10), limit),
+        "zstd" => read("zstd", zstd(body).map_err(|_| Coded::Damaged("zstd"))?, limit),
+        _ => Err(Coded::Unknown),
+    }
+}
+
+fn zstd(body: &[u8]) -> io::Result<impl Read> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(body)?;
+    decoder.window_log_max(ZSTD_WINDOW)?;
+    Ok(decoder)
+}
+
+fn read(coding: &'static str, decoder: impl Read, limit: usize) -> Result<Vec<u8>, Coded> {
+    let mut plain = Vec::new();
+    decoder.take(limit as u64 + 1).read_to_end(&mut plain).map_err(|_| Coded::Damaged(coding))?;
+    if plain.len() > limit { Err(Coded::TooLarge(coding)) } else { Ok(plain) }
 }
 
 #[cfg(test)]
@@ -44,17 +104,24 @@ mod tests {
     use flate2::Compression;
     use flate2::write::{GzEncoder, ZlibEncoder};
     use pretty_assertions::assert_eq;
-    use protocol::wire::{Exchange, Response};
+    use protocol::wire::{Exchange, Request, Response};
     use rstest::rstest;
 
     use super::*;
 
-    fn decoded(coding: &str, body: &[u8], limit: usize) -> Vec<u8> {
+    const MESSAGES: &[u8] = br#"[{"id":"1","channel":"/meta/connect","successful":true}]"#;
+
+    /// The messages, and 10000 zeros.
+    const BROTLI: &[u8] = b"\x1b\x37\x00\x60\x2c\x0e\x6c\x9b\x44\xf6\x0d\x97\xee\x92\xd8\x93\x47\x56\x8b\x6c\x85\xb5\xcd\x97\x98\
+        \xb4\x62\xd1\xe9\x2e\xb2\xb2\x3d\xf9\x42\xd7\xd7\x92\xf4\x82\x4d\x41\xd2\xb3\xd1\x6c\x5b\x85\xd0\xf2\x1a\x40\x20\xc7\x3d\x03";
+    const BROTLI_ZEROS: &[u8] = b"\x1b\x0f\x27\xf8\x27\x00\xe2\xb1\x40\x20\xd9\x03\x00";
+
+    fn decoded(coding: &str, body: &[u8], limit: usize) -> (Vec<u8>, Option<String>) {
         let headers = Headers::new().with("content-encoding", coding);
         let mut wire = Wire::Response(Exchange(1), Response { status: 200, headers, body: body.to_vec() });
-        decode(&mut wire, limit);
+        let gap = decode(&mut wire, limit);
         let Wire::Response(_, response) = wire else { panic!("{wire:?}") };
-        response.body
+        (response.body, gap)
     }
 
     fn gzip(plain: &[u8]) -> Vec<u8> {
@@ -63,19 +130,51 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    #[test]
-    fn takes_known_codings_off() {
-        assert_eq!(decoded("gzip", &gzip(b"[{}]"), 100), b"[{}]");
+    fn deflate(plain: &[u8]) -> Vec<u8> {
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(b"[{}]").unwrap();
-        assert_eq!(decoded("Deflate", &encoder.finish().unwrap(), 100), b"[{}]");
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(plain: &[u8]) -> Vec<u8> {
+        ::zstd::encode_all(plain, 0).unwrap()
     }
 
     #[rstest]
-    #[case::unknown("br", b"\x0b\x01\x80[{}]\x03".to_vec(), 100)]
-    #[case::broken("gzip", gzip(b"[{}]")[..12].to_vec(), 100)]
-    #[case::bomb("gzip", gzip(&[0; 10_000]), 9_999)]
-    fn leaves_what_it_cannot_read(#[case] coding: &str, #[case] body: Vec<u8>, #[case] limit: usize) {
-        assert_eq!(decoded(coding, &body, limit), body);
+    #[case::gzip("gzip", gzip(MESSAGES))]
+    #[case::deflate("Deflate", deflate(MESSAGES))]
+    #[case::br("br", BROTLI.to_vec())]
+    #[case::zstd("zstd", zstd(MESSAGES))]
+    #[case::none("identity", MESSAGES.to_vec())]
+    #[case::two("deflate, gzip", gzip(&deflate(MESSAGES)))]
+    fn takes_known_codings_off(#[case] coding: &str, #[case] body: Vec<u8>) {
+        assert_eq!(decoded(coding, &body, 100), (MESSAGES.to_vec(), None));
+    }
+
+    #[test]
+    fn a_coding_of_nothing_is_no_fault() {
+        assert_eq!(decoded("gzip", b"", 100), (Vec::new(), None));
+    }
+
+    #[test]
+    fn a_request_is_decoded_too() {
+        let headers = Headers::new().with("content-encoding", "br");
+        let (method, target) = ("POST".to_owned(), "/".to_owned());
+        let mut wire = Wire::Request(Exchange(1), Request { method, target, headers, body: b"[{}]".to_vec() });
+        assert_eq!(decode(&mut wire, 100).as_deref(), Some("e1 request cannot be read: it does not decode as br"));
+    }
+
+    #[rstest]
+    #[case::unknown("canary", b"[{}]".to_vec(), "its content coding is not known here")]
+    #[case::many("gzip,gzip,gzip,gzip", b"[{}]".to_vec(), "it has too many content codings")]
+    #[case::broken_gzip("gzip", gzip(b"[{}]")[..12].to_vec(), "it does not decode as gzip")]
+    #[case::broken_br("br", BROTLI[..40].to_vec(), "it does not decode as br")]
+    #[case::broken_zstd("zstd", zstd(MESSAGES)[..20].to_vec(), "it does not decode as zstd")]
+    #[case::bomb_gzip("gzip", gzip(&[0; 10_000]), "as gzip it decodes to more than the size limit")]
+    #[case::bomb_br("br", BROTLI_ZEROS.to_vec(), "as br it decodes to more than the size limit")]
+    #[case::bomb_zstd("zstd", zstd(&[0; 10_000]), "as zstd it decodes to more than the size limit")]
+    #[case::bomb_inside("deflate, gzip", gzip(&deflate(&[0; 10_000])), "as deflate it decodes to more than the size limit")]
+    fn what_stays_coded_is_told(#[case] coding: &str, #[case] body: Vec<u8>, #[case] why: &str) {
+        assert_eq!(decoded(coding, &body, 9_999), (body, Some(format!("e1 answer cannot be read: {why}"))));
     }
 }

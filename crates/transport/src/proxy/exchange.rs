@@ -1,7 +1,8 @@
 //! One exchange as the feed tells it: a whole request, then a whole answer or how it broke, each once.
 //!
 //! The request and the answer pass through futures of their own, which can end in any order or be dropped. All of them
-//! report here. A request that was never whole is never told as a request.
+//! report here. A request that was never whole is never told as a request. A mark says so, and its answer, which belongs to
+//! nothing then, is a gap.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,10 +34,10 @@ pub(super) enum Copied {
     Whole(Vec<u8>),
     /// All of it may pass, but nothing is kept, for this reason.
     LeftOut(&'static str),
-    /// Its sender broke off.
-    Broken,
-    /// Whoever took it lost interest.
-    Dropped,
+    /// Its sender broke off after so many bytes.
+    Broken(usize),
+    /// Whoever took it lost interest after so many bytes.
+    Dropped(usize),
 }
 
 pub(super) struct Exchange {
@@ -48,7 +49,7 @@ pub(super) struct Exchange {
 
 struct State {
     request: Progress,
-    /// The status of the answer, from its arrival on.
+    /// The status of the answer, from its arrival until it is told on its own.
     status: Option<u16>,
     /// The head of the answer, from its arrival until its body is through.
     answer: Option<Response>,
@@ -92,6 +93,7 @@ impl Exchange {
                     state.request = Progress::Told;
                     self.tell(Side::Client, wire);
                     if let Some(answer) = state.early.take() {
+                        self.feed.settle(self.conn);
                         self.end(state, Side::Server, answer);
                     }
                 }
@@ -99,12 +101,13 @@ impl Exchange {
                     self.feed.gap(self.conn, format!("{} request left out: {reason}", self.link));
                     self.fail(state, Side::Client, Failure::TooLarge);
                     self.note_status(state);
+                    self.lose_early(state);
                 }
                 // Who is to blame shows in what follows, unless the answer is there already.
-                Copied::Broken | Copied::Dropped => {
-                    self.note_status(state);
-                    if state.early.take().is_some() {
-                        self.fail(state, Side::Server, Failure::Aborted);
+                Copied::Broken(_) | Copied::Dropped(_) => {
+                    self.note_half_request(state);
+                    if self.lose_early(state) {
+                        self.fail(state, Side::Client, Failure::Aborted);
                     }
                 }
             }
@@ -134,9 +137,15 @@ impl Exchange {
                         Link::Socket(socket) => Wire::Refused(socket, response),
                     };
                     match state.request {
-                        Progress::Passing(_) => state.early = Some(wire),
+                        Progress::Passing(_) => {
+                            self.feed.owe(self.conn, self.orphan());
+                            state.early = Some(wire);
+                        }
                         Progress::Told => self.end(state, Side::Server, wire),
-                        Progress::LeftOut => self.fail(state, Side::Server, Failure::Aborted),
+                        Progress::LeftOut => {
+                            self.feed.gap(self.conn, self.orphan());
+                            self.fail(state, Side::Client, Failure::Aborted);
+                        }
                     }
                 }
                 Copied::LeftOut(reason) => {
@@ -144,10 +153,36 @@ impl Exchange {
                     self.note_status(state);
                     self.fail(state, Side::Server, Failure::TooLarge);
                 }
-                Copied::Broken => self.fail(state, Side::Server, Failure::Reset),
-                Copied::Dropped => self.fail(state, Side::Client, Failure::Aborted),
+                Copied::Broken(passed) => self.break_off(state, passed, Side::Server, Failure::Reset),
+                Copied::Dropped(passed) => self.break_off(state, passed, Side::Client, Failure::Aborted),
             }
         });
+    }
+
+    /// The answer ends in the middle. What came of it has reached the client and may hold whole messages.
+    fn break_off(&self, state: &mut State, passed: usize, by: Side, failure: Failure) {
+        self.leave_request(state);
+        self.note_status(state);
+        if passed > 0 {
+            self.feed.gap(self.conn, format!("{} answer left out: it broke off after {passed} bytes", self.link));
+        }
+        self.fail(state, by, failure);
+    }
+
+    /// The connection of the client ends: nothing can be told of the exchange any more.
+    pub(super) fn close(&self) {
+        self.with(|state| {
+            let is_answered = self.leave_request(state);
+            state.answer = None;
+            if is_answered {
+                self.fail(state, Side::Client, Failure::Aborted);
+            }
+            state.over = true;
+        });
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.with(|state| state.over)
     }
 
     /// The upgrade is granted; what follows belongs to the socket.
@@ -162,7 +197,7 @@ impl Exchange {
     /// There will be no answer.
     pub(super) fn broken(&self, by: Side, failure: Failure) {
         self.with(|state| {
-            state.request = Progress::LeftOut;
+            self.leave_request(state);
             self.fail(state, by, failure);
         });
     }
@@ -189,9 +224,35 @@ impl Exchange {
         self.feed.wire(self.conn, from, wire);
     }
 
-    /// An answer without its request, or without its body, still has a status.
-    fn note_status(&self, state: &State) {
-        if let Some(status) = state.status {
+    /// A request that is not whole by now never will be. Says whether its answer is there, and lost with it.
+    fn leave_request(&self, state: &mut State) -> bool {
+        if matches!(state.request, Progress::Passing(_)) {
+            state.request = Progress::LeftOut;
+            self.note_half_request(state);
+        }
+        self.lose_early(state)
+    }
+
+    fn lose_early(&self, state: &mut State) -> bool {
+        let Some(_answer) = state.early.take() else { return false };
+        self.feed.settle(self.conn);
+        self.feed.gap(self.conn, self.orphan());
+        true
+    }
+
+    /// How the loss of an answer is told that has passed and has no request.
+    fn orphan(&self) -> String {
+        format!("{} answer left out: its request was never whole", self.link)
+    }
+
+    fn note_half_request(&self, state: &mut State) {
+        self.feed.note(self.conn, format!("{} request left out: it was never whole", self.link));
+        self.note_status(state);
+    }
+
+    /// An answer without its request, or without its body, still has a status. It is told once.
+    fn note_status(&self, state: &mut State) {
+        if let Some(status) = state.status.take() {
             self.feed.note(self.conn, format!("{} answered with status {status}", self.link));
         }
     }

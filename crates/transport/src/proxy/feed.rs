@@ -5,7 +5,8 @@
 //! nothing; it never waits for a reader that stands still, such as before a disk that does not answer. Moments are taken under
 //! the lock that also orders the events.
 
-use std::collections::BTreeSet;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -97,7 +98,15 @@ const STEPS: usize = 5;
 pub(super) fn feed(clock: Clock, limits: Limits) -> (Feed, Events) {
     let (sender, receiver) = mpsc::channel();
     let held = Arc::new(AtomicUsize::new(0));
-    let state = State { sender: Some(sender), open: BTreeSet::new(), conns: 0, exchanges: 0, sockets: 0, lost: 0 };
+    let state = State {
+        sender: Some(sender),
+        open: BTreeSet::new(),
+        owed: BTreeMap::new(),
+        conns: 0,
+        exchanges: 0,
+        sockets: 0,
+        lost: 0,
+    };
     let taken = Arc::new(AtomicU64::new(0));
     let inner = Inner {
         clock,
@@ -107,7 +116,7 @@ pub(super) fn feed(clock: Clock, limits: Limits) -> (Feed, Events) {
         stalled: AtomicU64::new(u64::MAX),
         state: Mutex::new(state),
     };
-    (Feed(Arc::new(inner)), Events { receiver, held, taken, body: limits.body })
+    (Feed(Arc::new(inner)), Events { receiver, held, taken, body: limits.body, next: Cell::new(None) })
 }
 
 /// Where events are put in.
@@ -129,6 +138,8 @@ struct State {
     /// `None` once the proxy was stopped.
     sender: Option<mpsc::Sender<Item>>,
     open: BTreeSet<u64>,
+    /// What has passed on a connection and cannot be told yet, and how its loss is told.
+    owed: BTreeMap<u64, String>,
     conns: u64,
     exchanges: u64,
     sockets: u64,
@@ -185,6 +196,16 @@ impl Feed {
         self.with(|feed, state| feed.put(state, What::Gap { conn, text }));
     }
 
+    /// Something has passed that is told later. If the proxy is stopped before, it is a gap.
+    pub(super) fn owe(&self, conn: u64, text: String) {
+        self.with(|_, state| state.owed.insert(conn, text));
+    }
+
+    /// It is told, one way or the other.
+    pub(super) fn settle(&self, conn: u64) {
+        self.with(|_, state| state.owed.remove(&conn));
+    }
+
     pub(super) fn full(&self) {
         self.with(|feed, state| feed.put(state, What::Full));
     }
@@ -217,6 +238,9 @@ impl Feed {
     /// Says of every open connection that it is cut, and takes nothing from then on.
     pub(super) fn stop(&self) {
         self.with(|feed, state| {
+            for (conn, text) in std::mem::take(&mut state.owed) {
+                feed.put(state, What::Gap { conn, text });
+            }
             for conn in std::mem::take(&mut state.open) {
                 feed.put(state, What::Closed { conn, by: None, error: Some(Failure::Aborted) });
             }
@@ -320,13 +344,20 @@ impl Drop for Reservation {
 }
 
 /// Where events are taken out.
-#[derive(Debug)]
 pub struct Events {
     receiver: mpsc::Receiver<Item>,
     held: Arc<AtomicUsize>,
     taken: Arc<AtomicU64>,
     /// How long a body may be.
     body: usize,
+    /// What comes before anything else.
+    next: Cell<Option<Event>>,
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").field("held", &self.held).finish_non_exhaustive()
+    }
 }
 
 /// What waiting for an event gave.
@@ -341,16 +372,21 @@ pub enum Next {
 }
 
 impl Events {
-    /// Waits for the next event and blocks the thread meanwhile. Bodies come without gzip and deflate, taken off here to spare
-    /// the traffic.
+    /// Waits for the next event and blocks the thread meanwhile. Bodies come without their content codings (gzip, deflate, br,
+    /// zstd), taken off here to spare the traffic. One that stays coded is followed by a gap.
     #[must_use]
     pub fn next(&self, wait: Duration) -> Next {
+        if let Some(event) = self.next.take() {
+            return Next::Event(event);
+        }
         match self.receiver.recv_timeout(wait) {
             Ok((mut event, size)) => {
                 self.held.fetch_sub(size, Ordering::Relaxed);
                 self.taken.fetch_add(1, Ordering::Relaxed);
-                if let What::Wire { wire, .. } = &mut event.what {
-                    coding::decode(wire, self.body);
+                if let What::Wire { conn, wire, .. } = &mut event.what
+                    && let Some(text) = coding::decode(wire, self.body)
+                {
+                    self.next.set(Some(Event { at: event.at, what: What::Gap { conn: *conn, text } }));
                 }
                 Next::Event(event)
             }

@@ -285,6 +285,9 @@ async fn a_body_that_breaks_off_is_no_answer() {
     drop(server);
     assert_eq!(client.rest().await, "");
     bench.wire();
+    assert_eq!(bench.seen(), note("e1 answered with status 200"));
+    // What the client has of it may hold whole messages.
+    assert_eq!(bench.seen(), gap("e1 answer left out: it broke off after 4 bytes"));
     assert_eq!(bench.wire(), (Side::Server, Wire::Broken(Exchange(1), Failure::Reset)));
 }
 
@@ -349,7 +352,6 @@ async fn large_bodies_pass_but_are_left_out() {
     assert_eq!(bench.wire(), (Side::Client, Wire::Broken(Exchange(1), Failure::TooLarge)));
     assert_eq!(bench.seen(), note("e1 answered with status 201"));
     assert_eq!(bench.seen(), gap("e1 answer left out: over the size limit"));
-    assert_eq!(bench.seen(), note("e1 answered with status 201"));
 
     client.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n").await;
     server.receive("\r\n\r\n").await;
@@ -376,6 +378,54 @@ async fn an_early_answer_is_told_after_its_request() {
     server.receive("cd").await;
     assert!(matches!(bench.wire(), (Side::Client, Wire::Request(_, Request { body, .. })) if body == b"abcd"));
     assert!(matches!(bench.wire(), (Side::Server, Wire::Response(_, Response { status: 200, .. }))));
+}
+
+/// A client that has a whole answer and owes the rest of its request, and the server, both known to the proxy.
+async fn answered_early(bench: &Bench) -> (Peer, Peer) {
+    let mut client = bench.client().await;
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab").await;
+    let mut server = bench.server().await;
+    server.receive("ab").await;
+    server.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    client.receive("ok").await;
+    bench.seen();
+    (client, server)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_answer_without_its_request_is_a_gap() {
+    let bench = Bench::start().await;
+    let (client, _server) = answered_early(&bench).await;
+    drop(client);
+    assert_eq!(bench.seen(), note("e1 request left out: it was never whole"));
+    assert_eq!(bench.seen(), note("e1 answered with status 200"));
+    assert_eq!(bench.seen(), gap("e1 answer left out: its request was never whole"));
+    assert_eq!(bench.wire(), (Side::Client, Wire::Broken(Exchange(1), Failure::Aborted)));
+    assert!(matches!(bench.seen(), What::Closed { conn: 1, .. }));
+    assert_eq!(bench.stop().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_answer_is_a_gap_if_the_proxy_stops_before_its_request_is_whole() {
+    let bench = Bench::start().await;
+    let (_client, _server) = answered_early(&bench).await;
+    let closed = What::Closed { conn: 1, by: None, error: Some(Failure::Aborted) };
+    assert_eq!(bench.stop().await, [gap("e1 answer left out: its request was never whole"), closed]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_does_not_decode_is_a_gap() {
+    let bench = Bench::start().await;
+    let mut client = bench.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let mut server = bench.server().await;
+    server.receive("\r\n\r\n").await;
+    let answer = "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 4\r\n\r\n[{}]";
+    server.send(answer).await;
+    assert_eq!(client.receive("[{}]").await, answer);
+    bench.wire();
+    assert!(matches!(bench.wire().1, Wire::Response(_, Response { body, .. }) if body == b"[{}]"));
+    assert_eq!(bench.seen(), gap("e1 answer cannot be read: it does not decode as br"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
