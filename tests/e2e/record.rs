@@ -49,6 +49,19 @@ fn what_was_recorded_survives_a_kill() {
     assert!(text.contains("2 messages of 1 session"), "{text}");
 }
 
+#[test]
+fn a_tape_is_not_written_to_stdout() {
+    for arguments in [
+        ["record", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1/", "-o", "-"].as_slice(),
+        &["chat", "--url", "http://127.0.0.1:1/", "--service", "s", "--nickname", "Ann", "--tape", "-"],
+    ] {
+        let output = run(arguments);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && text.contains("`./-` if"), "{:?} {text}", output.status);
+        assert!(!Path::new("-").exists());
+    }
+}
+
 /// Records a request for a chat with some options, and gives what the tape and the audit say.
 fn taped(options: &[&str], key: &str) -> (String, String) {
     const REQUEST: &[u8] = br#"[{"id":"2","channel":"/service/chatV2/tea-shop","clientId":"c-12345",

@@ -164,9 +164,11 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
 fn cannot_record(error: Error) -> Failure {
     let hint = error.hint();
     let failure = match error {
-        Error::Exists { .. } | Error::NoFile { .. } | Error::NoDirectory { .. } | Error::Create { .. } => {
-            Failure::usage(error)
-        }
+        Error::NoStdout
+        | Error::Exists { .. }
+        | Error::NoFile { .. }
+        | Error::NoDirectory { .. }
+        | Error::Create { .. } => Failure::usage(error),
         Error::NoRandomness(_) | Error::Writer => Failure::internal(error),
     };
     match hint {
@@ -223,7 +225,16 @@ fn tell(args: &Args, summary: &Summary) {
         let _ = writeln!(err, "warning: {lost} units passed and are not on the tape");
     }
     if let Some(failed) = failed {
-        let _ = writeln!(err, "warning: the tape ends early: {failed}");
+        let which = if tapes.len() > 1 && args.split.is_some() { "at least one tape" } else { "the tape" };
+        let _ = writeln!(err, "warning: {which} ends early: {failed}");
+    }
+    for (tape, astray) in &summary.astray {
+        let _ = writeln!(
+            err,
+            "warning: `{}` is not the tape that was written: {astray}; leave a tape alone while it grows, and use `--rotate` for \
+             shorter ones",
+            tape.display()
+        );
     }
     if let Some(stuck) = &summary.stuck {
         let _ = writeln!(err, "warning: a part went on since the next one could not be begun: {stuck}");

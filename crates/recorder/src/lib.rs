@@ -72,6 +72,9 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A tape is looked at again while it is written, so it has to be a file.
+    #[error("`-` is no file: a tape is not written to the standard output")]
+    NoStdout,
     /// Something else has that name.
     #[error("`{}` is there and is no file", path.display())]
     NoFile {
@@ -108,6 +111,7 @@ impl Error {
             Self::Exists { .. } => {
                 Some("give another file name, or move the old tape away: tapes are never overwritten")
             }
+            Self::NoStdout => Some("give a file name such as chat.tape.jsonl; `./-` if it is to be called that"),
             Self::NoFile { .. } => Some("give the name of a file that does not exist yet, such as chat.tape.jsonl"),
             Self::NoDirectory { .. } => Some("create the directory first"),
             Self::Create { .. } => Some("check permissions and space, or give another file name"),
@@ -129,6 +133,7 @@ impl Recorder {
     ///
     /// [`Error`] if the file exists, or cannot be created or written.
     pub fn create(config: Config) -> Result<Self, Error> {
+        file::check(&config.output)?;
         let disk = file::create(&config.output)?;
         let path = config.output.clone();
         Self::on(disk, config).inspect_err(|_| {

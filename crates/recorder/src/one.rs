@@ -78,17 +78,19 @@ impl One {
         Self { sheet, parts, unsynced: None }
     }
 
-    fn append(&mut self, unit: &[u8], tally: &mut Tally) {
+    /// Says whether the unit is on the tape.
+    fn append(&mut self, unit: &[u8], tally: &mut Tally) -> bool {
         if let Err(failure) = self.sheet.append(unit) {
             tally.summary.lost += 1;
             tally.fail(&failure);
-            return;
+            return false;
         }
         tally.summary.bytes += unit.len() as u64;
         if let Some(parts) = &mut self.parts {
             parts.own += unit.len() as u64;
         }
         self.unsynced.get_or_insert_with(|| tally.times.clock.now());
+        true
     }
 
     fn sync(&mut self, tally: &mut Tally) {
@@ -120,7 +122,10 @@ impl One {
         let disk = match file::create(&path) {
             Ok(disk) => disk,
             Err(failure) => {
-                error!(%failure, "the next part cannot be begun: this one goes on");
+                // Each part that is due would say the same.
+                if tally.summary.stuck.is_none() {
+                    error!(%failure, "the next part cannot be begun: this one goes on");
+                }
                 // Asking again with every unit would cost more than it gains.
                 parts.full = parts.every.bytes.map(|bytes| parts.own.saturating_add(bytes));
                 tally.summary.stuck.get_or_insert_with(|| explained(&failure));
@@ -129,7 +134,7 @@ impl One {
         };
         let Some(Seam { end, begin }) = self.sheet.capture.rotate() else { return };
         (parts.number, parts.own, parts.full) = (parts.number + 1, 0, parts.every.bytes);
-        let turned = self.turn(&end, disk, &begin);
+        let turned = self.turn(&end, disk, &begin, tally);
         match turned {
             Ok(()) => {
                 tally.summary.bytes += (end.len() + begin.len()) as u64;
@@ -143,17 +148,25 @@ impl One {
         }
     }
 
-    fn turn(&mut self, end: &[u8], mut next: Box<dyn Disk>, begin: &[u8]) -> io::Result<()> {
+    /// Looks at the tape that is over, the last one that was begun.
+    fn look(&self, tally: &mut Tally) {
+        if let Some(path) = tally.summary.tapes.last().cloned() {
+            tally.look(&path, &self.sheet);
+        }
+    }
+
+    fn turn(&mut self, end: &[u8], mut next: Box<dyn Disk>, begin: &[u8], tally: &mut Tally) -> io::Result<()> {
         next.append(begin)?;
         self.sheet.append(end)?;
         self.sheet.sync()?;
-        self.sheet.turn(next);
+        self.look(tally);
+        self.sheet.turn(next, begin.len() as u64);
         self.unsynced = None;
         self.sheet.sync()
     }
 }
 
-fn explained(failure: &Error) -> String {
+pub(crate) fn explained(failure: &Error) -> String {
     match std::error::Error::source(failure) {
         Some(source) => format!("{failure}: {source}"),
         None => failure.to_string(),
@@ -169,9 +182,10 @@ impl Tapes for One {
         self.tell_wall(tally);
         let ends = matches!(event.what, What::Closed { .. });
         let unit = unit(&mut self.sheet.capture, event);
-        self.append(&unit, tally);
-        tally.summary.messages = self.sheet.capture.messages();
-        tally.summary.sessions = self.sheet.capture.sessions();
+        if self.append(&unit, tally) {
+            tally.summary.messages = self.sheet.capture.messages();
+            tally.summary.sessions = self.sheet.capture.sessions();
+        }
         if ends {
             self.sync(tally);
         }
@@ -196,6 +210,9 @@ impl Tapes for One {
             let trailer = self.sheet.trailer(tally.times, tally.summary.is_complete());
             self.append(&trailer, tally);
             self.sync(tally);
+        }
+        if tally.summary.failed.is_none() {
+            self.look(tally);
         }
     }
 }

@@ -2,12 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::path::Path;
 
 use protocol::wire::{Entry, Side};
 use recording::capture::Capture;
 use recording::tape::{Closer, ConnLabel, Finish};
 use transport::clock::Clock;
 use transport::proxy::{Event, What};
+
+use crate::file::{self, Astray, Identity};
 
 /// From how many microseconds on a movement of the wall clock is told.
 const DRIFT: i64 = 50_000;
@@ -19,6 +22,11 @@ pub(crate) trait Disk: Send {
 
     /// Waits until everything has reached the device.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// Which file it is, where the system has numbers for that.
+    fn identity(&self) -> Option<Identity> {
+        None
+    }
 }
 
 impl Disk for File {
@@ -28,6 +36,10 @@ impl Disk for File {
 
     fn sync(&mut self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        file::identity(&self.metadata().ok()?)
     }
 }
 
@@ -43,6 +55,9 @@ pub(crate) struct Sheet {
     disk: Box<dyn Disk>,
     pub(crate) capture: Capture,
     wall: Wall,
+    identity: Option<Identity>,
+    /// Bytes in the file, if nobody else has touched it.
+    written: u64,
 }
 
 impl Sheet {
@@ -50,20 +65,36 @@ impl Sheet {
     pub(crate) fn begin(mut disk: Box<dyn Disk>, capture: Capture, header: &[u8]) -> io::Result<Self> {
         disk.append(header)?;
         disk.sync()?;
-        Ok(Self { disk, capture, wall: Wall::default() })
+        let (identity, written) = (disk.identity(), header.len() as u64);
+        Ok(Self { disk, capture, wall: Wall::default(), identity, written })
     }
 
     pub(crate) fn append(&mut self, unit: &[u8]) -> io::Result<()> {
-        self.disk.append(unit)
+        self.disk.append(unit)?;
+        self.written += unit.len() as u64;
+        Ok(())
     }
 
     pub(crate) fn sync(&mut self) -> io::Result<()> {
         self.disk.sync()
     }
 
-    /// Goes on in another file.
-    pub(crate) fn turn(&mut self, disk: Box<dyn Disk>) {
+    /// Goes on in the same file, closed or opened once more.
+    pub(crate) fn handle(&mut self, disk: Box<dyn Disk>) {
         self.disk = disk;
+    }
+
+    /// Goes on in another file, which has so many bytes.
+    pub(crate) fn turn(&mut self, disk: Box<dyn Disk>, written: u64) {
+        (self.identity, self.written) = (disk.identity(), written);
+        self.disk = disk;
+    }
+
+    /// What has become of the file at `path`, if it is not what was written there: somebody may have moved it, or cut it.
+    pub(crate) fn astray(&self, path: &Path) -> Option<Astray> {
+        // A disk of a test has no file.
+        let identity = self.identity?;
+        file::astray(path, identity, self.written)
     }
 
     /// What is to be told if the wall clock has moved.

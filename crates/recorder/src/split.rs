@@ -13,6 +13,7 @@ use recording::redaction::{Keep, Shift};
 use recording::tape::ConnLabel;
 use transport::proxy::{Event, What};
 
+use crate::one::explained;
 use crate::router::{NONE, Place, Router, Session};
 use crate::sheet::{Disk, Sheet, unit};
 use crate::tally::Tally;
@@ -110,7 +111,7 @@ impl Split {
             && let Some((_, oldest)) = self.open.pop_first()
             && let Some(Some(tape)) = self.tapes.get_mut(&oldest)
         {
-            tape.sheet.turn(Box::new(Closed(tape.path.clone())));
+            tape.sheet.handle(Box::new(Closed(tape.path.clone())));
         }
     }
 
@@ -123,7 +124,8 @@ impl Split {
             None => match self.create(session, tally) {
                 Ok(tape) => Some(tape),
                 Err(failure) => {
-                    tally.fail(&io::Error::other(failure));
+                    // It names the file.
+                    tally.fail(&io::Error::other(explained(&failure)));
                     None
                 }
             },
@@ -138,7 +140,7 @@ impl Split {
             Ok(()) => Some(tape),
             Err(failure) => {
                 tally.summary.lost += 1;
-                tally.fail(&failure);
+                tally.fail_at(&tape.path, &failure);
                 self.open.remove(&tape.turn);
                 None
             }
@@ -155,7 +157,10 @@ impl Split {
         tally: &mut Tally,
     ) -> io::Result<()> {
         if !self.open.contains_key(&tape.turn) {
-            tape.sheet.turn(file::reopen(&tape.path)?);
+            if let Some(astray) = tape.sheet.astray(&tape.path) {
+                return Err(io::Error::other(astray));
+            }
+            tape.sheet.handle(file::reopen(&tape.path)?);
         }
         self.use_file(session, tape);
         tape.is_whole &= !matches!(event.what, What::Gap { .. } | What::Refused { .. } | What::Lost(_));
@@ -166,10 +171,11 @@ impl Split {
             None => Vec::new(),
         };
         lines.extend(unit(capture, event));
-        tally.summary.messages += capture.messages() - before.0;
-        tally.summary.sessions += capture.sessions() - before.1;
+        let now = (capture.messages(), capture.sessions());
         lines.extend(tape.sheet.wall(tally.times).unwrap_or_default());
         tape.sheet.append(&lines)?;
+        tally.summary.messages += now.0 - before.0;
+        tally.summary.sessions += now.1 - before.1;
         tape.is_synced = false;
         tally.summary.bytes += lines.len() as u64;
         Ok(())
@@ -179,6 +185,11 @@ impl Split {
     fn end(&mut self, session: Session, tally: &mut Tally) {
         let Some(Some(mut tape)) = self.tapes.remove(&session) else { return };
         self.open.remove(&tape.turn);
+        // Another file that has its name now is not ours to write or remove.
+        if tape.sheet.astray(&tape.path).is_some() {
+            tally.look(&tape.path, &tape.sheet);
+            return;
+        }
         let is_empty = session == NONE && tape.sheet.capture.is_empty();
         let length = std::fs::metadata(&tape.path).map_or(0, |file| file.len());
         if is_empty && std::fs::remove_file(&tape.path).is_ok() {
@@ -189,7 +200,7 @@ impl Split {
         let trailer = tape.sheet.trailer(tally.times, tape.is_whole);
         match tape.sheet.append(&trailer).and_then(|()| tape.sheet.sync()) {
             Ok(()) => tally.summary.bytes += trailer.len() as u64,
-            Err(failure) => tally.fail(&failure),
+            Err(failure) => tally.fail_at(&tape.path, &failure),
         }
     }
 
@@ -205,7 +216,7 @@ impl Split {
         for tape in unsynced.take(SYNCED) {
             tape.is_synced = true;
             if let Err(failure) = tape.sheet.sync() {
-                tally.fail(&failure);
+                tally.fail_at(&tape.path, &failure);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What a recording comes to, while it grows and at its end.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tracing::{error, warn};
 use transport::clock::Clock;
 use transport::proxy::{Event, What};
 
-use crate::sheet::Times;
+use crate::sheet::{Sheet, Times};
 
 /// What a recording came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Summary {
     pub lost: u64,
     /// What the disk said when it failed; the tape ends there.
     pub failed: Option<String>,
+    /// Tapes that are not at their place as they were written, and what has become of each: somebody else has had a hand in it.
+    pub astray: Vec<(PathBuf, String)>,
     /// Why a part could not be begun; the one before it went on.
     pub stuck: Option<String>,
     /// What ended the recording, if nobody else did.
@@ -49,7 +51,7 @@ impl Summary {
     /// Whether everything that clients and server had to say passed, and is on the tapes.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        self.gaps == 0 && self.refused == 0 && self.lost == 0 && self.failed.is_none()
+        self.gaps == 0 && self.refused == 0 && self.lost == 0 && self.failed.is_none() && self.astray.is_empty()
     }
 }
 
@@ -206,6 +208,19 @@ impl Tally {
         if !matches!(what, What::Lost(_)) {
             self.summary.lost += 1;
         }
+    }
+
+    /// Looks whether a tape that is over is at its place as it was written.
+    pub(crate) fn look(&mut self, path: &Path, sheet: &Sheet) {
+        if let Some(astray) = sheet.astray(path) {
+            error!(tape = %path.display(), "the tape is not what was written: {astray}");
+            self.summary.astray.push((path.to_owned(), astray.to_string()));
+        }
+    }
+
+    /// The disk has failed for one of several tapes.
+    pub(crate) fn fail_at(&mut self, path: &Path, failure: &io::Error) {
+        self.fail(&io::Error::new(failure.kind(), format!("`{}`: {failure}", path.display())));
     }
 
     /// The disk has failed.

@@ -68,9 +68,9 @@ async fn conversation(recorder: Recorder, requests: usize, release: impl FnOnce(
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(recorder.run(listener, upstream, async { drop(stopped.await) }));
     let mut client = TcpStream::connect(address).await.unwrap();
-    let body = "x".repeat(10_000);
+    let body = format!(r#"[{{"channel":"/x","data":"{}"}}]"#, "x".repeat(10_000));
     let request = format!(
-        "POST / HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /genesys/cometd HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         server.local_addr().unwrap(),
         body.len()
     );
@@ -99,6 +99,8 @@ async fn a_full_disk_ends_the_tape_and_not_the_traffic() {
     let disk = Faulty { written: Arc::clone(&written), left: 6, gate: None };
     let summary = conversation(Recorder::on(Box::new(disk), config()).unwrap(), 10, || ()).await;
     assert_eq!(summary.failed.as_deref(), Some(io::Error::from(io::ErrorKind::StorageFull).to_string().as_str()));
+    // The third request did not fit, so its message is not on the tape.
+    assert_eq!(summary.messages, 2);
     // Ten requests and answers, opening and closing; a header and five units are there.
     assert_eq!((summary.connections, summary.exchanges, summary.lost), (1, 10, 22 - 5));
     assert!(!summary.is_complete());

@@ -44,6 +44,11 @@ pub(super) struct TapeFile {
 impl TapeFile {
     /// Makes the file, which must not exist yet.
     pub(super) fn create(path: &Path) -> Result<Self, Failure> {
+        if path.as_os_str() == "-" {
+            let error = anyhow::anyhow!("`--tape -` is no file: a tape is not written to the standard output");
+            return Err(Failure::usage(error)
+                .hint("give a file name such as chat.tape.jsonl; `./-` if it is to be called that"));
+        }
         let file = files::begin(path, "--tape")?;
         Ok(Self { path: path.to_path_buf(), disk: Box::new(file), synced: Time::ZERO, failed: false })
     }

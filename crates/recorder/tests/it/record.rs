@@ -272,7 +272,7 @@ async fn a_body_that_is_too_large_is_marked() {
     assert_eq!((summary.gaps, summary.lost, summary.is_complete()), (1, 0, false));
     let tape = Tape::read(&bytes).unwrap();
     let labels: Vec<String> = tape.marks().into_iter().map(|mark| mark.label).collect();
-    assert_eq!(labels, ["e1 answer left out: over the size limit", "e1 answered with status 200"]);
+    assert_eq!(labels, ["e1 answer left out: over the limit of 1 MiB", "e1 answered with status 200"]);
     assert!(matches!(tape.entries().last().unwrap().wire, Wire::Broken(_, Failure::TooLarge)));
     assert_eq!(tape.status(), Status::Aborted);
 }
@@ -294,6 +294,53 @@ fn a_missing_directory_is_named() {
     let path = directory.path().join("missing").join("new.tape.jsonl");
     let error = Recorder::create(config(&path)).err().unwrap();
     assert_eq!(error.to_string(), format!("the directory of `{}` does not exist", path.display()));
+}
+
+/// Ends a recording with whose tape `meddle` did something, and gives what is said about it.
+#[cfg(unix)]
+async fn meddled(meddle: impl FnOnce(&Path)) -> (Summary, String) {
+    let mut recording = Recording::start().await;
+    let (mut server, body) = (None, "[]");
+    recording.exchange(&mut server, &post("/genesys/cometd", body), &ok(body)).await;
+    recording.written("http.res").await;
+    meddle(&recording.directory.path().join("chat.tape.jsonl"));
+    recording.stop.send(()).unwrap();
+    let summary = recording.running.await.unwrap().unwrap();
+    let [(_, what)] = summary.astray.as_slice() else { panic!("{summary:?}") };
+    let what = what.clone();
+    (summary, what)
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tape_that_is_deleted_meanwhile_is_told() {
+    let (summary, what) = meddled(|tape| fs::remove_file(tape).unwrap()).await;
+    assert_eq!((what.as_str(), summary.is_complete()), ("it was deleted or moved while it was written", false));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tape_that_is_replaced_meanwhile_is_told() {
+    let (_, what) = meddled(|tape| {
+        let copy = tape.with_extension("copy");
+        fs::copy(tape, &copy).unwrap();
+        fs::rename(&copy, tape).unwrap();
+    })
+    .await;
+    assert_eq!(what, "another file has taken its place");
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tape_that_is_cut_meanwhile_is_told() {
+    let (summary, what) = meddled(|tape| fs::write(tape, "").unwrap()).await;
+    assert!(what.ends_with(&format!("bytes where {} were written", summary.bytes)), "{what}");
+}
+
+#[test]
+fn the_standard_output_is_no_tape() {
+    let error = Recorder::create(config(Path::new("-"))).err().unwrap();
+    assert!(error.to_string().contains("`-` is no file") && error.hint().is_some(), "{error}");
 }
 
 #[cfg(unix)]

@@ -65,11 +65,11 @@ impl Passing {
     fn keep(&mut self, chunk: &[u8]) {
         let Some(copy) = &mut self.copy else { return };
         if chunk.len() > self.limit.saturating_sub(copy.bytes.len()) {
-            self.report(Copied::LeftOut("over the size limit"));
+            self.report(Copied::LeftOut(format!("over the limit of {}", size(self.limit))));
         } else if copy.room.grow(chunk.len()) {
             copy.bytes.extend_from_slice(chunk);
         } else {
-            self.report(Copied::LeftOut("no memory left for it"));
+            self.report(Copied::LeftOut("no memory left for it".to_owned()));
         }
     }
 
@@ -94,6 +94,12 @@ impl Passing {
             Half::Answer => self.exchange.answer_body(copied),
         }
     }
+}
+
+/// A limit as its documents have it.
+pub(super) fn size(bytes: usize) -> String {
+    const MIB: usize = 1 << 20;
+    if bytes > 0 && bytes.is_multiple_of(MIB) { format!("{} MiB", bytes / MIB) } else { format!("{bytes} bytes") }
 }
 
 impl Body for Passing {

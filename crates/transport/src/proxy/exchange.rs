@@ -33,7 +33,7 @@ pub(super) enum Copied {
     /// All of it passed, and here it is.
     Whole(Vec<u8>),
     /// All of it may pass, but nothing is kept, for this reason.
-    LeftOut(&'static str),
+    LeftOut(String),
     /// Its sender broke off after so many bytes.
     Broken(usize),
     /// Whoever took it lost interest after so many bytes.

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tracing::debug;
 
 use super::Limits;
+use super::body::size;
 use super::feed::{Feed, Reservation};
 use crate::frames::{self, Decoder, Frame, Malformed};
 
@@ -36,7 +37,16 @@ impl Splice {
         let direction = |from| {
             let decoder = frames::compresses(granted).map(|compresses| Decoder::new(from, compresses, limits.frames));
             let room = feed.reserve();
-            Direction { feed: feed.clone(), room, conn, socket, from, decoder, closing: false }
+            Direction {
+                feed: feed.clone(),
+                room,
+                limit: limits.frames.message,
+                conn,
+                socket,
+                from,
+                decoder,
+                closing: false,
+            }
         };
         let (up, down) = (direction(Side::Client), direction(Side::Server));
         Self { client, server, socket, up, down }
@@ -98,6 +108,8 @@ struct Direction {
     feed: Feed,
     /// For a message whose end has not come yet.
     room: Reservation,
+    /// Bytes of a message.
+    limit: usize,
     conn: u64,
     socket: Socket,
     from: Side,
@@ -129,7 +141,11 @@ impl Direction {
             Side::Client => "client",
             Side::Server => "server",
         };
-        let text = format!("s{} frames of the {from} left out from here on: {malformed}", self.socket.0);
+        let limit = match malformed {
+            Malformed::TooLarge => format!(" of {}", size(self.limit)),
+            _ => String::new(),
+        };
+        let text = format!("s{} frames of the {from} left out from here on: {malformed}{limit}", self.socket.0);
         self.feed.gap(self.conn, text);
     }
 

@@ -348,10 +348,10 @@ async fn large_bodies_pass_but_are_left_out() {
     let (same, mut client) = sender.await.unwrap();
     assert!(same);
     bench.seen();
-    assert_eq!(bench.seen(), gap("e1 request left out: over the size limit"));
+    assert_eq!(bench.seen(), gap("e1 request left out: over the limit of 1000 bytes"));
     assert_eq!(bench.wire(), (Side::Client, Wire::Broken(Exchange(1), Failure::TooLarge)));
     assert_eq!(bench.seen(), note("e1 answered with status 201"));
-    assert_eq!(bench.seen(), gap("e1 answer left out: over the size limit"));
+    assert_eq!(bench.seen(), gap("e1 answer left out: over the limit of 1000 bytes"));
 
     client.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n").await;
     server.receive("\r\n\r\n").await;
@@ -360,7 +360,7 @@ async fn large_bodies_pass_but_are_left_out() {
     client.receive("\r\n\r\n").await;
     assert_eq!(client.receive_exact(received.len()).await, received);
     assert!(matches!(bench.wire(), (Side::Client, Wire::Request(Exchange(2), _))));
-    assert_eq!(bench.seen(), gap("e2 answer left out: over the size limit"));
+    assert_eq!(bench.seen(), gap("e2 answer left out: over the limit of 1000 bytes"));
     assert_eq!(bench.seen(), note("e2 answered with status 200"));
     assert_eq!(bench.wire(), (Side::Server, Wire::Broken(Exchange(2), Failure::TooLarge)));
 }
@@ -599,7 +599,7 @@ async fn inflates_the_copy() {
 
 #[rstest]
 #[case::malformed(b"\x83\x00", "a frame with a reserved opcode", Failure::Protocol)]
-#[case::too_large(b"\x82\x7e\x04\x00", "a message over the size limit", Failure::TooLarge)]
+#[case::too_large(b"\x82\x7e\x04\x00", "a message over the size limit of 1000 bytes", Failure::TooLarge)]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_decoded_still_passes(#[case] frame: &[u8], #[case] what: &str, #[case] failure: Failure) {
     let frames = frames::Limits { message: 1_000, ratio: 200 };
