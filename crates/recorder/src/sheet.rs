@@ -74,9 +74,9 @@ impl Sheet {
     }
 
     /// The last line.
-    pub(crate) fn trailer(&self, times: Times, is_complete: bool) -> Vec<u8> {
+    pub(crate) fn trailer(&mut self, times: Times, is_complete: bool) -> Vec<u8> {
         let finish = if is_complete { Finish::Complete } else { Finish::Aborted };
-        self.capture.clone().finish(times.clock.now(), finish)
+        self.capture.finish(times.clock.now(), finish)
     }
 }
 

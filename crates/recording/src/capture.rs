@@ -415,9 +415,9 @@ impl Capture {
         self.remember(at, Kind::Clock { wall, step })
     }
 
-    /// Ends the tape and gives its last line.
+    /// Ends the tape and gives its last line, which nothing may follow.
     #[must_use]
-    pub fn finish(mut self, at: Time, status: Finish) -> Vec<u8> {
+    pub fn finish(&mut self, at: Time, status: Finish) -> Vec<u8> {
         self.t = self.t.max(at.as_micros());
         self.end(self.t, status, None)
     }
