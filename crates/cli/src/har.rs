@@ -6,9 +6,10 @@ use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Error, anyhow};
+use recording::audit;
 use recording::capture::{Config, Source};
 use recording::har::{self, ImportError, Imported, LeftOut, Traffic};
-use recording::redaction::Shift;
+use recording::redaction::{Keep, Shift};
 use recording::tape::Tape;
 use recording::token::Key;
 use transport::clock;
@@ -31,7 +32,7 @@ enum ImportFormat {
 /// Turn HAR files from Chrome, Firefox, Playwright or mitmproxy into tapes.
 ///
 /// What belongs to a Bayeux conversation is taken, secrets, names and texts are replaced by tokens in memory, and the rest is
-/// left out. A HAR that was exported from a tape becomes that tape again. Exit code 3 means that something is missing in a
+/// left out. A HAR that was exported from a tape becomes that tape again, if it passes the audit. Exit code 3 means that something is missing in a
 /// file.
 #[derive(clap::Args)]
 struct ImportArgs {
@@ -45,6 +46,10 @@ struct ImportArgs {
     /// The server, if a file holds conversations with several: the beginning of its URL, such as `https://gms.example:8443`.
     #[arg(long, value_name = "URL")]
     origin: Option<String>,
+    /// A word that says nothing about anybody, such as the name of a service, in a file that was exported from a tape; may be
+    /// repeated. The audit takes it there.
+    #[arg(long, value_name = "WORD")]
+    allow: Vec<String>,
     /// Move all wall times of the tape by one random amount between a day and ten years, which nobody keeps. Differences and
     /// order survive. The tape says so.
     #[arg(long)]
@@ -163,6 +168,7 @@ fn import_one(file: &Path, output: &Path, args: &ImportArgs) -> Result<Exit, Fai
             Err(Failure::usage(error).hint("leave `--shift-times` out, or record with `tapestry record --shift-times`"))
         }
         Imported::Original(tape) => {
+            check_original(file, &tape, &args.allow)?;
             put(output, &tape)?;
             say(&format!("{}: the tape that the file was exported from", output.display()));
             Ok(Exit::Success)
@@ -177,6 +183,26 @@ fn import_one(file: &Path, output: &Path, args: &ImportArgs) -> Result<Exit, Fai
             Ok(if traffic.warnings.is_empty() { Exit::Success } else { Exit::Incomplete })
         }
     }
+}
+
+/// Nothing in such a file is redacted again, so whoever has edited it may have put a secret in. What the header of the tape says
+/// is kept on purpose is no secret.
+fn check_original(file: &Path, tape: &[u8], allow: &[String]) -> Result<(), Failure> {
+    let keep = Tape::read(tape).map_err(|error| tapes::no_tape(file, error))?.header().keep;
+    if keep == Keep::Everything {
+        return Ok(());
+    }
+    let findings = audit::audit(tape, allow).map_err(|error| tapes::no_tape(file, error))?.findings;
+    let Some(first) = findings.first() else { return Ok(()) };
+    let more = match findings.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let file = file.display();
+    let says = format!("`{file}`: the tape that it was exported from does not pass the audit: {first}{more}");
+    let hint = "if the file was edited, export the tape again; a word that says nothing about anybody, such as the name of a \
+                service, is allowed with `--allow WORD`";
+    Err(Failure::usage(anyhow!(says)).hint(hint))
 }
 
 /// How much was taken, and how much not.
