@@ -78,6 +78,23 @@ fn a_packed_tape_that_is_cut_off_is_judged_to_where_it_ends() {
     insta::assert_snapshot!(said_of(&["check"], &packed));
 }
 
+/// No fault of the program, and no verdict either.
+#[cfg(target_os = "linux")]
+#[rstest]
+#[case::check(&["check", RECORDING])]
+#[case::audit(&["audit", RECORDING])]
+#[case::cat(&["tape", "cat", RECORDING])]
+#[case::pack(&["tape", "pack", RECORDING, "-o", "-"])]
+#[case::export(&["export", "har", RECORDING, "-o", "-"])]
+#[case::import(&["import", "har", "fixtures/har/chrome-websocket.har", "-o", "-"])]
+fn what_cannot_be_printed_is_not_complete(#[case] words: &[&str]) {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = tapestry(words).current_dir(root()).stdout(full).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(3) && text.starts_with("error: failed to write to stdout: "), "{text}");
+    assert!(text.contains("\n\nhint: the result is not complete"), "{text}");
+}
+
 #[rstest]
 #[case::twice("pack", "is packed already")]
 #[case::plain("unpack", "is not packed")]

@@ -257,7 +257,7 @@ fn beside(har: &Path, name: &str) -> Option<Vec<u8>> {
 
 fn put(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     if path == Path::new("-") {
-        return output::print(&String::from_utf8_lossy(bytes));
+        return output::print_bytes(bytes);
     }
     files::create(path, bytes)
 }
