@@ -135,6 +135,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 fn join_parts(Joining { parts, output }: &Joining) -> Result<Exit, Failure> {
+    files::stdin_once(parts)?;
     let mut read = Vec::new();
     for part in parts {
         let bytes = tapes::bytes(part)?;

@@ -221,6 +221,9 @@ pub enum ImportError {
         /// Where and why.
         reason: String,
     },
+    /// It is text of two bytes a character.
+    #[error("it is UTF-16, and a HAR is UTF-8")]
+    Utf16,
     /// It is JSON and no HAR.
     #[error("it is JSON and no HAR")]
     NotHar,
@@ -231,6 +234,8 @@ pub enum ImportError {
         entries: usize,
         /// How many of them are WebSockets without messages.
         mute: usize,
+        /// Which of them could not be read, in words for the user; free of contents.
+        warnings: Vec<String>,
     },
     /// It holds conversations with several servers.
     #[error("it holds conversations with several servers: {}", .origins.join(", "))]
@@ -257,6 +262,20 @@ fn without_messages(mute: usize) -> String {
 }
 
 impl ImportError {
+    /// What may be the reason, in words for the user.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        match self {
+            Self::Nothing { warnings, .. } => warnings,
+            Self::Zip { .. }
+            | Self::NotJson { .. }
+            | Self::Utf16
+            | Self::NotHar
+            | Self::Origins { .. }
+            | Self::NoSuchOrigin { .. } => &[],
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub const fn hint(&self) -> &'static str {
@@ -265,6 +284,7 @@ impl ImportError {
                 "unpack it and import the `.har` file inside; files that it names are looked for beside it"
             }
             Self::NotJson { .. } => "export the HAR again; a download that was cut short ends so",
+            Self::Utf16 => "save it as UTF-8, which an editor can do; some shells write UTF-16 behind `>`",
             Self::NotHar => "a HAR is a JSON object with `log.entries`",
             Self::Nothing { mute: 0, .. } => "export with contents, and begin to record before the chat starts",
             Self::Nothing { .. } => {
@@ -397,6 +417,9 @@ fn import_text(
     attached: &mut dyn FnMut(&str) -> Option<Vec<u8>>,
 ) -> Result<Imported, ImportError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if is_utf16(bytes) {
+        return Err(ImportError::Utf16);
+    }
     let value: Value =
         serde_json::from_slice(bytes).map_err(|error| ImportError::NotJson { reason: error.to_string() })?;
     let File { log: Log { creator, entries: values, extra } } =
@@ -415,7 +438,12 @@ fn import_text(
     for read in &mut items {
         read.fetch(attached);
     }
-    let ours = choose(items, origin, entries, &mut left_out)?;
+    let ours = choose(items, origin, entries, &mut left_out).map_err(|error| match error {
+        ImportError::Nothing { entries, mute, .. } => {
+            ImportError::Nothing { entries, mute, warnings: std::mem::take(&mut warnings) }
+        }
+        other => other,
+    })?;
     let taken = ours.len();
     let mut sequence = Sequence {
         maker,
@@ -434,6 +462,15 @@ fn import_text(
     put_causes_first(&mut events);
     let (start, entries) = in_order(events);
     Ok(Imported::Traffic(Traffic { maker, start, entries, connections, taken, left_out, warnings }))
+}
+
+/// By its mark of the byte order, or by half of its first character, which is one of ASCII.
+fn is_utf16(bytes: &[u8]) -> bool {
+    match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
+        [first, second, ..] => (*first == 0) != (*second == 0),
+        _ => false,
+    }
 }
 
 fn read_items(entries: Vec<Value>, warnings: &mut Vec<String>) -> (Vec<Read>, LeftOut) {
@@ -516,7 +553,7 @@ fn choose(
     let ours: Vec<Read> = items.into_iter().filter(belongs).collect();
     left_out.unrelated = read - ours.len();
     if ours.is_empty() {
-        return Err(ImportError::Nothing { entries, mute });
+        return Err(ImportError::Nothing { entries, mute, warnings: Vec::new() });
     }
     let origins: Vec<String> =
         ours.iter().map(|read| read.origin.clone()).collect::<BTreeSet<_>>().into_iter().collect();

@@ -115,7 +115,7 @@ fn times_of_frames_are_seconds_or_milliseconds() {
 #[test]
 fn sockets_without_messages_are_told_apart_from_nothing() {
     let error = import(&fixture("firefox-websocket.har"), None, &mut nothing_beside).unwrap_err();
-    assert_eq!(error, ImportError::Nothing { entries: 3, mute: 1 });
+    assert_eq!(error, ImportError::Nothing { entries: 3, mute: 1, warnings: Vec::new() });
     assert!(error.hint().contains("Firefox"), "{}", error.hint());
 }
 
@@ -302,6 +302,8 @@ fn of_several_servers_one_is_chosen() {
 #[rstest]
 #[case::zip(b"PK\x03\x04rest".as_slice(), "it is a ZIP archive, but it is cut off or damaged")]
 #[case::json(b"{\"log\":".as_slice(), "it is not JSON: EOF while parsing a value at line 1 column 7")]
+#[case::utf_16(b"\xff\xfe{\0}\0".as_slice(), "it is UTF-16, and a HAR is UTF-8")]
+#[case::utf_16_without_a_mark(b"\0{\0}".as_slice(), "it is UTF-16, and a HAR is UTF-8")]
 #[case::other(b"[1,2]".as_slice(), "it is JSON and no HAR")]
 #[case::no_entries(b"{\"log\":{}}".as_slice(), "it is JSON and no HAR")]
 #[case::tape(b"{\"k\":\"hdr\"}\n{\"k\":\"end\"}".as_slice(), "it is not JSON: trailing characters at line 2 column 1")]
@@ -322,6 +324,14 @@ fn an_entry_that_cannot_be_read_is_left_out_with_a_warning() {
     let traffic = traffic(&har);
     assert_eq!(traffic.warnings, ["entry 1 lacks a member or has a wrong one, and is left out"]);
     assert_eq!(traffic.entries.len(), 2);
+}
+
+#[test]
+fn where_nothing_is_left_it_is_told_what_could_not_be_read() {
+    let har = exchanges(|_, entry| entry["startedDateTime"] = "yesterday".into(), 2);
+    let error = import(&har, None, &mut nothing_beside).unwrap_err();
+    let says = |number| format!("entry {number} lacks a member or has a wrong one, and is left out");
+    assert_eq!(error.warnings(), [says(1), says(2)]);
 }
 
 /// Redaction is that of every tape; that it is applied is what is tested here.
