@@ -82,6 +82,33 @@ fn a_word_is_allowed_in_a_har_of_a_tape() {
     assert_eq!(allowed.stdout, fs::read(tape).unwrap());
 }
 
+/// Nothing but its header says so.
+#[test]
+fn a_har_of_a_tape_that_was_not_redacted_is_told() {
+    let folder = TempDir::new().unwrap();
+    let (tape, har, again) =
+        (file(&folder, "raw.tape.jsonl"), file(&folder, "raw.har"), file(&folder, "again.tape.jsonl"));
+    interrupted(&tape, r#""mode":"hmac""#, r#""mode":"none""#);
+    assert_eq!(run(&["export", "har", &tape, "--output", &har]).status.code(), Some(0));
+    let said = shown(&run(&["import", "har", &har, "--output", &again])).replace(&again, "AGAIN");
+    let warning = "warning: `AGAIN` is not redacted, as that tape was not: it may hold secrets\n";
+    assert!(said.starts_with("exit 0\n") && said.ends_with(warning), "{said}");
+}
+
+#[test]
+fn entries_that_cannot_be_read_are_named_beside_the_error() {
+    let folder = TempDir::new().unwrap();
+    let text = fs::read_to_string(fixture("chrome-websocket.har")).unwrap();
+    let mut har: serde_json::Value = serde_json::from_str(&text).unwrap();
+    har["log"]["entries"][3]["startedDateTime"] = "yesterday".into();
+    let path = file(&folder, "bad.har");
+    fs::write(&path, har.to_string()).unwrap();
+    let said = shown(&run(&["import", "har", &path, "--output", "-"]));
+    let warning =
+        "exit 2\n----- stdout\n----- stderr\nwarning: entry 4 lacks a member or has a wrong one, and is left out\n";
+    assert!(said.starts_with(warning) && said.contains("error: ") && said.contains("none of its 4 entries"), "{said}");
+}
+
 #[test]
 fn stdin_and_stdout_will_do() {
     let har = fs::File::open(fixture("mitmproxy-websocket.har")).unwrap();

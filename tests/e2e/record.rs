@@ -214,11 +214,31 @@ fn a_later_part_alone_is_not_judged() {
     }
     // The first one begins where the recording does.
     let text = shown(&run(&["check", first]));
-    assert!(text.starts_with("exit 3\n"), "{text}");
+    let says = "the recording goes on in part 2, which was not judged";
+    assert!(text.starts_with("exit 3\n") && text.contains(says), "{text}");
     let text = shown(&run(&["tape", "show", second]));
     assert!(text.contains("part 2") && text.contains("told again"), "{text}");
-    let text = shown(&run(&["tape", "head", first]));
-    assert!(text.contains("part       1 of a recording in several files, goes on in part 2"), "{text}");
+}
+
+/// A part that is not the last is no broken tape, and neither is what some parts are joined to.
+#[test]
+fn a_part_says_in_which_part_the_recording_goes_on() {
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
+    let (recorder, _) = recording_with(&folder, &serving.url, &["--rotate", "1kB"]);
+    for _ in 0..3 {
+        assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
+    }
+    recorder.signal("-TERM");
+    let parts = tapes(&folder);
+    let head = |tape: &str| shown(&run(&["tape", "head", tape]));
+    let text = head(&parts[0]);
+    assert!(text.starts_with("exit 0\n") && text.contains("\nstatus     goes on in part 2\n"), "{text}");
+    let joined = folder.path().join("joined.jsonl").display().to_string();
+    let text = shown(&run(&["tape", "join", &parts[0], &parts[1], "-o", &joined]));
+    let says = "warning: the recording goes on in part 3, which was not given\n";
+    assert_eq!(text, format!("exit 3\n----- stdout\n----- stderr\n{says}"));
+    let text = head(&joined);
+    assert!(text.starts_with("exit 0\n") && text.contains("\nstatus     goes on in part 3\n"), "{text}");
 }
 
 #[test]

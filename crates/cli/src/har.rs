@@ -159,6 +159,9 @@ fn import_one(file: &Path, output: &Path, args: &ImportArgs) -> Result<Exit, Fai
     let bytes = files::read(file)?;
     let mut attached = |name: &str| beside(file, name);
     let imported = har::import(&bytes, args.origin.as_deref(), &mut attached).map_err(|error: ImportError| {
+        for warning in error.warnings() {
+            say(&format!("warning: {warning}"));
+        }
         let hint = error.hint();
         Failure::usage(Error::new(error).context(format!("`{}`", file.display()))).hint(hint)
     })?;
@@ -171,6 +174,12 @@ fn import_one(file: &Path, output: &Path, args: &ImportArgs) -> Result<Exit, Fai
             check_original(file, &tape, &args.allow)?;
             put(output, &tape)?;
             say(&format!("{}: the tape that the file was exported from", output.display()));
+            if is_unredacted(&tape) {
+                say(&format!(
+                    "warning: `{}` is not redacted, as that tape was not: it may hold secrets",
+                    output.display()
+                ));
+            }
             Ok(Exit::Success)
         }
         Imported::Traffic(traffic) => {
@@ -188,8 +197,7 @@ fn import_one(file: &Path, output: &Path, args: &ImportArgs) -> Result<Exit, Fai
 /// Nothing in such a file is redacted again, so whoever has edited it may have put a secret in. What the header of the tape says
 /// is kept on purpose is no secret.
 fn check_original(file: &Path, tape: &[u8], allow: &[String]) -> Result<(), Failure> {
-    let keep = Tape::read(tape).map_err(|error| tapes::no_tape(file, error))?.header().keep;
-    if keep == Keep::Everything {
+    if is_unredacted(tape) {
         return Ok(());
     }
     let findings = audit::audit(tape, allow).map_err(|error| tapes::no_tape(file, error))?.findings;
@@ -203,6 +211,10 @@ fn check_original(file: &Path, tape: &[u8], allow: &[String]) -> Result<(), Fail
     let hint = "if the file was edited, export the tape again; a word that says nothing about anybody, such as the name of a \
                 service, is allowed with `--allow WORD`";
     Err(Failure::usage(anyhow!(says)).hint(hint))
+}
+
+fn is_unredacted(tape: &[u8]) -> bool {
+    Tape::read(tape).is_ok_and(|tape| tape.header().keep == Keep::Everything)
 }
 
 /// How much was taken, and how much not.
@@ -257,7 +269,7 @@ fn beside(har: &Path, name: &str) -> Option<Vec<u8>> {
 
 fn put(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     if path == Path::new("-") {
-        return output::print(&String::from_utf8_lossy(bytes));
+        return output::print_bytes(bytes);
     }
     files::create(path, bytes)
 }
