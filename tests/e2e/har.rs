@@ -40,6 +40,75 @@ fn a_tape_comes_back_from_its_har() {
     assert_eq!(fs::read(tape).unwrap(), fs::read(again).unwrap());
 }
 
+/// A recorded tape without its last line, whose hash would tell of every change, and with some words replaced.
+fn interrupted(path: &str, from: &str, to: &str) {
+    let recorded = fs::read_to_string(root().join("recordings/cometd-8.0.11-websocket.tape.jsonl")).unwrap();
+    let (body, _) = recorded.split_once("{\"k\":\"end\"").expect("it has an end");
+    assert!(body.contains(from), "{from}");
+    fs::write(path, body.replace(from, to)).unwrap();
+}
+
+/// What was written into the HAR by hand is on no tape, since nothing in such a file is redacted again.
+#[test]
+fn an_edited_har_of_a_tape_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let (tape, har, again) =
+        (file(&folder, "chat.tape.jsonl"), file(&folder, "chat.har"), file(&folder, "again.tape.jsonl"));
+    interrupted(&tape, "", "");
+    assert_eq!(run(&["export", "har", &tape, "--output", &har]).status.code(), Some(0));
+    let text = fs::read_to_string(&har).unwrap();
+    let (ahead, behind) = text.split_once(r#"\"nickname\":\"nick_"#).expect("somebody has a name");
+    fs::write(&har, format!(r#"{ahead}\"nickname\":\"Ann_{behind}"#)).unwrap();
+    let said = shown(&run(&["import", "har", &har, "--output", &again])).replace(&har, "HAR");
+    assert!(said.starts_with("exit 2\n"), "{said}");
+    assert!(said.contains("error: `HAR`: the tape that it was exported from does not pass the audit: line "), "{said}");
+    assert!(
+        said.contains("nickname` may hold a name of a person (14 characters)\n\nhint: if the file was edited"),
+        "{said}"
+    );
+    assert!(!said.contains("Ann_") && !fs::exists(again).unwrap(), "{said}");
+}
+
+#[test]
+fn a_word_is_allowed_in_a_har_of_a_tape() {
+    let folder = TempDir::new().unwrap();
+    let (tape, har) = (file(&folder, "tea.tape.jsonl"), file(&folder, "tea.har"));
+    interrupted(&tape, "/service/chatV2/customer-support", "/service/chatV2/tea-shop");
+    assert_eq!(run(&["export", "har", &tape, "--output", &har]).status.code(), Some(0));
+    let import = ["import", "har", &har, "--output", "-"];
+    assert_eq!(run(&import).status.code(), Some(2));
+    let allowed = run(&[&import[..], &["--allow", "tea-shop"]].concat());
+    assert_eq!(allowed.status.code(), Some(0), "{}", shown(&allowed));
+    assert_eq!(allowed.stdout, fs::read(tape).unwrap());
+}
+
+/// Nothing but its header says so.
+#[test]
+fn a_har_of_a_tape_that_was_not_redacted_is_told() {
+    let folder = TempDir::new().unwrap();
+    let (tape, har, again) =
+        (file(&folder, "raw.tape.jsonl"), file(&folder, "raw.har"), file(&folder, "again.tape.jsonl"));
+    interrupted(&tape, r#""mode":"hmac""#, r#""mode":"none""#);
+    assert_eq!(run(&["export", "har", &tape, "--output", &har]).status.code(), Some(0));
+    let said = shown(&run(&["import", "har", &har, "--output", &again])).replace(&again, "AGAIN");
+    let warning = "warning: `AGAIN` is not redacted, as that tape was not: it may hold secrets\n";
+    assert!(said.starts_with("exit 0\n") && said.ends_with(warning), "{said}");
+}
+
+#[test]
+fn entries_that_cannot_be_read_are_named_beside_the_error() {
+    let folder = TempDir::new().unwrap();
+    let text = fs::read_to_string(fixture("chrome-websocket.har")).unwrap();
+    let mut har: serde_json::Value = serde_json::from_str(&text).unwrap();
+    har["log"]["entries"][3]["startedDateTime"] = "yesterday".into();
+    let path = file(&folder, "bad.har");
+    fs::write(&path, har.to_string()).unwrap();
+    let said = shown(&run(&["import", "har", &path, "--output", "-"]));
+    let warning =
+        "exit 2\n----- stdout\n----- stderr\nwarning: entry 4 lacks a member or has a wrong one, and is left out\n";
+    assert!(said.starts_with(warning) && said.contains("error: ") && said.contains("none of its 4 entries"), "{said}");
+}
+
 #[test]
 fn stdin_and_stdout_will_do() {
     let har = fs::File::open(fixture("mitmproxy-websocket.har")).unwrap();

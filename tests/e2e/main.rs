@@ -1,6 +1,7 @@
 //! The command line as a user meets it: real sockets on port 0, exit codes, what stands on stdout and stderr.
 
 mod actors;
+mod audit;
 #[path = "../../crates/transport/tests/it/authority.rs"]
 mod authority;
 mod chat;

@@ -4,9 +4,11 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::SystemTime;
 
 use tempfile::TempDir;
 
+use crate::audit::{TRANSPORTS, chat};
 use crate::harness::{Listening, ask, run, shown, tapestry, within_seconds};
 
 const HANDSHAKE: &[u8] =
@@ -225,11 +227,31 @@ fn a_later_part_alone_is_not_judged() {
     }
     // The first one begins where the recording does.
     let text = shown(&run(&["check", first]));
-    assert!(text.starts_with("exit 3\n"), "{text}");
+    let says = "the recording goes on in part 2, which was not judged";
+    assert!(text.starts_with("exit 3\n") && text.contains(says), "{text}");
     let text = shown(&run(&["tape", "show", second]));
     assert!(text.contains("part 2") && text.contains("told again"), "{text}");
-    let text = shown(&run(&["tape", "head", first]));
-    assert!(text.contains("part       1 of a recording in several files, goes on in part 2"), "{text}");
+}
+
+/// A part that is not the last is no broken tape, and neither is what some parts are joined to.
+#[test]
+fn a_part_says_in_which_part_the_recording_goes_on() {
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
+    let (recorder, _) = recording_with(&folder, &serving.url, &["--rotate", "1kB"]);
+    for _ in 0..3 {
+        assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
+    }
+    recorder.signal("-TERM");
+    let parts = tapes(&folder);
+    let head = |tape: &str| shown(&run(&["tape", "head", tape]));
+    let text = head(&parts[0]);
+    assert!(text.starts_with("exit 0\n") && text.contains("\nstatus     goes on in part 2\n"), "{text}");
+    let joined = folder.path().join("joined.jsonl").display().to_string();
+    let text = shown(&run(&["tape", "join", &parts[0], &parts[1], "-o", &joined]));
+    let says = "warning: the recording goes on in part 3, which was not given\n";
+    assert_eq!(text, format!("exit 3\n----- stdout\n----- stderr\n{says}"));
+    let text = head(&joined);
+    assert!(text.starts_with("exit 0\n") && text.contains("\nstatus     goes on in part 3\n"), "{text}");
 }
 
 #[test]
@@ -316,6 +338,57 @@ fn a_kill_leaves_the_tape_of_each_session_readable() {
     recorder.signal("-KILL");
     let check = shown(&run(&["check", last.to_str().unwrap()]));
     assert!(check.starts_with("exit 3\n") && check.contains("2 messages of 1 session"), "{check}");
+}
+
+/// Seconds since 1970 of a time in UTC.
+fn seconds(rfc3339: &str) -> i64 {
+    let part = |at: std::ops::Range<usize>| rfc3339[at].parse::<i64>().expect("digits");
+    let (year, month, day) = (part(0..4), part(5..7), part(8..10));
+    // Days of the calendar that begins in March, so that the leap day is the last of a year.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
+    86_400 * days + 3_600 * part(11..13) + 60 * part(14..16) + part(17..19)
+}
+
+/// Parts and sessions are of one recording, and whoever lays them side by side must not learn more than from one.
+#[rstest::rstest]
+#[case::parts(&["--rotate", "8kB"])]
+#[case::sessions(&["--split", "session"])]
+fn all_tapes_of_a_recording_are_moved_by_one_amount(#[case] options: &[&str]) {
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
+    let (recorder, _) = recording_with(&folder, &serving.url, &[&["--shift-times"], options].concat());
+    for transport in TRANSPORTS {
+        chat(&folder, &recorder.url, transport, &[]);
+    }
+    assert_eq!(recorder.signal("-TERM").code(), Some(0));
+    let tapes = tapes(&folder);
+    assert!(tapes.len() >= 3, "{tapes:?}");
+    let (mut starts, mut with_events) = (Vec::new(), 0);
+    for tape in &tapes {
+        let text = fs::read_to_string(tape).unwrap();
+        let mut lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let header = lines.next().unwrap();
+        assert_eq!(header["redact"]["times"], "shifted", "{header}");
+        let start = header["start"].as_str().unwrap().to_owned();
+        let (mut is_near, mut events) = (true, 0);
+        for line in lines {
+            for event in line["m"]["data"]["messages"].as_array().into_iter().flatten() {
+                let told = event["utcTime"].as_i64().unwrap() / 1_000;
+                let moment = seconds(&start) + line["t"].as_i64().unwrap() / 1_000_000;
+                events += 1;
+                is_near &= (told - moment).abs() < 60;
+            }
+        }
+        assert!(is_near, "an event is not near its line: {text}");
+        with_events += usize::from(events > 0);
+        starts.push(start);
+    }
+    assert!(with_events >= 2, "{with_events}");
+    starts.dedup();
+    let [start] = starts.as_slice() else { panic!("not one amount: {starts:?}") };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let earlier = i64::try_from(now).unwrap() - seconds(start);
+    assert!((86_400..3_700 * 86_400).contains(&earlier), "{start} is {earlier} s ago");
 }
 
 #[test]

@@ -79,6 +79,43 @@ fn a_packed_tape_that_is_cut_off_is_judged_to_where_it_ends() {
 }
 
 #[rstest]
+#[case::join(&["tape", "join", "-", "-", "-o", "-"])]
+#[case::check(&["check", "-", "-"])]
+fn stdin_is_read_once(#[case] words: &[&str]) {
+    let text = said(words);
+    let says = "exit 2\n----- stdout\n----- stderr\nerror: only one of the files can be read from stdin\n\nhint: ";
+    assert!(text.starts_with(says), "{text}");
+}
+
+#[test]
+fn a_packed_tape_that_is_cut_off_at_once_is_not_called_empty() {
+    let folder = TempDir::new().unwrap();
+    let packed = packed(&folder, RECORDING);
+    let bytes = fs::read(&packed).unwrap();
+    fs::write(&packed, &bytes[..100]).unwrap();
+    let text = said_of(&["tape", "show"], &packed);
+    let says = "error: `FOLDER/a.tape.jsonl.zst` is a packed tape that is cut off in its first frame\n\nhint: ";
+    assert!(text.starts_with("exit 2\n") && text.contains(says), "{text}");
+}
+
+/// No fault of the program, and no verdict either.
+#[cfg(target_os = "linux")]
+#[rstest]
+#[case::check(&["check", RECORDING])]
+#[case::audit(&["audit", RECORDING])]
+#[case::cat(&["tape", "cat", RECORDING])]
+#[case::pack(&["tape", "pack", RECORDING, "-o", "-"])]
+#[case::export(&["export", "har", RECORDING, "-o", "-"])]
+#[case::import(&["import", "har", "fixtures/har/chrome-websocket.har", "-o", "-"])]
+fn what_cannot_be_printed_is_not_complete(#[case] words: &[&str]) {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = tapestry(words).current_dir(root()).stdout(full).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(3) && text.starts_with("error: failed to write to stdout: "), "{text}");
+    assert!(text.contains("\n\nhint: the result is not complete"), "{text}");
+}
+
+#[rstest]
 #[case::twice("pack", "is packed already")]
 #[case::plain("unpack", "is not packed")]
 #[case::there("pack", "exists already")]

@@ -88,6 +88,11 @@ impl Failure {
         Self { exit: Exit::Usage, error: error.into(), hint: None }
     }
 
+    /// What was found could not all be given.
+    pub(crate) fn incomplete(error: impl Into<anyhow::Error>) -> Self {
+        Self { exit: Exit::Incomplete, error: error.into(), hint: None }
+    }
+
     /// Something that should not happen.
     pub(crate) fn internal(error: impl Into<anyhow::Error>) -> Self {
         Self { exit: Exit::Internal, error: error.into(), hint: None }

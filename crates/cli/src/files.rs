@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
@@ -25,6 +25,14 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         return Err(Failure::usage(anyhow!("`{}` is longer than 1 GiB", path.display())));
     }
     Ok(bytes)
+}
+
+/// Refuses to read stdin more than once: the first reader takes all of it.
+pub(crate) fn stdin_once<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<(), Failure> {
+    match paths.into_iter().filter(|path| *path == Path::new("-")).count() {
+        0 | 1 => Ok(()),
+        _ => Err(Failure::usage(anyhow!("only one of the files can be read from stdin")).hint("name `-` once")),
+    }
 }
 
 /// Reads a text file.

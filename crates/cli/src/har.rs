@@ -6,9 +6,10 @@ use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Error, anyhow};
+use recording::audit;
 use recording::capture::{Config, Source};
 use recording::har::{self, ImportError, Imported, LeftOut, Traffic};
-use recording::redaction::Shift;
+use recording::redaction::{Keep, Shift};
 use recording::tape::Tape;
 use recording::token::Key;
 use transport::clock;
@@ -31,7 +32,7 @@ enum ImportFormat {
 /// Turn HAR files from Chrome, Firefox, Playwright or mitmproxy into tapes.
 ///
 /// What belongs to a Bayeux conversation is taken, secrets, names and texts are replaced by tokens in memory, and the rest is
-/// left out. A HAR that was exported from a tape becomes that tape again. Exit code 3 means that something is missing in a
+/// left out. A HAR that was exported from a tape becomes that tape again, if it passes the audit. Exit code 3 means that something is missing in a
 /// file.
 #[derive(clap::Args)]
 struct ImportArgs {
@@ -45,6 +46,10 @@ struct ImportArgs {
     /// The server, if a file holds conversations with several: the beginning of its URL, such as `https://gms.example:8443`.
     #[arg(long, value_name = "URL")]
     origin: Option<String>,
+    /// A word that says nothing about anybody, such as the name of a service, in a file that was exported from a tape; may be
+    /// repeated. The audit takes it there.
+    #[arg(long, value_name = "WORD")]
+    allow: Vec<String>,
     /// Move all wall times of the tape by one random amount between a day and ten years, which nobody keeps. Differences and
     /// order survive. The tape says so.
     #[arg(long)]
@@ -154,6 +159,9 @@ fn import_one(file: &Path, output: &Path, args: &ImportArgs) -> Result<Exit, Fai
     let bytes = files::read(file)?;
     let mut attached = |name: &str| beside(file, name);
     let imported = har::import(&bytes, args.origin.as_deref(), &mut attached).map_err(|error: ImportError| {
+        for warning in error.warnings() {
+            say(&format!("warning: {warning}"));
+        }
         let hint = error.hint();
         Failure::usage(Error::new(error).context(format!("`{}`", file.display()))).hint(hint)
     })?;
@@ -163,8 +171,15 @@ fn import_one(file: &Path, output: &Path, args: &ImportArgs) -> Result<Exit, Fai
             Err(Failure::usage(error).hint("leave `--shift-times` out, or record with `tapestry record --shift-times`"))
         }
         Imported::Original(tape) => {
+            check_original(file, &tape, &args.allow)?;
             put(output, &tape)?;
             say(&format!("{}: the tape that the file was exported from", output.display()));
+            if is_unredacted(&tape) {
+                say(&format!(
+                    "warning: `{}` is not redacted, as that tape was not: it may hold secrets",
+                    output.display()
+                ));
+            }
             Ok(Exit::Success)
         }
         Imported::Traffic(traffic) => {
@@ -177,6 +192,29 @@ fn import_one(file: &Path, output: &Path, args: &ImportArgs) -> Result<Exit, Fai
             Ok(if traffic.warnings.is_empty() { Exit::Success } else { Exit::Incomplete })
         }
     }
+}
+
+/// Nothing in such a file is redacted again, so whoever has edited it may have put a secret in. What the header of the tape says
+/// is kept on purpose is no secret.
+fn check_original(file: &Path, tape: &[u8], allow: &[String]) -> Result<(), Failure> {
+    if is_unredacted(tape) {
+        return Ok(());
+    }
+    let findings = audit::audit(tape, allow).map_err(|error| tapes::no_tape(file, error))?.findings;
+    let Some(first) = findings.first() else { return Ok(()) };
+    let more = match findings.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let file = file.display();
+    let says = format!("`{file}`: the tape that it was exported from does not pass the audit: {first}{more}");
+    let hint = "if the file was edited, export the tape again; a word that says nothing about anybody, such as the name of a \
+                service, is allowed with `--allow WORD`";
+    Err(Failure::usage(anyhow!(says)).hint(hint))
+}
+
+fn is_unredacted(tape: &[u8]) -> bool {
+    Tape::read(tape).is_ok_and(|tape| tape.header().keep == Keep::Everything)
 }
 
 /// How much was taken, and how much not.
@@ -231,7 +269,7 @@ fn beside(har: &Path, name: &str) -> Option<Vec<u8>> {
 
 fn put(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     if path == Path::new("-") {
-        return output::print(&String::from_utf8_lossy(bytes));
+        return output::print_bytes(bytes);
     }
     files::create(path, bytes)
 }

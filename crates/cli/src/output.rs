@@ -1,6 +1,6 @@
 //! What goes to stdout, for whoever still reads it.
 
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 
 use anyhow::Context;
 use serde_json::Value;
@@ -10,18 +10,22 @@ use crate::exit::Failure;
 /// Prints a result. A reader who has gone, such as `head`, has seen enough: the exit code says what was found all the same.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("failed to write to stdout").map_err(Failure::internal),
-    }
+    given(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
 /// Prints bytes as they are.
 pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
+    given(out.write_all(bytes).and_then(|()| out.flush()))
+}
+
+fn given(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("failed to write to stdout").map_err(Failure::internal),
+        written => written.context("failed to write to stdout").map_err(|error| {
+            Failure::incomplete(error)
+                .hint("the result is not complete: make room where it goes, and run the command again")
+        }),
     }
 }
 

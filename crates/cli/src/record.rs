@@ -26,8 +26,8 @@ use crate::{descriptors, input, live, memory};
 /// Record what passes between clients and a server. Point the client at the printed address instead of the server's.
 ///
 /// Secrets, names and texts are replaced by tokens before anything reaches the disk. The tape grows while traffic flows and is
-/// readable at any time; Ctrl-C ends it properly. The traffic passes as it is: only Host is made to name
-/// the server, and no X-Forwarded-For or the like is added. Exit code 3 means that something that passed is not on the tape.
+/// readable at any time; Ctrl-C ends it properly. The traffic passes as it is: Host is made to name the server, what concerns one
+/// connection alone (such as Keep-Alive) stays on it, and no X-Forwarded-For or the like is added. Exit code 3 means that something that passed is not on the tape.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Address to listen on; port 0 takes any free one.

@@ -107,6 +107,7 @@ fn judge(args: &Args, recorded: &Recorded, tape: &Tape) -> Result<Exit, Failure>
 fn shortfalls(tape: &Tape, replay: &::conformance::replay::Replay) -> Vec<String> {
     let torn = match tape.status() {
         Status::Complete => None,
+        Status::GoesOn { part } => Some(format!("the recording goes on in part {part}")),
         Status::Aborted => Some("the recording was cut short".to_owned()),
         Status::Interrupted => Some("the tape is interrupted".to_owned()),
     };

@@ -19,8 +19,8 @@ const PACKED: &str = ".zst";
 
 /// Show what is on a tape, count it, or pack it.
 ///
-/// Every command that reads tapes reads packed ones, too. Exit code 3 means that the tape is interrupted or was cut short: what is
-/// there is shown all the same.
+/// Every command that reads tapes reads packed ones, too. Exit code 3 means that the tape is interrupted or was cut short, or that
+/// the parts to join are not all: what is there is shown all the same.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -135,6 +135,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 fn join_parts(Joining { parts, output }: &Joining) -> Result<Exit, Failure> {
+    files::stdin_once(parts)?;
     let mut read = Vec::new();
     for part in parts {
         let bytes = tapes::bytes(part)?;
@@ -165,6 +166,7 @@ fn join_parts(Joining { parts, output }: &Joining) -> Result<Exit, Failure> {
     if let Some(next) = joined.next {
         // With stderr gone nobody reads it; the exit code says the same.
         let _ = writeln!(anstream::stderr(), "warning: the recording goes on in part {next}, which was not given");
+        return Ok(Exit::Incomplete);
     }
     let status = Tape::read(&joined.bytes).map_err(Failure::internal)?.status();
     Ok(exit(status))
@@ -172,7 +174,8 @@ fn join_parts(Joining { parts, output }: &Joining) -> Result<Exit, Failure> {
 
 const fn exit(status: Status) -> Exit {
     match status {
-        Status::Complete => Exit::Success,
+        // A part that is not the last is whole by itself.
+        Status::Complete | Status::GoesOn { .. } => Exit::Success,
         Status::Aborted | Status::Interrupted => Exit::Incomplete,
     }
 }

@@ -63,6 +63,11 @@ pub(crate) fn unpacked(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> 
         };
         Failure::usage(Error::new(error).context(format!("`{}`", path.display()))).hint(hint)
     })?;
+    // Without a whole first line it is no tape, and that is no fault of the recorder.
+    if unpacked.is_cut && !unpacked.bytes.contains(&b'\n') {
+        let error = anyhow!("`{}` is a packed tape that is cut off in its first frame", path.display());
+        return Err(Failure::usage(error).hint("take the file from its origin again: nothing can be read of it"));
+    }
     if unpacked.is_cut {
         // With stderr gone nobody reads it; the status of the tape says the same.
         let _ = writeln!(anstream::stderr(), "warning: `{}` is cut off in its last frame", path.display());
@@ -95,14 +100,15 @@ pub(crate) fn no_tape(path: &Path, error: ReadError) -> Failure {
 
 /// Judges files one after the other, prints what each comes to, and gives the worst exit code. Programs get one list.
 pub(crate) fn judge_each<T>(
-    files: &[PathBuf],
+    paths: &[PathBuf],
     format: Format,
     judge: impl Fn(&Path) -> Result<(T, Exit), Failure>,
     text: impl Fn(&T, &str) -> String,
     json: impl Fn(&T, &str) -> Value,
 ) -> Result<Exit, Failure> {
+    files::stdin_once(paths)?;
     let (mut worst, mut reports) = (Exit::Success, Vec::new());
-    for file in files {
+    for file in paths {
         let (found, exit) = judge(file)?;
         let name = file.display().to_string();
         match format {

@@ -130,6 +130,7 @@ impl CheckReport {
     pub fn summary(&self) -> String {
         let end = match self.status {
             Status::Complete => "the tape is complete".to_owned(),
+            Status::GoesOn { part } => format!("the recording goes on in part {part}, which was not judged"),
             Status::Aborted => "the recording was cut short".to_owned(),
             Status::Interrupted if self.torn > 0 => {
                 format!("the tape is interrupted, {} of its end cut off", counted(self.torn, "byte"))
@@ -172,7 +173,14 @@ impl CheckReport {
             .collect();
         json!({
             "tape": name,
-            "status": self.status.to_string(),
+            "status": match self.status {
+                Status::GoesOn { .. } => "goes-on".to_owned(),
+                Status::Complete | Status::Aborted | Status::Interrupted => self.status.to_string(),
+            },
+            "next": match self.status {
+                Status::GoesOn { part } => Some(part),
+                Status::Complete | Status::Aborted | Status::Interrupted => None,
+            },
             "torn": self.torn,
             "messages": self.messages,
             "sessions": self.sessions,

@@ -196,7 +196,7 @@ impl Testimony {
     }
 
     fn end(self, now: Time, status: Finish) -> (CaseResult, Vec<u8>) {
-        let Self { case, transport, capture, redacted, mut tape, outcome, .. } = self;
+        let Self { case, transport, mut capture, redacted, mut tape, outcome, .. } = self;
         tape.extend(capture.finish(now, status));
         let result = match outcome {
             Some(outcome) => conclude(&outcome, &redacted),

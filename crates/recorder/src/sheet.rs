@@ -105,9 +105,9 @@ impl Sheet {
     }
 
     /// The last line.
-    pub(crate) fn trailer(&self, times: Times, is_complete: bool) -> Vec<u8> {
+    pub(crate) fn trailer(&mut self, times: Times, is_complete: bool) -> Vec<u8> {
         let finish = if is_complete { Finish::Complete } else { Finish::Aborted };
-        self.capture.clone().finish(times.clock.now(), finish)
+        self.capture.finish(times.clock.now(), finish)
     }
 }
 
@@ -149,7 +149,53 @@ impl Wall {
 
 #[cfg(test)]
 mod tests {
+    use pretty_assertions::assert_eq;
+    use protocol::time::Time;
+    use recording::audit::audit;
+    use recording::capture::{Config, Source};
+    use recording::token::Key;
+    use transport::frames::Malformed;
+
     use super::*;
+
+    /// What is missing is told in words that the audit takes as they are.
+    #[test]
+    fn marks_pass_the_audit() {
+        let malformed = [
+            Malformed::Masking,
+            Malformed::ReservedBit,
+            Malformed::Opcode,
+            Malformed::Length,
+            Malformed::Control,
+            Malformed::Continuation,
+            Malformed::Interleaved,
+            Malformed::NotUtf8,
+            Malformed::Close,
+            Malformed::Inflate,
+            Malformed::TooLarge,
+            Malformed::Ratio,
+            Malformed::NoMemory,
+            Malformed::Extension,
+        ];
+        let gaps = malformed.map(|why| format!("s7 frames of the server left out from here on: {why}"));
+        let gaps = gaps.into_iter().map(|text| What::Gap { conn: 1, text });
+        let (mut capture, mut tape) = Capture::new(Config {
+            version: "0.1.0".to_owned(),
+            git: "abc1234".to_owned(),
+            start: "2026-11-24T09:00:00Z".to_owned(),
+            id: "0".repeat(32),
+            key: Key::from_bytes([7; 32]),
+            source: Source::Proxy,
+            scenario: None,
+            seed: None,
+            env: std::collections::BTreeMap::new(),
+        });
+        for what in gaps.chain([What::Full, What::Lost(12)]) {
+            tape.extend(unit(&mut capture, Event { at: Time::ZERO, what }));
+        }
+        tape.extend(capture.finish(Time::ZERO, Finish::Aborted));
+        assert_eq!(audit(&tape, &[]).expect("a tape").findings, []);
+    }
 
     #[test]
     fn a_wall_clock_that_moves_is_told_once() {

@@ -133,14 +133,19 @@ impl Auditor<'_> {
         for (name, raw) in members(text).unwrap_or_default() {
             let Some(node) = Node::parse(raw.get()) else { continue };
             match name.as_str() {
-                "seed" => {}
-                // The seed is a number, and the names of cases are our own.
+                "seed" if matches!(node, Node::Plain(_)) => {}
+                // The names of cases are our own.
                 "scenario" if node.text().is_some_and(is_name_of_a_case) => self.audit.texts += 1,
-                "k" | "v" | "clock" | "source" | "start" | "id" | "scenario" => self.at(&name, |a| a.label_node(&node)),
+                "start" => self.at("start", |a| a.each_text(&node, Self::wall_time)),
+                "id" => {
+                    self.at("id", |a| {
+                        a.each_text(&node, |a, text| a.check(is_hex(text, &[32]), "a key or an id", text))
+                    });
+                }
+                "k" | "v" | "clock" | "source" | "scenario" => self.at(&name, |a| a.label_node(&node)),
                 "part" if is_part(&node) => {}
-                "tool" => self.at("tool", |a| a.label_members(&node)),
-                "redact" => self.at("redact", |a| a.label_members(&node)),
-                "env" => self.at("env", |a| a.label_members(&node)),
+                "tool" | "redact" => self.at(&name, |a| a.label_members(&node)),
+                "env" => self.at("env", |a| a.env(&node)),
                 _ => self.at_member(Place::Unknown, &name, |a| a.node(&node, Rule::Inside(Place::Unknown))),
             }
         }
@@ -160,7 +165,9 @@ impl Auditor<'_> {
                 "n" | "t" | "since" | "u" | "j" | "msgs" | "status" | "opcode" | "code" | "bytes" | "due" | "step"
                 | "value" | "tls" | "next" | "synthetic",
             ) if matches!(node, Node::Plain(_)) => {}
-            (_, "c" | "x") => self.at(name, |a| a.each_text(node, |a, text| a.check(is_link(text), "a word", text))),
+            (_, "c" | "x") => {
+                self.at(name, |a| a.each_text(node, |a, text| a.check(words::is_link(text), "a word", text)))
+            }
             (Kind::HttpReq { .. }, "method") => {
                 self.at(name, |a| a.each_text(node, |a, text| a.check(words::is_method(text), "a word", text)));
             }
@@ -192,11 +199,12 @@ impl Auditor<'_> {
             }
             (
                 _,
-                "k" | "proto" | "by" | "type" | "batch" | "body" | "status" | "label" | "op" | "name" | "use" | "kind"
-                | "where" | "wall",
+                "k" | "proto" | "by" | "type" | "batch" | "body" | "status" | "op" | "name" | "use" | "kind" | "where",
             ) => {
                 self.at(name, |a| a.label_node(node));
             }
+            (Kind::Mark { .. }, "label") => self.at(name, |a| a.each_text(node, Self::sentence)),
+            (_, "wall") => self.at(name, |a| a.each_text(node, Self::wall_time)),
             (_, "error" | "params") => self.at(name, |a| a.label_members(node)),
             _ => self.at_member(Place::Unknown, name, |a| a.node(node, Rule::Inside(Place::Unknown))),
         }
@@ -291,7 +299,8 @@ impl Auditor<'_> {
             Rule::Hide(Class::UserData) | Rule::Inside(_) if digits <= policy::SHORT_NUMBER => return,
             Rule::Hide(class) => class_guess(class),
             Rule::Inside(_) => "a telephone number or an id",
-            Rule::Keep(_) if digits <= 19 => return,
+            Rule::Keep(Grammar::Id) if digits <= COUNTER => return,
+            Rule::Keep(grammar) if grammar != Grammar::Id && digits <= 19 => return,
             Rule::Keep(_) => "a key or an id",
         };
         self.audit.texts += 1;
@@ -305,11 +314,11 @@ impl Auditor<'_> {
             Rule::Hide(Class::Text) | Rule::Inside(Place::Data) | Rule::Keep(Grammar::ChatAdvice)
                 if self.keep == Keep::Texts =>
             {
-                self.audit.texts += 1;
-                self.audit.kept += 1;
+                self.words(text);
             }
             Rule::Hide(class) => self.check(false, class_guess(class), text),
-            Rule::Inside(_) | Rule::Keep(Grammar::Word | Grammar::Vocabulary) => self.hidden(text),
+            Rule::Inside(_) | Rule::Keep(Grammar::Vocabulary) => self.hidden(text),
+            Rule::Keep(Grammar::Word) => self.check(words::is_suite_word(text), guess(text), text),
             Rule::Keep(Grammar::Id) => self.check(is_message_id(text), "a key or an id", text),
             Rule::Keep(
                 grammar
@@ -328,21 +337,32 @@ impl Auditor<'_> {
             return self.hidden(channel);
         }
         for segment in channel.split('/') {
-            let is_service = self.service.as_deref() == Some(segment);
-            self.check(is_service || words::is_segment(segment), guess(segment), segment);
+            let is_service = self.service.as_deref() == Some(segment) || words::is_suite_service(segment);
+            let known = is_service || words::is_segment(segment) || words::is_suite_segment(channel, segment);
+            self.check(known, guess(segment), segment);
         }
     }
 
     fn error(&mut self, error: &str) {
         let parts = error.split_once(':').and_then(|(code, rest)| Some((code, rest.split_once(':')?)));
         let Some((code, (arguments, text))) = parts.filter(|_| !self.is_closed(error)) else {
-            return self.hidden(error);
+            return self.words(error);
         };
         self.check(code.len() == 3, "a word", code);
         for argument in arguments.split(',') {
             if argument.starts_with('/') { self.channel(argument) } else { self.hidden(argument) }
         }
-        self.hidden(text.trim_start_matches(' '));
+        self.words(text.trim_start_matches(' '));
+    }
+
+    /// What a server says, which may be kept on purpose.
+    fn words(&mut self, text: &str) {
+        if self.keep == Keep::Texts {
+            self.audit.texts += 1;
+            self.audit.kept += 1;
+        } else {
+            self.hidden(text);
+        }
     }
 
     /// Tokens, with `referenceId[...]` between them.
@@ -484,15 +504,14 @@ impl Auditor<'_> {
         }
     }
 
-    /// Labels of our own making: marks, names of timers and scenarios.
+    /// Labels of our own making: words of the format, names of timers and faults.
     fn label(&mut self, label: &str) {
         if self.is_closed(label) {
             self.audit.texts += 1;
             return;
         }
         for word in label.split(|c: char| " ._:/+-".contains(c)) {
-            let known = words::is_label_word(word) || is_link(word) || is_time(word) || is_hex(word);
-            self.check(known, guess(word), word);
+            self.check(words::is_label_word(word) || words::is_link(word), guess(word), word);
         }
     }
 
@@ -503,19 +522,50 @@ impl Auditor<'_> {
     fn label_members(&mut self, node: &Node) {
         let Node::Object(members) = node else { return self.label_node(node) };
         for (name, node) in members {
+            let findings = self.audit.findings.len();
             self.label(name);
-            let in_env = self.path.last().is_some_and(|place| place == "env");
-            if in_env && name == "service" {
-                continue;
-            }
-            self.at(name, |a| match node.text() {
-                Some(key) if is_key_id(key) => a.audit.texts += 1,
-                Some(path) if in_env && name == "base" => a.target(path),
-                // A moment in milliseconds since the epoch.
-                Some(moment) if in_env && name == "startUtc" && is_moment(moment) => a.audit.texts += 1,
+            let place = if self.audit.findings.len() > findings { "?" } else { name };
+            self.at(place, |a| match (name.as_str(), node.text()) {
+                // Whoever builds from an archive has no commit.
+                ("git", Some("unknown")) => a.audit.texts += 1,
+                ("git", Some(commit)) => a.check(is_hex(commit, &[7, 12, 40]), "a key or an id", commit),
+                ("keyId", Some(key)) => a.check(is_key_id(key), "a key or an id", key),
+                ("channel", Some(channel)) => a.channel(channel),
                 _ => a.label_node(node),
             });
         }
+    }
+
+    /// How a client, a case or a recording was set up.
+    fn env(&mut self, node: &Node) {
+        let Node::Object(members) = node else { return self.label_node(node) };
+        for (name, node) in members {
+            let is_known = words::is_env_name(name);
+            if !is_known {
+                self.find("a name of a member", name);
+            }
+            self.at(if is_known { name } else { "?" }, |a| match (name.as_str(), node.text()) {
+                ("service", Some(_)) => {}
+                ("base", Some(path)) => a.target(path),
+                (_, Some(words)) => {
+                    for word in words.split(' ') {
+                        // Durations in microseconds, moments in milliseconds.
+                        a.check(is_moment(word) || words::is_env_word(word), guess(word), word);
+                    }
+                }
+                (_, None) => a.label_node(node),
+            });
+        }
+    }
+
+    /// What a mark says is known as a whole, so that known words make no text of somebody else's.
+    fn sentence(&mut self, label: &str) {
+        let known = words::is_sentence(label, |word| token::whole(word).is_some());
+        self.check(known, guess(label), label);
+    }
+
+    fn wall_time(&mut self, time: &str) {
+        self.check(is_wall_time(time), guess(time), time);
     }
 
     /// `data.mood`: names that redaction has kept or replaced.
@@ -570,8 +620,13 @@ fn is_number(text: &str) -> bool {
     (1..=policy::SHORT_NUMBER).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// How many digits the id of a message may have: clients count.
+const COUNTER: usize = 10;
+
+/// A counter, or what the simulator says with a fault planted. Redaction keeps more, since the shape of an id is judged.
 fn is_message_id(text: &str) -> bool {
-    (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    let is_counter = (1..=COUNTER).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_counter || words::is_planted_id(text)
 }
 
 fn is_moment(text: &str) -> bool {
@@ -582,16 +637,11 @@ fn is_host(text: &str) -> bool {
     text.strip_prefix("$host.").is_some_and(is_number)
 }
 
-/// `h1`, `e2`, `s3`
-fn is_link(text: &str) -> bool {
-    text.strip_prefix(['h', 'e', 's'])
-        .is_some_and(|digits| (1..=12).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
 /// `chat.end.again`
 fn is_name_of_a_case(text: &str) -> bool {
     text.len() <= 80
-        && text.contains('.')
+        && policy::few_digits(text)
+        && ["bayeux.", "chat.", "client.", "reconnect."].iter().any(|group| text.starts_with(group))
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte))
 }
 
@@ -608,18 +658,18 @@ fn is_key_id(text: &str) -> bool {
 }
 
 fn is_hash(text: &str) -> bool {
-    text.strip_prefix("blake3:").is_some_and(|hex| hex.len() == 64 && is_hex(hex))
+    text.strip_prefix("blake3:").is_some_and(|hex| is_hex(hex, &[64]))
 }
 
-fn is_hex(text: &str) -> bool {
-    matches!(text.len(), 7 | 12 | 32 | 40 | 64)
-        && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+fn is_hex(text: &str, lengths: &[usize]) -> bool {
+    lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
-/// A part of an RFC 3339 time between its separators.
-fn is_time(text: &str) -> bool {
-    let digits = text.trim_matches(|c| "TZ".contains(c));
-    digits.len() <= 10 && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'T')
+/// `2026-11-23T09:00:00.123Z`
+fn is_wall_time(text: &str) -> bool {
+    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let fraction = shape.strip_prefix("0000-00-00T00:00:00").and_then(|rest| rest.strip_suffix('Z'));
+    fraction.is_some_and(|fraction| fraction.is_empty() || ".000000000".starts_with(fraction))
 }
 
 /// `9.4`, `v20210629`, `1.0`

@@ -401,7 +401,10 @@ impl Capture {
         let (fault, place) = (label(fault), label(place));
         let parameters: Vec<String> = parameters
             .iter()
-            .map(|(name, value)| format!("{}:{}", quoted(&label(name)), quoted(&label(value))))
+            .map(|(name, value)| {
+                let value = self.redactor.channel_or_label(value).into_inner();
+                format!("{}:{}", quoted(self.redactor.label(name).get()), quoted(&value))
+            })
             .collect();
         let parameters = RawValue::from_string(format!("{{{}}}", parameters.join(",")))
             .expect("quoted names and values make an object");
@@ -415,9 +418,9 @@ impl Capture {
         self.remember(at, Kind::Clock { wall, step })
     }
 
-    /// Ends the tape and gives its last line.
+    /// Ends the tape and gives its last line, which nothing may follow.
     #[must_use]
-    pub fn finish(mut self, at: Time, status: Finish) -> Vec<u8> {
+    pub fn finish(&mut self, at: Time, status: Finish) -> Vec<u8> {
         self.t = self.t.max(at.as_micros());
         self.end(self.t, status, None)
     }

@@ -93,7 +93,8 @@ impl JoinError {
     }
 }
 
-/// Joins the parts of a recording, given in any order. Only the last one may be torn: the result is torn there, too.
+/// Joins the parts of a recording, given in any order. Only the last one may be torn: the result is torn there, too. If the
+/// recording goes on behind it, the result says so as that part does.
 ///
 /// # Errors
 ///
@@ -164,15 +165,15 @@ impl Joining {
         if record.since.is_some() {
             return;
         }
-        if let Kind::End { status, redacted, paths, .. } = &record.kind {
-            // The end of a part is none of the recording.
+        if let Kind::End { status, redacted, paths, next, .. } = &record.kind {
+            // The end of a part is none of the recording, unless the rest is not there.
             if is_last {
                 let end = Kind::End {
                     status: *status,
                     counts: std::mem::take(&mut self.counts),
                     redacted: redacted.clone(),
                     paths: paths.clone(),
-                    next: None,
+                    next: *next,
                     hash: hash_of(self.text.as_bytes()),
                 };
                 self.text.push_str(&end.line(self.n + 1, record.t, None));

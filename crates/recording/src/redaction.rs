@@ -267,6 +267,16 @@ impl Redactor {
         Redacted::of(self.target(path))
     }
 
+    /// The name of a channel, or a label of our own making.
+    pub fn channel_or_label(&mut self, said: &str) -> Redacted<String> {
+        if self.keep == Keep::Everything || !said.starts_with('/') {
+            return self.label(said);
+        }
+        let channel = self.within("label", |redactor| redactor.channel(said));
+        // A service may happen to be somebody's name.
+        Redacted::of(self.scrub(channel, said.starts_with(CHANNEL_PREFIX)))
+    }
+
     /// The name of a chat service, which stands in the name of its channel by right.
     pub fn service(&mut self, name: &str) -> Redacted<String> {
         let channel = self.channel(&format!("{CHANNEL_PREFIX}{name}"));

@@ -369,8 +369,7 @@ pub fn head(tape: &Tape) -> String {
     };
     row("status", &end);
     if let Some(part) = header.part {
-        let goes_on = tape.next().map(|next| format!(", goes on in part {next}")).unwrap_or_default();
-        row("part", &format!("{} of a recording in several files{goes_on}", part.number));
+        row("part", &format!("{} of a recording in several files", part.number));
     }
     let length = tape.records().last().map_or(0, |record| record.t);
     row("length", &format!("{} s", Time::from_micros(length)));

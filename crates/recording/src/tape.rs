@@ -101,6 +101,11 @@ pub struct Part {
 pub enum Status {
     /// It ends with an `end` record, as intended.
     Complete,
+    /// It ends with an `end` record that says in which part the recording goes on.
+    GoesOn {
+        /// The number of that part.
+        part: u64,
+    },
     /// It ends with an `end` record that says that the recording was cut short.
     Aborted,
     /// It has no `end` record: the recorder was killed, or still writes.
@@ -109,11 +114,12 @@ pub enum Status {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Complete => "complete",
-            Self::Aborted => "aborted",
-            Self::Interrupted => "interrupted",
-        })
+        match self {
+            Self::Complete => f.write_str("complete"),
+            Self::GoesOn { part } => write!(f, "goes on in part {part}"),
+            Self::Aborted => f.write_str("aborted"),
+            Self::Interrupted => f.write_str("interrupted"),
+        }
     }
 }
 
@@ -176,10 +182,10 @@ impl Tape {
 
     /// The number of the part in which the recording goes on, if it does.
     #[must_use]
-    pub fn next(&self) -> Option<u64> {
-        match self.records.last()?.kind {
-            Kind::End { next, .. } => next,
-            _ => None,
+    pub const fn next(&self) -> Option<u64> {
+        match self.status {
+            Status::GoesOn { part } => Some(part),
+            Status::Complete | Status::Aborted | Status::Interrupted => None,
         }
     }
 

@@ -108,7 +108,7 @@ impl Replay {
         match (self.divergences.is_empty(), self.status) {
             (false, _) => 1,
             (true, Status::Complete) if judged => 0,
-            (true, Status::Complete | Status::Aborted | Status::Interrupted) => 3,
+            (true, Status::Complete | Status::GoesOn { .. } | Status::Aborted | Status::Interrupted) => 3,
         }
     }
 }

@@ -112,6 +112,9 @@ impl Replay {
                 "the tape was interrupted; replayed to its last complete unit, which ends on line {}\n",
                 self.last_line
             )),
+            Status::GoesOn { part } => {
+                text.push_str(&format!("the recording goes on in part {part}; replayed as far as this tape goes\n"));
+            }
             Status::Aborted => text.push_str("the recording was cut short; replayed to its end\n"),
         }
         text.push_str(&self.summary());

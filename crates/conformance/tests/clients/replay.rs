@@ -10,6 +10,7 @@ use conformance::requirements::Catalogue;
 use conformance::verdict::Kind as Judgement;
 use protocol::chat::client::Client;
 use protocol::wire::{Entry, Side, Transport};
+use recording::audit::audit;
 use recording::redaction::Redactor;
 use recording::tape::{Kind, Tape};
 
@@ -40,6 +41,21 @@ fn every_scenario_comes_to_the_same_offline() {
         }
     }
     assert!(different.is_empty(), "{}\n{}", different.len(), different.concat());
+}
+
+#[test]
+fn every_tape_of_a_scenario_passes_the_audit() {
+    let mut found = Vec::new();
+    for case in scenarios() {
+        for transport in case.transports {
+            let (then, tape) = testify(case, *transport, Client::new(config(*transport)), SEED);
+            let lines: Vec<&str> = std::str::from_utf8(&tape).expect("a tape is text").lines().collect();
+            let findings = audit(&tape, &[]).expect("it is a tape").findings;
+            let shown = findings.iter().map(|it| format!("{}: {it}\n  {}\n", then.name(), lines[it.line - 1]));
+            found.extend(shown);
+        }
+    }
+    assert!(found.is_empty(), "{}\n{}", found.len(), found.concat());
 }
 
 /// Whoever reads a tape is told what was no doing of the server's.

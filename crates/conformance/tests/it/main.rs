@@ -1,6 +1,7 @@
 //! The suite against the simulator, in virtual time.
 
 mod absent;
+mod audit;
 mod doctor;
 mod drive;
 mod files;

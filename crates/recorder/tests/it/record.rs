@@ -8,6 +8,7 @@ use std::time::Duration;
 use pretty_assertions::assert_eq;
 use protocol::wire::{Failure, Wire};
 use recorder::{Config, Error, Recorder, Summary};
+use recording::audit::audit;
 use recording::redaction::Keep;
 use recording::tape::{Closer, Kind, Status, Tape};
 use tempfile::TempDir;
@@ -274,6 +275,7 @@ async fn a_body_that_is_too_large_is_marked() {
     let labels: Vec<String> = tape.marks().into_iter().map(|mark| mark.label).collect();
     assert_eq!(labels, ["e1 answer left out: over the limit of 1 MiB", "e1 answered with status 200"]);
     assert!(matches!(tape.entries().last().unwrap().wire, Wire::Broken(_, Failure::TooLarge)));
+    assert_eq!(audit(&bytes, &[]).unwrap().findings, []);
     assert_eq!(tape.status(), Status::Aborted);
 }
 

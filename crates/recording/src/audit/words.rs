@@ -8,22 +8,33 @@ const NAMES: &[&str] = &[
     "GCTI_SYSTEM",
     "ack",
     "activity",
+    "anything",
+    "b",
     "batch",
+    "c",
     "chatEnded",
     "code",
+    "connectionId",
     "contentType",
     "contents",
+    "deep",
     "enabled",
     "failure",
     "file",
     "filename",
     "hosts",
+    "json-comment-filtered",
+    "list",
+    "monitored",
     "multiple-clients",
+    "nested",
     "party-info",
     "size",
     "statusCode",
     "style",
     "successful",
+    "tapestry",
+    "x-tapestry",
 ];
 
 /// Segments of channels, beside those of paths, sorted: with the service of Genesys' own examples, and what the suite asks for.
@@ -122,120 +133,62 @@ const FIELD_WORDS: &[&str] = &[
     "zstd",
 ];
 
-/// Words of our own labels, in lower case and sorted: kinds of records, classes of tokens, what recorder and suite say.
+/// Words of our own labels, in lower case and sorted: kinds of records and of faults, classes of tokens and failures, timers.
 const LABEL_WORDS: &[&str] = &[
-    "a",
     "aborted",
-    "ack",
     "after",
-    "agent",
     "al",
-    "an",
-    "and",
     "answer",
     "answered",
-    "answertimeout",
     "array",
     "auth",
-    "backoffincrement",
-    "base",
     "bayeux",
-    "be",
-    "binary",
     "body",
     "bytes",
     "call",
-    "callback",
-    "cannot",
-    "case",
-    "changed",
+    "channel",
     "chat",
-    "chatv",
     "chatv2",
-    "checkconnectid",
     "chrome",
     "cid",
     "ck",
     "class",
     "client",
-    "clients",
     "clock",
     "close",
-    "coding",
+    "closed",
+    "code",
     "complete",
-    "compressed",
     "conn",
     "connect",
-    "contents",
     "ctl",
-    "customnotice",
     "cut",
-    "deduplicate",
-    "defaulttimeout",
-    "deflate",
-    "disk",
+    "delayed",
+    "dropped",
     "end",
-    "entry",
     "err",
-    "exported",
-    "exporter",
-    "false",
     "fault",
     "file",
-    "filedelete",
-    "filedownload",
-    "filegetlimits",
-    "filetimeout",
-    "fileupload",
     "firefox",
-    "for",
-    "frame",
-    "frames",
-    "from",
+    "forgotten",
     "gap",
     "git",
-    "given",
     "handshake",
-    "handshakeext",
     "har",
-    "has",
     "hdr",
-    "here",
     "hmac",
-    "holds",
     "http",
     "httptoolkit",
-    "import",
-    "in",
-    "is",
-    "it",
-    "its",
-    "joins",
-    "k",
     "keep",
     "key",
     "keyid",
-    "lacks",
+    "large",
     "leave",
-    "leaves",
-    "left",
-    "legacyids",
-    "length",
-    "limit",
-    "limitbytes",
-    "limitdepth",
-    "limitmessages",
     "live",
-    "long",
     "lost",
-    "m",
     "mail",
     "mark",
-    "maxbackoff",
-    "maxnetworkdelay",
-    "member",
-    "message",
-    "messages",
+    "millis",
     "mitmproxy",
     "mode",
     "monotonic",
@@ -244,112 +197,214 @@ const LABEL_WORDS: &[&str] = &[
     "net",
     "nick",
     "none",
-    "not",
-    "of",
-    "on",
-    "one",
     "open",
-    "or",
     "other",
-    "out",
-    "over",
     "playwright",
     "policy",
-    "polling",
-    "profile",
     "protocol",
     "proxy",
     "push",
-    "pushurl",
     "rand",
-    "read",
-    "readreceipt",
     "receive",
     "redacted",
     "ref",
-    "reorderwindow",
+    "refused",
+    "replaced",
     "reply",
     "req",
-    "request",
-    "requestchat",
     "res",
     "reset",
-    "response",
-    "restoreafterhandshake",
     "retry",
-    "s",
     "seed",
     "send",
-    "sendmessage",
     "server",
-    "service",
     "session",
-    "shared",
     "shifted",
     "short",
     "sim",
-    "since",
     "single",
-    "size",
     "sk",
-    "slow",
-    "source",
-    "split",
-    "starttyping",
-    "startutc",
     "status",
-    "stoptyping",
-    "stream",
-    "t",
+    "swallowed",
     "tape",
     "tapestry",
-    "targetlimit",
     "tel",
     "texts",
-    "that",
-    "the",
-    "there",
     "timeout",
     "timer",
     "times",
-    "timestamp",
-    "timesync",
-    "to",
     "too",
-    "tool",
-    "transport",
-    "transports",
-    "true",
     "txt",
-    "type",
     "ud",
     "uid",
     "unavailable",
-    "unavailableretry",
-    "units",
     "unk",
     "unknown",
     "unreachable",
-    "updatedata",
-    "updatenickname",
     "version",
-    "was",
-    "websocket",
-    "where",
-    "which",
-    "with",
-    "without",
-    "wrong",
     "ws",
 ];
+
+/// Names in `env` that say how a client, a case or a recording was set up, sorted.
+const ENV_NAMES: &[&str] = &[
+    "ack",
+    "agent",
+    "answerTimeout",
+    "auth",
+    "backoffIncrement",
+    "base",
+    "checkConnectId",
+    "client",
+    "deduplicate",
+    "defaultTimeout",
+    "fileTimeout",
+    "handshakeExt",
+    "legacyIds",
+    "limitBytes",
+    "limitDepth",
+    "limitMessages",
+    "maxBackoff",
+    "maxNetworkDelay",
+    "patience",
+    "reorderWindow",
+    "restoreAfterHandshake",
+    "service",
+    "split",
+    "startUtc",
+    "target",
+    "targetLimit",
+    "timestamp",
+    "timesync",
+    "transport",
+    "transports",
+    "unavailableRetry",
+    "wanted",
+];
+
+/// What these say beside numbers and the vocabulary, sorted.
+const ENV_WORDS: &[&str] =
+    &["any", "asked", "chat", "embedded", "given", "scripted", "session", "simulated", "simulator", "tapestry"];
+
+/// What recorder, suite and import say in marks, by how it begins. `#` stands for a number, `@` for an exchange, a WebSocket or a
+/// connection, `$` for the name of a signal.
+const SENTENCES: &[(&str, &[&str])] = &[
+    (
+        "",
+        &[
+            "@ answered with status #",
+            "@ refused here: no file descriptor left",
+            "# units lost here: the disk was too slow",
+            "agent leaves",
+            "holds",
+            "new clients wait here: no file descriptor left",
+            "odd",
+            "same",
+        ],
+    ),
+    ("@ request left out: ", LEFT_OUT),
+    ("@ answer left out: ", LEFT_OUT),
+    ("@ frames of the client left out from here on: ", MALFORMED),
+    ("@ frames of the server left out from here on: ", MALFORMED),
+    ("asked to ", &["end", "join", "leave", "notice", "push-url", "say", "transfer", "type"]),
+    (
+        "given up: ",
+        &[
+            "the command did not come within # s",
+            "the command ended before it came: exit status: #",
+            "the command ended before it came: signal: # $",
+            "the command ended before it came: signal: # $ core dumped",
+        ],
+    ),
+    (
+        "import: ",
+        &[
+            "entry # has its contents in a file that is not there",
+            "entry # holds WebSocket messages that cannot be read: #",
+            "entry # holds WebSocket messages without a possible time and each is taken at that of the one before: #",
+            "entry # holds WebSocket messages without data and they are left out: #",
+            "entry # holds a WebSocket message of an unknown type it is left out",
+            "entry # holds a part of the contents of its response",
+            "entry # holds binary WebSocket messages that are not base64 and are taken as they stand: #",
+            "entry # holds contents of its request that are not base64 and are taken as they stand",
+            "entry # holds contents of its response that are not base64 and are taken as they stand",
+            "entry # is a WebSocket without its messages which the exporter left out",
+            "entry # lacks a member or has a wrong one and is left out",
+            "entry # has a duration of more than a year and its answer is taken as immediate",
+            "entry # lacks the contents of its request",
+            "entry # lacks the contents of its response",
+            "the file was changed since it was exported from a tape",
+        ],
+    ),
+];
+
+/// Why a body is left out.
+const LEFT_OUT: &[&str] = &["no memory left for it", "over the size limit"];
+
+/// Why frames cannot be read.
+const MALFORMED: &[&str] = &[
+    "a close frame of one byte",
+    "a continuation without a beginning",
+    "a control frame that is fragmented or too long",
+    "a frame with a reserved bit",
+    "a frame with a reserved opcode",
+    "a frame with an impossible length",
+    "a frame with the wrong masking",
+    "a message inside a fragmented message",
+    "a message over the size limit",
+    "a message that does not inflate",
+    "a message that inflates out of proportion",
+    "a text that is not UTF-8",
+    "an unknown extension",
+    "no memory left for a message",
+];
+
+/// Segments of the channels that the suite makes up, all of which have the segment `tapestry`; sorted.
+const SUITE_SEGMENTS: &[&str] = &[
+    "<b>",
+    "NAME",
+    "a",
+    "alone",
+    "b",
+    "c",
+    "elsewhere",
+    "foreign",
+    "good",
+    "id",
+    "late",
+    "long",
+    "name",
+    "nobody",
+    "one",
+    "overlap",
+    "own",
+    "private",
+    "room",
+    "services",
+    "three",
+    "torn",
+    "two",
+    "unknown",
+];
+
+/// What the suite says where words of the protocol stand, to see what becomes of it; sorted.
+const SUITE_WORDS: &[&str] =
+    &["Robot", "SomethingNew", "carrier-pigeon", "elsewhere", "refresh", "send", "tapestryNoSuchOperation"];
 
 /// Attributes of cookies, in lower case and sorted.
 const COOKIE_ATTRIBUTES: &[&str] =
     &["domain", "expires", "httponly", "max-age", "partitioned", "path", "priority", "samesite", "secure"];
 
 /// What stands around the fields of a form, sorted.
-const FORM_WORDS: &[&str] =
-    &["Content-Disposition", "Content-Type", "file", "filename", "form-data", "name", "userData"];
+const FORM_WORDS: &[&str] = &[
+    "Content-Disposition",
+    "Content-Type",
+    "file",
+    "filename",
+    "form-data",
+    "name",
+    "tapestryNoSuchOperation",
+    "userData",
+];
 
 /// Places that redaction names besides members, sorted.
 const PLACES: &[&str] = &["args", "headers", "label", "method", "reason", "url"];
@@ -382,6 +437,58 @@ pub(super) fn is_label_word(word: &str) -> bool {
     LABEL_WORDS.binary_search(&word.to_ascii_lowercase().as_str()).is_ok()
 }
 
+pub(super) fn is_env_name(name: &str) -> bool {
+    ENV_NAMES.binary_search(&name).is_ok()
+}
+
+pub(super) fn is_env_word(word: &str) -> bool {
+    ENV_WORDS.binary_search(&word).is_ok()
+}
+
+/// Whether a channel is one that the suite made up, and which of its segments are known then.
+pub(super) fn is_suite_segment(channel: &str, segment: &str) -> bool {
+    channel.split('/').any(|segment| segment == "tapestry") && SUITE_SEGMENTS.binary_search(&segment).is_ok()
+}
+
+/// The service that the suite asks for where there must be none, and the one that is not that of a client under test.
+pub(super) fn is_suite_service(segment: &str) -> bool {
+    segment == "tapestry-elsewhere" || segment.strip_prefix("tapestry-no-such-").is_some_and(is_digits)
+}
+
+/// The ids of messages that the simulator says with a fault planted.
+pub(super) fn is_planted_id(id: &str) -> bool {
+    matches!(id, "smuggled" | "x1") || id.strip_prefix("notification-").is_some_and(is_digits)
+}
+
+pub(super) fn is_suite_word(word: &str) -> bool {
+    SUITE_WORDS.binary_search(&word).is_ok()
+}
+
+/// Whether a mark says what the program says. `is_closed` tells about a word that redaction has put into it.
+pub(super) fn is_sentence(label: &str, is_closed: impl Fn(&str) -> bool) -> bool {
+    let fits = |(pattern, word): (&str, &str)| match pattern {
+        "#" => is_digits(word),
+        "@" => is_link(word),
+        "$" => {
+            word.strip_prefix("SIG").is_some_and(|name| name.len() <= 6 && name.bytes().all(|b| b.is_ascii_uppercase()))
+        }
+        _ => pattern == word || is_closed(word),
+    };
+    SENTENCES.iter().flat_map(|(begins, ends)| ends.iter().map(move |end| (*begins, *end))).any(|(begins, end)| {
+        let pattern = begins.split_terminator(' ').chain(end.split(' '));
+        pattern.clone().count() == label.split(' ').count() && pattern.zip(label.split(' ')).all(fits)
+    })
+}
+
+fn is_digits(text: &str) -> bool {
+    (1..=12).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// `h1`, `e2`, `s3`
+pub(super) fn is_link(text: &str) -> bool {
+    text.strip_prefix(['h', 'e', 's']).is_some_and(is_digits)
+}
+
 pub(super) fn is_form_word(word: &str) -> bool {
     FIELDS.contains(&word) || FORM_WORDS.contains(&word)
 }
@@ -409,7 +516,10 @@ mod tests {
 
     #[test]
     fn lists_are_sorted_for_the_search() {
-        for list in [NAMES, CHANNEL_SEGMENTS, FIELD_WORDS, LABEL_WORDS, COOKIE_ATTRIBUTES, FORM_WORDS, PLACES] {
+        let suite = [SUITE_SEGMENTS, SUITE_WORDS];
+        let ours = [NAMES, LABEL_WORDS, ENV_NAMES, ENV_WORDS, PLACES];
+        let wire = [CHANNEL_SEGMENTS, FIELD_WORDS, COOKIE_ATTRIBUTES, FORM_WORDS];
+        for list in suite.iter().chain(&ours).chain(&wire) {
             assert!(list.is_sorted(), "{list:?}");
         }
     }

@@ -74,6 +74,9 @@ pub(super) struct Request {
     pub(super) headers: Vec<Field>,
     #[serde(default)]
     pub(super) post_data: Option<PostData>,
+    /// Bytes of the body, -1 or 0 for none or unknown.
+    #[serde(default, deserialize_with = "if_right")]
+    pub(super) body_size: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -109,6 +112,13 @@ pub(super) struct Response {
     pub(super) error: Option<String>,
     #[serde(default, rename = "_failureText")]
     pub(super) failure: Option<String>,
+}
+
+impl PostData {
+    /// Whether it says nothing of what was posted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.as_deref().unwrap_or_default().is_empty() && self.file.is_none() && self.params.is_empty()
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -173,13 +183,17 @@ pub(super) fn headers(fields: &[Field]) -> Headers {
 pub(super) struct Frames {
     pub(super) read: Vec<Frame>,
     pub(super) unreadable: usize,
+    /// How many say that something was sent or received, and not what.
+    pub(super) without_data: usize,
 }
 
 impl Frames {
     fn of(values: impl Iterator<Item = Option<Value>>) -> Self {
         let mut frames = Self::default();
         for value in values {
-            match value.and_then(|value| serde_json::from_value(value).ok()) {
+            let has_data = value.as_ref().is_some_and(|value| value["data"].is_string());
+            match value.and_then(|value| serde_json::from_value::<Frame>(value).ok()) {
+                Some(frame) if frame.is_message() && !has_data => frames.without_data += 1,
                 Some(frame) => frames.read.push(frame),
                 None => frames.unreadable += 1,
             }
@@ -219,6 +233,13 @@ pub(super) struct Frame {
     pub(super) opcode: f64,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) data: String,
+}
+
+impl Frame {
+    /// Whether something was sent or received.
+    pub(super) fn is_message(&self) -> bool {
+        matches!(self.kind.as_str(), "send" | "receive")
+    }
 }
 
 /// A member that is `null` counts as one that is left out.

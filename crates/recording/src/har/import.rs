@@ -23,6 +23,12 @@ use crate::tape::{ConnLabel, Finish};
 /// A time above this is in milliseconds: in seconds it would be the year 5138.
 const MILLISECONDS_FROM: f64 = 1e11;
 
+/// No exchange and no WebSocket lasts longer, in microseconds: a year. What a file says beyond that is no time.
+const LONGEST: i64 = 366 * 24 * 3_600 * 1_000_000;
+
+/// How long before the start of its entry a message of a WebSocket may have its time, since clocks are set: a day, in microseconds.
+const EARLIEST: i64 = 24 * 3_600 * 1_000_000;
+
 /// Who made a HAR, as far as that matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Maker {
@@ -215,6 +221,9 @@ pub enum ImportError {
         /// Where and why.
         reason: String,
     },
+    /// It is text of two bytes a character.
+    #[error("it is UTF-16, and a HAR is UTF-8")]
+    Utf16,
     /// It is JSON and no HAR.
     #[error("it is JSON and no HAR")]
     NotHar,
@@ -225,6 +234,8 @@ pub enum ImportError {
         entries: usize,
         /// How many of them are WebSockets without messages.
         mute: usize,
+        /// Which of them could not be read, in words for the user; free of contents.
+        warnings: Vec<String>,
     },
     /// It holds conversations with several servers.
     #[error("it holds conversations with several servers: {}", .origins.join(", "))]
@@ -251,6 +262,20 @@ fn without_messages(mute: usize) -> String {
 }
 
 impl ImportError {
+    /// What may be the reason, in words for the user.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        match self {
+            Self::Nothing { warnings, .. } => warnings,
+            Self::Zip { .. }
+            | Self::NotJson { .. }
+            | Self::Utf16
+            | Self::NotHar
+            | Self::Origins { .. }
+            | Self::NoSuchOrigin { .. } => &[],
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub const fn hint(&self) -> &'static str {
@@ -259,6 +284,7 @@ impl ImportError {
                 "unpack it and import the `.har` file inside; files that it names are looked for beside it"
             }
             Self::NotJson { .. } => "export the HAR again; a download that was cut short ends so",
+            Self::Utf16 => "save it as UTF-8, which an editor can do; some shells write UTF-16 behind `>`",
             Self::NotHar => "a HAR is a JSON object with `log.entries`",
             Self::Nothing { mute: 0, .. } => "export with contents, and begin to record before the chat starts",
             Self::Nothing { .. } => {
@@ -391,6 +417,9 @@ fn import_text(
     attached: &mut dyn FnMut(&str) -> Option<Vec<u8>>,
 ) -> Result<Imported, ImportError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if is_utf16(bytes) {
+        return Err(ImportError::Utf16);
+    }
     let value: Value =
         serde_json::from_slice(bytes).map_err(|error| ImportError::NotJson { reason: error.to_string() })?;
     let File { log: Log { creator, entries: values, extra } } =
@@ -409,7 +438,12 @@ fn import_text(
     for read in &mut items {
         read.fetch(attached);
     }
-    let ours = choose(items, origin, entries, &mut left_out)?;
+    let ours = choose(items, origin, entries, &mut left_out).map_err(|error| match error {
+        ImportError::Nothing { entries, mute, .. } => {
+            ImportError::Nothing { entries, mute, warnings: std::mem::take(&mut warnings) }
+        }
+        other => other,
+    })?;
     let taken = ours.len();
     let mut sequence = Sequence {
         maker,
@@ -428,6 +462,15 @@ fn import_text(
     put_causes_first(&mut events);
     let (start, entries) = in_order(events);
     Ok(Imported::Traffic(Traffic { maker, start, entries, connections, taken, left_out, warnings }))
+}
+
+/// By its mark of the byte order, or by half of its first character, which is one of ASCII.
+fn is_utf16(bytes: &[u8]) -> bool {
+    match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
+        [first, second, ..] => (*first == 0) != (*second == 0),
+        _ => false,
+    }
 }
 
 fn read_items(entries: Vec<Value>, warnings: &mut Vec<String>) -> (Vec<Read>, LeftOut) {
@@ -510,7 +553,7 @@ fn choose(
     let ours: Vec<Read> = items.into_iter().filter(belongs).collect();
     left_out.unrelated = read - ours.len();
     if ours.is_empty() {
-        return Err(ImportError::Nothing { entries, mute });
+        return Err(ImportError::Nothing { entries, mute, warnings: Vec::new() });
     }
     let origins: Vec<String> =
         ours.iter().map(|read| read.origin.clone()).collect::<BTreeSet<_>>().into_iter().collect();
@@ -575,8 +618,17 @@ impl Sequence<'_> {
     }
 
     fn request(&mut self, read: &Read) -> wire::Request {
-        let body = match &read.item.request.post_data {
+        let request = &read.item.request;
+        let posted = request.post_data.as_ref().filter(|post| !post.is_empty());
+        let size = request.body_size.unwrap_or_default();
+        // A message is posted to a servlet, and never nothing.
+        let is_due = size > 0.0 || request.method == "POST" && !is_target(&read.target);
+        let body = match posted {
             Some(post) => self.posted(post, read.number),
+            None if is_due && !read.is_socket() => {
+                self.warnings.push(format!("entry {} lacks the contents of its request", read.number));
+                Vec::new()
+            }
             None => Vec::new(),
         };
         wire::Request {
@@ -588,8 +640,9 @@ impl Sequence<'_> {
     }
 
     fn response(&mut self, read: &Read, status: u16) -> wire::Response {
-        let body = self.content(&read.item.response.content, read.number);
-        wire::Response { status, headers: headers(&read.item.response.headers), body }
+        let headers = headers(&read.item.response.headers);
+        let body = self.content(&read.item.response.content, &headers, read.number);
+        wire::Response { status, headers, body }
     }
 
     fn exchange(&mut self, read: &Read, conn: Option<ConnLabel>) {
@@ -599,7 +652,14 @@ impl Sequence<'_> {
         let request = self.request(read);
         self.put(began, conn, Side::Client, Wire::Request(exchange, request));
         let whole = read.item.time.filter(|time| *time >= 0.0);
-        let ended = began.saturating_add(micros(whole.unwrap_or_else(|| read.item.timings.whole())));
+        let took = micros(whole.unwrap_or_else(|| read.item.timings.whole()));
+        if took > LONGEST {
+            self.warnings.push(format!(
+                "entry {} has a duration of more than a year and its answer is taken as immediate",
+                read.number
+            ));
+        }
+        let ended = began.saturating_add(if took > LONGEST { 0 } else { took });
         let says = read.item.response.error.as_ref().or(read.item.response.failure.as_ref());
         match (u16::try_from(read.item.response.status).ok().filter(|status| *status >= 100), says) {
             (Some(status), _) => {
@@ -622,6 +682,7 @@ impl Sequence<'_> {
         let request = wire::Request { body: Vec::new(), ..self.request(read) };
         self.put(began, conn, Side::Client, Wire::Upgrade(socket, request));
         let frames = read.frames();
+        let moment = |frame: &Frame| moment(frame).filter(|at| is_possible(*at, began));
         let first = frames.iter().filter_map(moment).next();
         let answered = began.saturating_add(micros(read.item.timings.until_response()));
         let answered = first.map_or(answered, |first| answered.min(first)).max(began);
@@ -644,14 +705,26 @@ impl Sequence<'_> {
                 return;
             }
         }
-        if frames.is_empty() {
+        let (unreadable, without_data) =
+            read.item.frames.as_ref().map_or((0, 0), |frames| (frames.unreadable, frames.without_data));
+        if frames.is_empty() && without_data == 0 {
             let says = "is a WebSocket without its messages, which the exporter left out";
             self.warnings.push(format!("entry {} {says}", read.number));
         }
-        let unreadable = read.item.frames.as_ref().map_or(0, |frames| frames.unreadable);
-        if unreadable > 0 {
-            let number = read.number;
-            self.warnings.push(format!("entry {number} holds WebSocket messages that cannot be read: {unreadable}"));
+        let untimed = frames.iter().filter(|frame| frame.is_message() && moment(frame).is_none()).count();
+        let not_base64 = frames
+            .iter()
+            .filter(|frame| frame.is_message() && binary(frame).is_some_and(|bytes| bytes.is_err()))
+            .count();
+        for (count, says) in [
+            (unreadable, "WebSocket messages that cannot be read"),
+            (without_data, "WebSocket messages without data and they are left out"),
+            (not_base64, "binary WebSocket messages that are not base64 and are taken as they stand"),
+            (untimed, "WebSocket messages without a possible time and each is taken at that of the one before"),
+        ] {
+            if count > 0 {
+                self.warnings.push(format!("entry {} holds {says}: {count}", read.number));
+            }
         }
         let mut latest = answered;
         for frame in frames {
@@ -663,11 +736,10 @@ impl Sequence<'_> {
     fn frame(&mut self, frame: &Frame, at: i64, conn: Option<ConnLabel>, socket: Socket, number: usize) {
         let from = if frame.kind == "send" { Side::Client } else { Side::Server };
         let wire = match frame.kind.as_str() {
-            "send" | "receive" if (frame.opcode - 2.0).abs() < 0.5 => match BASE64.decode(frame.data.as_bytes()) {
-                Ok(bytes) => Wire::Binary(socket, bytes),
-                Err(_) => Wire::Binary(socket, frame.data.clone().into_bytes()),
+            "send" | "receive" => match binary(frame) {
+                Some(bytes) => Wire::Binary(socket, bytes.unwrap_or_else(|_| frame.data.clone().into_bytes())),
+                None => Wire::Text(socket, frame.data.clone()),
             },
-            "send" | "receive" => Wire::Text(socket, frame.data.clone()),
             "error" => Wire::Lost(socket, Failure::Reset),
             _ => {
                 self.warnings
@@ -680,7 +752,7 @@ impl Sequence<'_> {
 
     fn posted(&mut self, post: &PostData, number: usize) -> Vec<u8> {
         if let Some(text) = &post.text {
-            return decoded(text, post.encoding.as_deref());
+            return decoded(text, post.encoding.as_deref()).unwrap_or_else(|| self.undecoded(text, "request", number));
         }
         if let Some(file) = &post.file {
             return self.attachment(file, number);
@@ -689,17 +761,33 @@ impl Sequence<'_> {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().into_bytes()
     }
 
-    fn content(&mut self, content: &Content, number: usize) -> Vec<u8> {
+    fn content(&mut self, content: &Content, headers: &wire::Headers, number: usize) -> Vec<u8> {
+        let size = content.size.unwrap_or_default();
         match (&content.text, &content.file) {
-            (Some(text), None) => decoded(text, content.encoding.as_deref()),
             (_, Some(file)) => self.attachment(file, number),
-            (None, None) => {
-                if content.size.is_some_and(|size| size > 0.0) {
+            (Some(text), None) if !text.is_empty() => match decoded(text, content.encoding.as_deref()) {
+                Some(bytes) => {
+                    if is_cut(&bytes, size, headers) {
+                        self.warnings.push(format!("entry {number} holds a part of the contents of its response"));
+                    }
+                    bytes
+                }
+                None => self.undecoded(text, "response", number),
+            },
+            (Some(_) | None, None) => {
+                if size > 0.0 {
                     self.warnings.push(format!("entry {number} lacks the contents of its response"));
                 }
                 Vec::new()
             }
         }
+    }
+
+    /// What should be base64 and is not is taken as it stands.
+    fn undecoded(&mut self, text: &str, of: &str, number: usize) -> Vec<u8> {
+        let says = "that are not base64 and are taken as they stand";
+        self.warnings.push(format!("entry {number} holds contents of its {of} {says}"));
+        text.as_bytes().to_vec()
     }
 
     fn attachment(&mut self, file: &str, number: usize) -> Vec<u8> {
@@ -710,10 +798,34 @@ impl Sequence<'_> {
     }
 }
 
-/// Text or, if it says so, base64. What is not is taken as it stands.
-fn decoded(text: &str, encoding: Option<&str>) -> Vec<u8> {
-    let bytes = || BASE64.decode(text.as_bytes()).ok();
-    encoding.filter(|encoding| *encoding == "base64").and_then(|_| bytes()).unwrap_or_else(|| text.as_bytes().to_vec())
+/// Text or, if it says so, base64; `None` if it is not.
+fn decoded(text: &str, encoding: Option<&str>) -> Option<Vec<u8>> {
+    match encoding {
+        Some("base64") => BASE64.decode(text.as_bytes()).ok(),
+        Some(_) | None => Some(text.as_bytes().to_vec()),
+    }
+}
+
+/// What a binary message of a WebSocket holds, an error if it is not base64; `None` of any other message.
+fn binary(frame: &Frame) -> Option<Result<Vec<u8>, base64::DecodeError>> {
+    ((frame.opcode - 2.0).abs() < 0.5).then(|| BASE64.decode(frame.data.as_bytes()))
+}
+
+/// Whether contents are shorter than a file says that they are. Where the two may be counted otherwise nothing is said: the size
+/// may be that of what was compressed, and a text is UTF-8 in a HAR whatever it was before, without a mark of the byte order.
+#[expect(clippy::cast_precision_loss, reason = "no contents are so long that it matters")]
+fn is_cut(bytes: &[u8], size: f64, headers: &wire::Headers) -> bool {
+    const MARK: f64 = 3.0;
+    let coding = headers.get("content-encoding").unwrap_or("identity");
+    let kind = headers.get("content-type").unwrap_or_default().to_ascii_lowercase();
+    let is_utf8 = !kind.contains("charset") || kind.contains("utf-8") || kind.contains("us-ascii");
+    coding.trim().eq_ignore_ascii_case("identity") && is_utf8 && (bytes.len() as f64) + MARK < size
+}
+
+/// Whether a message of a WebSocket may have passed then, both in microseconds since 1970.
+const fn is_possible(at: i64, began: i64) -> bool {
+    let since = at.saturating_sub(began);
+    -EARLIEST <= since && since <= LONGEST
 }
 
 /// Microseconds in milliseconds.

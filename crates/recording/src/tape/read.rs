@@ -283,10 +283,16 @@ impl Reader {
         if let Some(open) = self.open {
             self.records.truncate(open.before);
         }
-        let status = match self.end {
-            None => Status::Interrupted,
-            Some(Finish::Complete) => Status::Complete,
-            Some(Finish::Aborted) => Status::Aborted,
+        let next = match self.records.last().map(|record| &record.kind) {
+            Some(Kind::End { next, .. }) => *next,
+            _ => None,
+        };
+        // The end of a part has a word that readers who know of no parts take for less than complete.
+        let status = match (self.end, next) {
+            (None, _) => Status::Interrupted,
+            (Some(_), Some(part)) => Status::GoesOn { part },
+            (Some(Finish::Complete), None) => Status::Complete,
+            (Some(Finish::Aborted), None) => Status::Aborted,
         };
         Finished { records: self.records, status }
     }

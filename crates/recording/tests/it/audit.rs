@@ -100,7 +100,36 @@ fn a_redacted_form_is_clean_and_a_field_in_it_is_found() {
 #[case(r#""name":"Content-Type""#, r#""name":"X-Ann""#, "line 3: `headers` may hold a name of a member (5 characters)")]
 #[case("BAYEUX_BROWSER=ck_", "BAYEUX_BROWSER=ck-", "line 5: `headers.set-cookie` may hold a cookie (13 characters)")]
 #[case(r#""peer":"$host.1""#, r#""peer":"10.1.2.3""#, "line 2: `peer` may hold a host (8 characters)")]
-#[case(r#""label":"agent leaves""#, r#""label":"Ann leaves""#, "line 45: `label` may hold a word (3 characters)")]
+#[case(r#""label":"agent leaves""#, r#""label":"Ann leaves""#, "line 45: `label` may hold a text (10 characters)")]
+#[case(r#""label":"agent leaves""#, r#""label":"same leaves""#, "line 45: `label` may hold a text (11 characters)")]
+#[case(
+    r#""label":"agent leaves""#,
+    r#""label":"asked to type it""#,
+    "line 45: `label` may hold a text (16 characters)"
+)]
+#[case(r#""id":"103""#, r#""id":"7b3f2c""#, "line 12: `m.id` may hold a key or an id (6 characters)")]
+#[case(r#""id":"103""#, r#""id":4930123456789"#, "line 12: `m.id` may hold a key or an id (13 characters)")]
+#[case(
+    r#""start":"2026-11-23T09:00:00Z""#,
+    r#""start":"+49 30 123456""#,
+    "line 1: `start` may hold a telephone number (13 characters)"
+)]
+#[case(
+    r#""env":{"service""#,
+    r#""env":{"agent":"Ann","service""#,
+    "line 1: `env.agent` may hold a word (3 characters)"
+)]
+#[case(
+    r#""env":{"service""#,
+    r#""env":{"boss":"any","service""#,
+    "line 1: `env` may hold a name of a member (4 characters)"
+)]
+#[case(r#""seed":1"#, r#""seed":"Ann""#, "line 1: `?` may hold a word (3 characters)")]
+#[case(
+    r#""after":"3 bytes""#,
+    r#""channel":"/service/ann""#,
+    "line 43: `params.channel` may hold a word (3 characters)"
+)]
 #[case(r#""method":"POST""#, r#""method":"ANN""#, "line 3: `method` may hold a word (3 characters)")]
 #[case(r#""tls":false"#, r#""tls":false,"alpn":"ann""#, "line 2: `?` may hold a name of a member (4 characters)")]
 #[case(
@@ -109,6 +138,11 @@ fn a_redacted_form_is_clean_and_a_field_in_it_is_found() {
     "line 15: `m.data.secureKey` may hold a `secureKey` (11 characters)"
 )]
 #[case(r#""scenario":"short chat""#, r#""scenario":"Ann Smith""#, "line 1: `scenario` may hold a word (3 characters)")]
+#[case(
+    r#""after":"3 bytes""#,
+    r#""AnnSmith":"3 bytes","channel":"/service/ann""#,
+    "line 43: `params` may hold a word (8 characters)"
+)]
 fn a_free_text_is_found_where_it_stands(#[case] from: &str, #[case] to: &str, #[case] says: &str) {
     let found = found(&edited(from, to));
     assert!(found.iter().any(|finding| finding == says), "{found:#?}");

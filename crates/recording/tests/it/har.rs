@@ -115,7 +115,7 @@ fn times_of_frames_are_seconds_or_milliseconds() {
 #[test]
 fn sockets_without_messages_are_told_apart_from_nothing() {
     let error = import(&fixture("firefox-websocket.har"), None, &mut nothing_beside).unwrap_err();
-    assert_eq!(error, ImportError::Nothing { entries: 3, mute: 1 });
+    assert_eq!(error, ImportError::Nothing { entries: 3, mute: 1, warnings: Vec::new() });
     assert!(error.hint().contains("Firefox"), "{}", error.hint());
 }
 
@@ -302,6 +302,8 @@ fn of_several_servers_one_is_chosen() {
 #[rstest]
 #[case::zip(b"PK\x03\x04rest".as_slice(), "it is a ZIP archive, but it is cut off or damaged")]
 #[case::json(b"{\"log\":".as_slice(), "it is not JSON: EOF while parsing a value at line 1 column 7")]
+#[case::utf_16(b"\xff\xfe{\0}\0".as_slice(), "it is UTF-16, and a HAR is UTF-8")]
+#[case::utf_16_without_a_mark(b"\0{\0}".as_slice(), "it is UTF-16, and a HAR is UTF-8")]
 #[case::other(b"[1,2]".as_slice(), "it is JSON and no HAR")]
 #[case::no_entries(b"{\"log\":{}}".as_slice(), "it is JSON and no HAR")]
 #[case::tape(b"{\"k\":\"hdr\"}\n{\"k\":\"end\"}".as_slice(), "it is not JSON: trailing characters at line 2 column 1")]
@@ -322,6 +324,14 @@ fn an_entry_that_cannot_be_read_is_left_out_with_a_warning() {
     let traffic = traffic(&har);
     assert_eq!(traffic.warnings, ["entry 1 lacks a member or has a wrong one, and is left out"]);
     assert_eq!(traffic.entries.len(), 2);
+}
+
+#[test]
+fn where_nothing_is_left_it_is_told_what_could_not_be_read() {
+    let har = exchanges(|_, entry| entry["startedDateTime"] = "yesterday".into(), 2);
+    let error = import(&har, None, &mut nothing_beside).unwrap_err();
+    let says = |number| format!("entry {number} lacks a member or has a wrong one, and is left out");
+    assert_eq!(error.warnings(), [says(1), says(2)]);
 }
 
 /// Redaction is that of every tape; that it is applied is what is tested here.
@@ -466,10 +476,126 @@ fn socket(messages: &Value) -> Vec<u8> {
 fn a_message_that_cannot_be_read_takes_no_other_with_it() {
     let sent =
         json!({"type": "send", "time": 1_795_860_000.5, "opcode": 1, "data": r#"[{"channel":"/meta/handshake"}]"#});
-    let har = socket(&json!([sent, {"type": "send", "data": 7}, {"opcode": 1}, sent]));
+    let har = socket(&json!([sent, {"type": "send", "data": 7}, {"opcode": 1, "data": ""}, sent]));
     let traffic = traffic(&har);
     assert_eq!(traffic.warnings, ["entry 1 holds WebSocket messages that cannot be read: 2"]);
     assert_eq!(traffic.messages(), 2);
+}
+
+/// A message that was sent, changed as wanted, behind one as it should be, and what is warned of.
+fn second_message(members: &Value) -> (Traffic, Vec<String>) {
+    let sent =
+        json!({"type": "send", "time": 1_795_860_000.5, "opcode": 1, "data": r#"[{"channel":"/meta/handshake"}]"#});
+    let mut second = sent.clone();
+    for (name, value) in members.as_object().unwrap() {
+        match value {
+            Value::Null => drop(second.as_object_mut().unwrap().remove(name)),
+            value => second[name] = value.clone(),
+        }
+    }
+    let traffic = traffic(&socket(&json!([sent, second, sent])));
+    let warnings = traffic.warnings.clone();
+    (traffic, warnings)
+}
+
+#[test]
+fn a_message_without_data_is_missed() {
+    let (traffic, warnings) = second_message(&json!({"data": null}));
+    assert_eq!(warnings, ["entry 1 holds WebSocket messages without data and they are left out: 1"]);
+    assert_eq!(traffic.messages(), 2);
+}
+
+/// It may be a text that was marked as binary.
+#[test]
+fn a_binary_message_that_is_not_base64_is_told() {
+    let (traffic, warnings) = second_message(&json!({"opcode": 2, "data": "[{"}));
+    let says = "entry 1 holds binary WebSocket messages that are not base64 and are taken as they stand: 1";
+    assert_eq!(warnings, [says]);
+    assert!(traffic.entries.iter().any(|(_, entry)| matches!(&entry.wire, Wire::Binary(_, bytes) if bytes == b"[{")));
+}
+
+#[rstest]
+#[case::left_out(json!({"time": null}))]
+#[case::beyond_any_calendar(json!({"time": 1e308}))]
+#[case::years_ahead(json!({"time": 1_995_860_000}))]
+#[case::years_ago(json!({"time": 7}))]
+fn a_message_without_a_possible_time_is_told_and_moves_no_other(#[case] members: Value) {
+    let (traffic, warnings) = second_message(&members);
+    let says =
+        "entry 1 holds WebSocket messages without a possible time and each is taken at that of the one before: 1";
+    assert_eq!(warnings, [says]);
+    let frames = traffic.entries.iter().filter(|(_, entry)| matches!(entry.wire, Wire::Text(..)));
+    let times: Vec<Time> = frames.map(|(_, entry)| entry.at).collect();
+    assert!(times.len() == 3 && times.iter().all(|time| *time == times[0]), "{times:?}");
+}
+
+#[rstest]
+#[case::nothing(json!(null), json!(-1), true)]
+#[case::size_alone(json!(null), json!(40), true)]
+#[case::empty(json!({"mimeType": "application/json"}), json!(0), true)]
+#[case::empty_text(json!({"text": ""}), json!(40), true)]
+#[case::text(json!({"text": "[]"}), json!(40), false)]
+#[case::parameters(json!({"params": [{"name": "message", "value": "[]"}]}), json!(40), false)]
+fn what_was_posted_is_missed(#[case] post: Value, #[case] size: Value, #[case] is_missed: bool) {
+    let har = exchanges(
+        |number, entry| {
+            if number == 1 {
+                entry["request"]["postData"] = post.clone();
+                entry["request"]["bodySize"] = size.clone();
+            }
+        },
+        2,
+    );
+    let expected: &[&str] = if is_missed { &["entry 2 lacks the contents of its request"] } else { &[] };
+    assert_eq!(traffic(&har).warnings, expected);
+}
+
+/// Some cut long contents off, and sizes are not always those of the contents.
+#[rstest]
+#[case::whole(json!({"text": "[ ]", "size": 3}), "", "")]
+#[case::with_a_mark_of_the_byte_order(json!({"text": "[ ]", "size": 6}), "", "")]
+#[case::unknown(json!({"text": "[ ]", "size": -1}), "", "")]
+#[case::cut(json!({"text": "[ ]", "size": 7}), "", "holds a part of the contents of its response")]
+#[case::cut_base64(json!({"text": "W10=", "encoding": "base64", "size": 7}), "", "holds a part of the contents of its response")]
+#[case::compressed(json!({"text": "[ ]", "size": 23}), "gzip", "")]
+#[case::empty(json!({"text": "", "size": 7}), "gzip", "lacks the contents of its response")]
+#[case::no_base64(json!({"text": "[ ]", "encoding": "base64", "size": 7}), "", "holds contents of its response that are not base64 and are taken as they stand")]
+fn contents_are_held_against_their_size(#[case] content: Value, #[case] coding: &str, #[case] says: &str) {
+    let har = exchanges(
+        |_, entry| {
+            entry["response"]["content"] = content.clone();
+            entry["response"]["headers"] = match coding {
+                "" => json!([{"name": "Content-Type", "value": "application/json"}]),
+                coding => json!([{"name": "Content-Encoding", "value": coding}]),
+            };
+        },
+        1,
+    );
+    let expected = if says.is_empty() { Vec::new() } else { vec![format!("entry 1 {says}")] };
+    assert_eq!(traffic(&har).warnings, expected);
+}
+
+#[test]
+fn a_text_of_another_encoding_is_not_held_against_its_size() {
+    let har = exchanges(
+        |_, entry| {
+            entry["response"]["content"] = json!({"text": "[ ]", "size": 8});
+            entry["response"]["headers"] =
+                json!([{"name": "Content-Type", "value": "application/json;charset=UTF-16"}]);
+        },
+        1,
+    );
+    assert_eq!(traffic(&har).warnings, [""; 0]);
+}
+
+#[test]
+fn an_exchange_that_took_more_than_a_year_is_told() {
+    let har = exchanges(|_, entry| entry["time"] = json!(1e308), 1);
+    assert_eq!(
+        traffic(&har).warnings,
+        ["entry 1 has a duration of more than a year and its answer is taken as immediate"]
+    );
+    assert_eq!(wires(&har)[1].0, Time::ZERO);
 }
 
 /// With attached contents Playwright writes the messages of a socket into a file, one in a line.
@@ -563,19 +689,32 @@ fn what_is_missing_passes_the_audit() {
             3 => {
                 entry["request"] = json!({"method": "GET", "url": "wss://gms.example/genesys/cometd", "headers": []});
                 entry["response"] = json!({"status": 101, "headers": []});
-                entry["_webSocketMessages"] = json!([{"type": "telegram", "data": ""}, {"type": 7}]);
+                entry["_webSocketMessages"] = json!([
+                    {"type": "telegram", "data": ""},
+                    {"type": 7},
+                    {"type": "send", "time": 1e308, "data": ""},
+                    {"type": "send", "opcode": 2, "time": 1_795_860_003, "data": "["},
+                    {"type": "send", "time": 1_795_860_003},
+                ]);
             }
             4 => {
                 entry["_resourceType"] = "websocket".into();
                 entry["request"] = json!({"method": "GET", "url": "wss://gms.example/genesys/cometd", "headers": []});
                 entry["response"] = json!({"status": 101, "headers": []});
             }
+            5 => entry["request"]["postData"] = Value::Null,
+            6 => entry["request"]["postData"] = json!({"text": "[", "encoding": "base64"}),
+            7 => entry["response"]["content"] = json!({"text": "[", "encoding": "base64"}),
+            8 => {
+                entry["time"] = json!(1e308);
+                entry["response"]["content"] = json!({"text": "[", "size": 9});
+            }
             _ => {}
         },
-        6,
+        10,
     );
     let traffic = traffic(&har);
-    assert_eq!(traffic.warnings.len(), 6, "{:#?}", traffic.warnings);
+    assert_eq!(traffic.warnings.len(), 14, "{:#?}", traffic.warnings);
     let findings = audit(&traffic.tape(config(), None).0, &[]).expect("a tape").findings;
     assert!(findings.is_empty(), "{}", findings.iter().map(|finding| format!("{finding}\n")).collect::<String>());
 }

@@ -89,7 +89,7 @@ impl Replay {
         match (&self.departure, &self.doubt, self.status) {
             (Some(_), None, _) => 1,
             (None, None, Status::Complete) if self.statistics.sent > 0 => 0,
-            (_, _, Status::Complete | Status::Aborted | Status::Interrupted) => 3,
+            (_, _, Status::Complete | Status::GoesOn { .. } | Status::Aborted | Status::Interrupted) => 3,
         }
     }
 }

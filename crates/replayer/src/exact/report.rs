@@ -64,6 +64,9 @@ impl Replay {
         match self.status {
             Status::Complete => {}
             Status::Interrupted => text.push_str("the tape was interrupted; replayed as far as it goes\n"),
+            Status::GoesOn { part } => {
+                text.push_str(&format!("the recording goes on in part {part}; replayed as far as this tape goes\n"));
+            }
             Status::Aborted => text.push_str("the recording was cut short; replayed to its end\n"),
         }
         text.push_str(&self.summary());

@@ -80,7 +80,7 @@ impl Taped {
     /// Ends the tape; what happens from here on is on none.
     pub fn finish(&mut self, now: Time, status: Finish) -> Vec<u8> {
         let now = self.at(now);
-        let Some(Scribe { capture, mut bytes, .. }) = self.scribe.take() else { return Vec::new() };
+        let Some(Scribe { mut capture, mut bytes, .. }) = self.scribe.take() else { return Vec::new() };
         bytes.extend(capture.finish(now, status));
         bytes
     }

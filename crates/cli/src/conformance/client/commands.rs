@@ -93,7 +93,11 @@ impl Commands {
             }
             let status = running.child.try_wait().ok().flatten();
             let says = match status {
-                Some(status) => format!("the command ended before it came: {status}"),
+                // Brackets, as around the name of a signal, have no place in a mark of a tape.
+                Some(status) => {
+                    let status = status.to_string().replace(['(', ')'], "");
+                    format!("the command ended before it came: {status}")
+                }
                 None if now.since(running.since) >= wait => {
                     format!("the command did not come within {} s", wait.as_secs())
                 }
