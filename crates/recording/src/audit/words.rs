@@ -303,6 +303,8 @@ const SENTENCES: &[(&str, &[&str])] = &[
     ),
     ("@ request left out: ", LEFT_OUT),
     ("@ answer left out: ", LEFT_OUT),
+    ("@ request cannot be read: ", CODED),
+    ("@ answer cannot be read: ", CODED),
     ("@ frames of the client left out from here on: ", MALFORMED),
     ("@ frames of the server left out from here on: ", MALFORMED),
     ("asked to ", &["end", "join", "leave", "notice", "push-url", "say", "transfer", "type"]),
@@ -338,7 +340,28 @@ const SENTENCES: &[(&str, &[&str])] = &[
 ];
 
 /// Why a body is left out.
-const LEFT_OUT: &[&str] = &["no memory left for it", "over the size limit"];
+const LEFT_OUT: &[&str] = &[
+    "it broke off after # bytes",
+    "it was never whole",
+    "its request was never whole",
+    "no memory left for it",
+    "over the limit of # MiB",
+    "over the limit of # bytes",
+];
+
+/// Why a body stays as it came.
+const CODED: &[&str] = &[
+    "as br it decodes to more than the size limit",
+    "as deflate it decodes to more than the size limit",
+    "as gzip it decodes to more than the size limit",
+    "as zstd it decodes to more than the size limit",
+    "it does not decode as br",
+    "it does not decode as deflate",
+    "it does not decode as gzip",
+    "it does not decode as zstd",
+    "it has too many content codings",
+    "its content coding is not known here",
+];
 
 /// Why frames cannot be read.
 const MALFORMED: &[&str] = &[
@@ -351,6 +374,8 @@ const MALFORMED: &[&str] = &[
     "a frame with the wrong masking",
     "a message inside a fragmented message",
     "a message over the size limit",
+    "a message over the size limit of # MiB",
+    "a message over the size limit of # bytes",
     "a message that does not inflate",
     "a message that inflates out of proportion",
     "a text that is not UTF-8",
