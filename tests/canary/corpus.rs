@@ -130,29 +130,29 @@ const KEPT: &[(&str, &str, &str)] = &[
 
 /// Header fields that are kept.
 const FIELDS: &[(&str, &str)] = &[
-    ("accept", "text/novel"),
-    ("accept-encoding", "novel"),
+    ("accept", "text/xml"),
+    ("accept-encoding", "zstd"),
     ("access-control-allow-credentials", "true"),
-    ("access-control-allow-headers", "novel"),
-    ("access-control-allow-methods", "NOVEL"),
+    ("access-control-allow-headers", "x-requested-with"),
+    ("access-control-allow-methods", "PATCH"),
     ("access-control-max-age", "17"),
-    ("allow", "NOVEL"),
-    ("cache-control", "novel"),
-    ("connection", "novel"),
-    ("content-encoding", "novel"),
+    ("allow", "TRACE"),
+    ("cache-control", "no-store"),
+    ("connection", "close"),
+    ("content-encoding", "br"),
     ("content-length", "17"),
-    ("content-type", "text/novel"),
-    ("expires", "novel"),
-    ("keep-alive", "novel"),
-    ("pragma", "novel"),
+    ("content-type", "text/csv"),
+    ("expires", "0"),
+    ("keep-alive", "timeout=17"),
+    ("pragma", "no-cache"),
     ("retry-after", "17"),
-    ("sec-websocket-extensions", "novel"),
-    ("sec-websocket-protocol", "novel"),
+    ("sec-websocket-extensions", "permessage-deflate"),
+    ("sec-websocket-protocol", "bayeux"),
     ("sec-websocket-version", "13"),
-    ("server", "Novel(1.0)"),
-    ("transfer-encoding", "novel"),
-    ("upgrade", "novel"),
-    ("vary", "novel"),
+    ("server", "Jetty(1.0)"),
+    ("transfer-encoding", "chunked"),
+    ("upgrade", "websocket"),
+    ("vary", "origin"),
 ];
 
 /// A session whose form follows from one seed and whose canaries from another: of equal length for each.
@@ -285,6 +285,19 @@ impl Plant {
             headers = headers.with(name, value);
             self.session.kept.push(format!(r#"{{"name":"{name}","value":"{value}"}}"#));
         }
+        for (name, before) in [
+            ("accept", "application/"),
+            ("cache-control", "private, "),
+            ("content-type", "text/plain; user="),
+            ("keep-alive", "secretkey="),
+            ("retry-after", ""),
+            ("sec-websocket-extensions", "permessage-deflate; k="),
+            ("server", "jetty/"),
+        ] {
+            headers = headers.with(name, &format!("{before}{}", self.plain(name, "unk")));
+        }
+        let subprotocol = format!("bearer, {}", self.plain("sec-websocket-protocol", "auth"));
+        headers = headers.with("sec-websocket-protocol", &subprotocol);
         for name in ["host", "origin", "referer"] {
             let host = self.plain(name, "");
             headers = headers.with(name, &format!("https://{host}.example.org:8443/{host}?q={host}"));
@@ -307,6 +320,10 @@ impl Plant {
         let (cookie, domain) = (self.plain("set-cookie", "ck"), self.plain("set-cookie domain", ""));
         answer =
             answer.with("set-cookie", &format!("BAYEUX_BROWSER={cookie}; Path=/{domain}; Domain={domain}; HttpOnly"));
+        for name in ["Priority", "SameSite", "Expires", "Max-Age"] {
+            let attribute = self.plain("an attribute of a cookie", "");
+            answer = answer.with("set-cookie", &format!("BAYEUX_BROWSER={cookie}; {name}={attribute}"));
+        }
         for name in ["location", "access-control-allow-origin"] {
             answer = answer.with(name, &format!("https://{}.example.org", self.plain(name, "")));
             self.session.kept.push(format!(r#"{{"name":"{name}","value":"https://$host."#));

@@ -4,7 +4,7 @@
 //! It does not search for secrets. Whatever is not known to be harmless is a finding, so it is stricter than redaction, which
 //! keeps new words of the protocol. A finding tells where a text stands, what it may be and how long it is, never the text.
 
-mod words;
+pub(crate) mod words;
 
 use protocol::bayeux::batch::{Batch, Limits};
 use protocol::bayeux::http::{MESSAGE_PARAMETER, callback_argument};
@@ -243,7 +243,7 @@ impl Auditor<'_> {
             || words::is_word(text)
             || token::whole(text).is_some()
             || is_host(text)
-            || is_number(text)
+            || policy::is_short_number(text)
             || self.is_allowed(text)
     }
 
@@ -458,7 +458,7 @@ impl Auditor<'_> {
                 continue;
             };
             self.at(&lower, |a| match treated {
-                Field::Keep | Field::Date => a.field_value(value),
+                Field::Keep | Field::Date | Field::Subprotocol => a.field_value(value),
                 Field::Host => a.origin(value),
                 Field::Cookie | Field::SetCookie => a.cookie(value),
                 Field::Credentials => {
@@ -476,11 +476,8 @@ impl Auditor<'_> {
             self.audit.texts += 1;
             return;
         }
-        for word in value.split(|c: char| " ,;=/()\":".contains(c)) {
-            let known = words::is_field_word(word)
-                || is_version(word)
-                || self.policy.field(&word.to_ascii_lowercase()).is_some();
-            self.check(known, guess(word), word);
+        for word in value.split(words::FIELD_SEPARATORS) {
+            self.check(words::is_field_word(word) || policy::is_scheme(word), guess(word), word);
         }
     }
 
@@ -616,10 +613,6 @@ const fn class_guess(class: Class) -> &'static str {
     }
 }
 
-fn is_number(text: &str) -> bool {
-    (1..=policy::SHORT_NUMBER).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// How many digits the id of a message may have: clients count.
 const COUNTER: usize = 10;
 
@@ -634,7 +627,7 @@ fn is_moment(text: &str) -> bool {
 }
 
 fn is_host(text: &str) -> bool {
-    text.strip_prefix("$host.").is_some_and(is_number)
+    text.strip_prefix("$host.").is_some_and(policy::is_short_number)
 }
 
 /// `chat.end.again`
@@ -670,12 +663,6 @@ fn is_wall_time(text: &str) -> bool {
     let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     let fraction = shape.strip_prefix("0000-00-00T00:00:00").and_then(|rest| rest.strip_suffix('Z'));
     fraction.is_some_and(|fraction| fraction.is_empty() || ".000000000".starts_with(fraction))
-}
-
-/// `9.4`, `v20210629`, `1.0`
-fn is_version(text: &str) -> bool {
-    let digits = text.strip_prefix('v').unwrap_or(text);
-    (1..=20).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 /// How many findings there are of each kind, for a summary.

@@ -2,6 +2,7 @@
 
 use crate::redaction::files::{FIELDS, MEDIA_TYPES};
 use crate::redaction::http::{COOKIES, METHODS, PARAMETERS, SEGMENTS};
+use crate::redaction::policy::Policy;
 
 /// Names of members that no rule of redaction needs, sorted.
 const NAMES: &[&str] = &[
@@ -41,97 +42,164 @@ const NAMES: &[&str] = &[
 const CHANNEL_SEGMENTS: &[&str] =
     &["*", "**", "chatV2", "customer-support", "meta", "sentinel", "subscribe", "tapestry", "unsubscribe"];
 
-/// Words of kept header fields and of media types, in lower case and sorted.
+/// Words of kept header fields and of media types, in lower case and sorted. Redaction keeps these and no others.
 const FIELD_WORDS: &[&str] = &[
     "*",
     "accept",
     "accept-encoding",
+    "accept-language",
     "access-control-allow-origin",
     "access-control-request-headers",
     "access-control-request-method",
+    "apache",
+    "apache-coyote",
+    "api+json",
+    "apng",
     "application",
     "apr",
     "aug",
     "authorization",
+    "avif",
+    "awselb",
+    "b3",
+    "bayeux",
     "boundary",
     "br",
     "bytes",
     "charset",
+    "chatv2",
     "chunked",
     "client_max_window_bits",
     "client_no_context_takeover",
     "close",
+    "cloudflare",
+    "cometd",
+    "compress",
     "connect",
     "content-encoding",
     "content-type",
     "cookie",
     "csv",
+    "date",
+    "debian",
     "dec",
     "deflate",
     "delete",
+    "envoy",
+    "etag",
     "false",
     "feb",
     "form-data",
     "form-of-the-tape",
     "fri",
     "get",
+    "gif",
     "gmt",
     "gzip",
+    "haproxy",
     "head",
+    "high",
     "html",
     "identity",
+    "if-none-match",
     "image",
+    "immutable",
+    "iso-8859-1",
     "jan",
     "javascript",
     "jetty",
+    "jpeg",
     "json",
     "jul",
     "jun",
     "keep-alive",
+    "last-modified",
     "lax",
+    "low",
     "mar",
     "max",
     "max-age",
+    "max-stale",
     "may",
+    "medium",
+    "microsoft-iis",
+    "min-fresh",
     "mon",
     "multipart",
     "must-revalidate",
+    "nginx",
     "no-cache",
     "no-store",
+    "no-transform",
     "none",
     "nov",
     "oct",
     "octet-stream",
+    "only-if-cached",
+    "openresty",
+    "openssl",
     "options",
     "origin",
+    "patch",
     "permessage-deflate",
     "plain",
+    "png",
     "post",
     "private",
+    "problem+json",
     "proxy-revalidate",
     "public",
     "put",
     "q",
+    "range",
+    "s-maxage",
     "sat",
     "sep",
     "server_max_window_bits",
     "server_no_context_takeover",
+    "signed-exchange",
+    "stale-if-error",
+    "stale-while-revalidate",
     "strict",
     "sun",
+    "svg+xml",
+    "te",
     "text",
     "thu",
     "timeout",
+    "trace",
+    "trailers",
     "true",
     "tue",
+    "ubuntu",
+    "unix",
     "upgrade",
+    "us-ascii",
+    "user-agent",
+    "utc",
+    "utf-16",
     "utf-8",
+    "utf8",
+    "v",
+    "varnish",
+    "webp",
     "websocket",
     "wed",
+    "win64",
+    "x-csrf-token",
+    "x-forwarded-for",
+    "x-forwarded-proto",
     "x-requested-with",
+    "x-webkit-deflate-frame",
     "x-www-form-urlencoded",
+    "x-xsrf-token",
+    "xhtml+xml",
     "xml",
     "zstd",
 ];
+
+/// What stands between the words of header fields.
+pub(crate) const FIELD_SEPARATORS: [char; 9] = [' ', ',', ';', '=', '/', '(', ')', '"', ':'];
 
 /// Words of our own labels, in lower case and sorted: kinds of records and of faults, classes of tokens and failures, timers.
 const LABEL_WORDS: &[&str] = &[
@@ -454,8 +522,32 @@ pub(super) fn is_cookie_attribute(name: &str) -> bool {
     COOKIE_ATTRIBUTES.contains(&name.to_ascii_lowercase().as_str())
 }
 
-pub(super) fn is_field_word(word: &str) -> bool {
-    FIELD_WORDS.binary_search(&word.to_ascii_lowercase().as_str()).is_ok()
+/// Whether a word may stand in a kept header field: one of the list, a name of a kept field, a short number or a version.
+pub(crate) fn is_field_word(word: &str) -> bool {
+    let lower = word.to_ascii_lowercase();
+    FIELD_WORDS.binary_search(&lower.as_str()).is_ok()
+        || Policy::standard().field(&lower).is_some()
+        || is_field_number(word)
+        || is_version(word)
+}
+
+/// A size, a number of seconds: shorter than a telephone number with its area.
+fn is_field_number(word: &str) -> bool {
+    let digits = word.strip_prefix('-').unwrap_or(word);
+    (1..=9).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// `9.4`, `0.8`, `9.4.41.v20210629`
+fn is_version(word: &str) -> bool {
+    let is_number = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_day = |part: &str| {
+        part.strip_prefix("v20").is_some_and(|day| day.len() == 6 && day.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let (numbers, day) = match word.rsplit_once('.') {
+        Some((numbers, day)) if is_day(day) => (numbers, true),
+        _ => (word, is_day(word)),
+    };
+    (day && numbers == word) || (numbers.split('.').count() <= 4 && numbers.split('.').all(is_number))
 }
 
 pub(super) fn is_label_word(word: &str) -> bool {

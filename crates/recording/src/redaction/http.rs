@@ -9,6 +9,7 @@ use protocol::wire::Headers;
 use super::policy::{Field, Place, Rule};
 use super::shift::Date;
 use super::{Redactor, policy};
+use crate::audit::words::{FIELD_SEPARATORS, is_field_word};
 use crate::token::{self, Class};
 
 /// Methods, sorted.
@@ -112,7 +113,9 @@ impl Redactor {
                 Some(Field::Cookie) => self.cookie(value),
                 Some(Field::SetCookie) => self.set_cookie(value),
                 Some(Field::Host) => self.origin(value),
-                Some(Field::Keep) => self.field(value),
+                Some(Field::Keep) => self.field(value, Class::Unknown, &FIELD_SEPARATORS),
+                // Browsers can send credentials in no other field of an upgrade.
+                Some(Field::Subprotocol) => self.field(value, Class::Auth, &[' ', ',']),
                 Some(Field::Date) => self.date(value),
                 Some(Field::Credentials) => self.credentials(value),
                 None => continue,
@@ -122,17 +125,34 @@ impl Redactor {
         kept
     }
 
-    /// A value of a kept field: the characters of media types, tokens, versions and parameters.
-    fn field(&mut self, value: &str) -> String {
-        let plain = value.len() <= 120
-            && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ,;=*/+-._()\":".contains(&byte));
-        if plain { value.to_owned() } else { self.within("headers", |redactor| redactor.unknown(value)) }
+    /// A value of a kept field: its words are kept if the closed list has them, and separators in any case.
+    fn field(&mut self, value: &str, class: Class, separators: &[char]) -> String {
+        self.within("headers", |redactor| {
+            let (mut kept, mut rest) = (String::new(), value);
+            while !rest.is_empty() {
+                let (word, behind) = rest.split_at(rest.find(separators).unwrap_or(rest.len()));
+                kept.push_str(&redactor.field_word(word, class));
+                let separator = behind.len() - behind.trim_start_matches(separators).len();
+                kept.push_str(&behind[..separator]);
+                rest = &behind[separator..];
+            }
+            kept
+        })
+    }
+
+    fn field_word(&mut self, word: &str, class: Class) -> String {
+        match class {
+            _ if is_field_word(word) || token::whole(word).is_some() => word.to_owned(),
+            Class::Auth if policy::is_scheme(word) => word.to_owned(),
+            Class::Unknown => self.unknown(word),
+            class => self.hide(class, word),
+        }
     }
 
     /// A date, or a number of seconds.
     fn date(&mut self, value: &str) -> String {
         match self.shift.map(|shift| shift.date(value, self.start)) {
-            None | Some(Date::Kept) => self.field(value),
+            None | Some(Date::Kept) => self.field(value, Class::Unknown, &FIELD_SEPARATORS),
             Some(Date::Moved(moved)) => moved,
             Some(Date::Unclear) => self.within("headers", |redactor| redactor.unknown(value)),
         }
@@ -158,10 +178,10 @@ impl Redactor {
             let (name, value) = part.split_once('=').map_or((part, None), |(name, value)| (name, Some(value)));
             match (name.to_ascii_lowercase().as_str(), value) {
                 ("secure" | "httponly" | "partitioned", None) => kept.push(part.to_owned()),
-                ("max-age" | "samesite" | "priority", Some(value)) if is_plain_attribute(value) => {
+                ("max-age" | "samesite" | "priority", Some(value)) if is_field_word(value) => {
                     kept.push(part.to_owned());
                 }
-                ("expires", Some(value)) if is_plain_attribute(value) => {
+                ("expires", Some(value)) if is_date(value) => {
                     match self.shift.map(|shift| shift.date(value, self.start)) {
                         None | Some(Date::Kept) => kept.push(part.to_owned()),
                         Some(Date::Moved(moved)) => kept.push(format!("{name}={moved}")),
@@ -202,7 +222,7 @@ impl Redactor {
     /// `$host.N`, N counting hosts in the order in which they are seen.
     pub(super) fn host_symbol(&mut self, host: &str) -> String {
         let symbol = host.strip_prefix("$host.");
-        if host.is_empty() || symbol.is_some_and(|digits| policy::obeys(policy::Grammar::Digits, digits)) {
+        if host.is_empty() || symbol.is_some_and(policy::is_short_number) {
             return host.to_owned();
         }
         let next = self.hosts.len() + 1;
@@ -211,9 +231,9 @@ impl Redactor {
     }
 }
 
-/// Whether the value of a cookie's attribute is a word, a number or a date.
-fn is_plain_attribute(value: &str) -> bool {
-    value.len() <= 40 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ,:-".contains(&byte))
+/// Whether the value of a cookie's attribute has the words of a date and no others; older servers write `24-Nov-2026`.
+fn is_date(value: &str) -> bool {
+    value.trim_start_matches('-').split([' ', ',', ':', '-']).all(|word| word.is_empty() || is_field_word(word))
 }
 
 /// A value as it can stand in a query, with as little percent encoding as it takes: its tokens are to be found there.

@@ -80,6 +80,8 @@ pub(crate) enum Field {
     Keep,
     /// The same, and it may be a date.
     Date,
+    /// Names of protocols, of which one may be a credential.
+    Subprotocol,
     /// It holds an origin or an address.
     Host,
     Cookie,
@@ -324,6 +326,11 @@ pub(crate) fn is_identifier(name: &str) -> bool {
 
 /// How many digits a number may have at a place that no rule names: ids, keys and telephone numbers have more.
 pub(crate) const SHORT_NUMBER: usize = 6;
+
+/// Whether a text is a whole number of so many digits.
+pub(crate) fn is_short_number(text: &str) -> bool {
+    (1..=SHORT_NUMBER).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
 
 /// Whether a text looks like an e-mail address.
 pub(crate) fn looks_like_mail(text: &str) -> bool {

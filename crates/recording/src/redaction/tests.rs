@@ -209,13 +209,16 @@ fn table() -> String {
             }
             Row::Fields(names, field) => {
                 let value = match field {
-                    policy::Field::Keep => "kept, if it is made of letters, digits and separators",
+                    policy::Field::Keep => {
+                        "words of a closed list and short numbers are kept, others become `unk_` tokens"
+                    }
+                    policy::Field::Subprotocol => "the same, others become `auth_` tokens: one may be a credential",
                     policy::Field::Date => {
-                        "kept, if it is made of letters, digits and separators; `--shift-times` moves it if it is a date"
+                        "words of a closed list and short numbers are kept, others become `unk_` tokens; `--shift-times` moves it if it is a date"
                     }
                     policy::Field::Host => "hosts become `$host.N`, the rest is hidden like a path",
                     policy::Field::Cookie | policy::Field::SetCookie => {
-                        "values become `ck_` tokens, attributes are kept"
+                        "values become `ck_` tokens; attributes are kept if they are words of the closed list"
                     }
                     policy::Field::Credentials => "the scheme is kept, the rest becomes an `auth_` token",
                 };
@@ -258,4 +261,57 @@ fn the_documentation_shows_every_rule() {
     let shown = include_str!("../../../../docs/redaction.md");
     let table = table();
     assert!(shown.contains(&table), "docs/redaction.md does not show\n{table}");
+}
+
+/// What the audit finds on a tape of these entries.
+fn findings(entries: &[Entry]) -> Vec<String> {
+    let tape = tape(Policy::standard(), entries);
+    let audit = crate::audit::audit(tape.as_bytes(), &[]).expect("a tape");
+    audit.findings.iter().map(|finding| format!("{finding}\n{tape}")).collect()
+}
+
+fn upgrade(headers: Headers) -> Entry {
+    let request = Request { method: "GET".to_owned(), target: "/".to_owned(), headers, body: Vec::new() };
+    Entry {
+        at: protocol::time::Time::ZERO,
+        from: protocol::wire::Side::Client,
+        wire: Wire::Upgrade(Socket(1), request),
+    }
+}
+
+/// Words of the wire, names of people, and what separates them.
+const PIECES: &str = "(no-cache|gzip|Bearer|text|Max-Age|Expires|SameSite|Path|Ann|O'Hara|eyJhbGci|2026|Mon|q|0\\.8|\
+                      491511234567|\\$host\\.|://|[ ,;=/():?&#.*+\"-]|[ -~]|é){0,12}";
+
+proptest! {
+    /// What redaction lets pass in a header field, the audit takes.
+    #[test]
+    fn the_audit_takes_every_redacted_header_field(values in proptest::collection::vec(PIECES, 1..4)) {
+        for row in ROWS {
+            let Row::Fields(names, _) = row else { continue };
+            let mut headers = Headers::new();
+            for (name, value) in names.iter().flat_map(|name| values.iter().map(move |value| (name, value))) {
+                headers = headers.with(name, value);
+            }
+            prop_assert_eq!(findings(&[upgrade(headers)]), Vec::<String>::new());
+        }
+    }
+}
+
+#[test]
+fn of_a_header_field_the_words_of_the_wire_are_kept() {
+    let mut redactor = Redactor::new(Key::from_bytes(KEY));
+    for (name, value, kept) in [
+        ("accept", "text/html, */*;q=0.8, application/vnd.anna-schmidt+json", "text/html, */*;q=0.8, application/unk_"),
+        ("cache-control", "private, max-age=31536000, Secret", "private, max-age=31536000, unk_"),
+        ("content-type", "application/json;charset=UTF-8; user=anna.schmidt", "application/json;charset=UTF-8; unk_"),
+        ("server", "Jetty(9.4.41.v20210629)", "Jetty(9.4.41.v20210629)"),
+        ("server", "berlin01/1.0", "unk_"),
+        ("sec-websocket-protocol", "bearer, eyJ.a/b=", "bearer, auth_"),
+        ("set-cookie", "a=; SameSite=Lax; Priority=High; Max-Age=-1", "key_"),
+    ] {
+        let shown = redactor.headers(&Headers::new().with(name, value)).0[0].1.clone();
+        assert!(shown.starts_with(kept), "{name}: {shown}");
+        assert!(name != "set-cookie" || shown.ends_with("=; SameSite=Lax; Priority=High; Max-Age=-1"), "{shown}");
+    }
 }
