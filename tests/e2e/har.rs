@@ -42,10 +42,11 @@ fn a_tape_comes_back_from_its_har() {
 
 /// A recorded tape without its last line, whose hash would tell of every change, and with some words replaced.
 fn interrupted(path: &str, from: &str, to: &str) {
-    let recorded = fs::read_to_string(root().join("recordings/cometd-8.0.11-websocket.tape.jsonl")).unwrap();
+    let recorded =
+        fs::read_to_string(root().join("recordings/cometd-8.0.11-websocket.tape.jsonl")).expect("a recording");
     let (body, _) = recorded.split_once("{\"k\":\"end\"").expect("it has an end");
     assert!(body.contains(from), "{from}");
-    fs::write(path, body.replace(from, to)).unwrap();
+    fs::write(path, body.replace(from, to)).expect("written");
 }
 
 /// What was written into the HAR by hand is on no tape, since nothing in such a file is redacted again.

@@ -487,9 +487,9 @@ fn second_message(members: &Value) -> (Traffic, Vec<String>) {
     let sent =
         json!({"type": "send", "time": 1_795_860_000.5, "opcode": 1, "data": r#"[{"channel":"/meta/handshake"}]"#});
     let mut second = sent.clone();
-    for (name, value) in members.as_object().unwrap() {
+    for (name, value) in members.as_object().expect("an object") {
         match value {
-            Value::Null => drop(second.as_object_mut().unwrap().remove(name)),
+            Value::Null => drop(second.as_object_mut().expect("an object").remove(name)),
             value => second[name] = value.clone(),
         }
     }
