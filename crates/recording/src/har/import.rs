@@ -460,6 +460,9 @@ fn import_text(
     }
     let Sequence { mut events, warnings, connections, .. } = sequence;
     put_causes_first(&mut events);
+    if maker == Maker::Playwright {
+        put_connects_in_turn(&mut events);
+    }
     let (start, entries) = in_order(events);
     Ok(Imported::Traffic(Traffic { maker, start, entries, connections, taken, left_out, warnings }))
 }
@@ -889,6 +892,41 @@ fn put_causes_first(events: &mut [Happened]) {
             events[place].at = *first;
         }
     }
+}
+
+/// Takes back the time of the answer to a connect to that of the next connect of the same session. Playwright's durations end
+/// late by up to a second, so its files cannot show that a client had two connects under way.
+fn put_connects_in_turn(events: &mut [Happened]) {
+    let mut asked: BTreeMap<String, Vec<(i64, Exchange)>> = BTreeMap::new();
+    let mut answered: BTreeMap<Exchange, usize> = BTreeMap::new();
+    for (place, event) in events.iter().enumerate() {
+        match &event.wire {
+            Wire::Request(exchange, _) => {
+                for session in Batch::carried(&event.wire).iter().filter_map(|message| connecting(message.text())) {
+                    asked.entry(session).or_default().push((event.at, *exchange));
+                }
+            }
+            Wire::Response(exchange, _) => {
+                answered.insert(*exchange, place);
+            }
+            _ => {}
+        }
+    }
+    for connects in asked.values_mut() {
+        connects.sort_by_key(|(at, _)| *at);
+        for pair in connects.windows(2) {
+            let [(_, before), (next, _)] = pair else { continue };
+            if let Some(place) = answered.get(before) {
+                events[*place].at = events[*place].at.min(*next);
+            }
+        }
+    }
+}
+
+/// The session of a connect.
+fn connecting(message: &str) -> Option<String> {
+    let message: Value = serde_json::from_str(message).unwrap_or_default();
+    (message["channel"] == "/meta/connect").then(|| message["clientId"].as_str().map(str::to_owned))?
 }
 
 /// What a server makes up and a client can only have from it.

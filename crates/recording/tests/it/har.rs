@@ -678,6 +678,26 @@ fn a_response_comes_before_what_is_made_of_it() {
     assert_eq!(order, [(0, client), (1_000_000, server), (1_000_000, client), (1_025_500, server)]);
 }
 
+/// Durations of Playwright end late; elsewhere two connects at once are what the client did.
+#[rstest]
+#[case::of_playwright("Playwright", false)]
+#[case::of_others("WebInspector", true)]
+fn the_next_connect_comes_after_the_answer(#[case] maker: &str, #[case] at_once: bool) {
+    let har = exchanges(
+        |number, entry| {
+            entry["time"] = 1_300.into();
+            let connect = format!(r#"[{{"id":"{number}","channel":"/meta/connect","clientId":"c1"}}]"#);
+            entry["request"]["postData"]["text"] = connect.into();
+        },
+        2,
+    );
+    let har = String::from_utf8(har).unwrap().replace("WebInspector", maker);
+    let order: Vec<Side> = wires(har.as_bytes()).into_iter().map(|(_, from, _)| from).collect();
+    let (client, server) = (Side::Client, Side::Server);
+    let expected = if at_once { [client, client, server, server] } else { [client, server, client, server] };
+    assert_eq!(order, expected);
+}
+
 /// The marks of what is missing are words that the audit takes.
 #[test]
 fn what_is_missing_passes_the_audit() {
