@@ -27,6 +27,7 @@ const TABLE: &[Row] = &[
         others: &[
             "base64",
             "blake3",
+            "flate2",
             "form_urlencoded",
             "hmac",
             "jiff",
