@@ -299,8 +299,7 @@ impl Auditor<'_> {
             Rule::Hide(Class::UserData) | Rule::Inside(_) if digits <= policy::SHORT_NUMBER => return,
             Rule::Hide(class) => class_guess(class),
             Rule::Inside(_) => "a telephone number or an id",
-            Rule::Keep(Grammar::Id) if digits <= COUNTER => return,
-            Rule::Keep(grammar) if grammar != Grammar::Id && digits <= 19 => return,
+            Rule::Keep(grammar) if policy::obeys_as_number(grammar, plain) => return,
             Rule::Keep(_) => "a key or an id",
         };
         self.audit.texts += 1;
@@ -318,8 +317,11 @@ impl Auditor<'_> {
             }
             Rule::Hide(class) => self.check(false, class_guess(class), text),
             Rule::Inside(_) | Rule::Keep(Grammar::Vocabulary) => self.hidden(text),
-            Rule::Keep(Grammar::Word) => self.check(words::is_suite_word(text), guess(text), text),
-            Rule::Keep(Grammar::Id) => self.check(is_message_id(text), "a key or an id", text),
+            Rule::Keep(Grammar::Word | Grammar::Kind) => {
+                let known = policy::is_vocabulary_in_any_case(text) || words::is_suite_word(text);
+                self.check(known, guess(text), text);
+            }
+            Rule::Keep(Grammar::Id) => self.check(policy::is_message_id(text), "a key or an id", text),
             Rule::Keep(
                 grammar
                 @ (Grammar::Digits | Grammar::Moment | Grammar::Endings | Grammar::Version | Grammar::Timestamp),
@@ -339,7 +341,11 @@ impl Auditor<'_> {
         for segment in channel.split('/') {
             let is_service = self.service.as_deref() == Some(segment) || words::is_suite_service(segment);
             let known = is_service || words::is_segment(segment) || words::is_suite_segment(channel, segment);
-            self.check(known, guess(segment), segment);
+            // What no channel may hold stands between words; an address is one word.
+            let is_between = |c: char| (' '..='~').contains(&c) && !policy::is_of_channel(c);
+            for word in segment.split(|c| !known && !segment.contains('@') && is_between(c)) {
+                self.check(known, guess(word), word);
+            }
         }
     }
 
@@ -611,15 +617,6 @@ const fn class_guess(class: Class) -> &'static str {
         Class::Reference => "a reference",
         Class::Name | Class::Unknown => "a text that nobody knows",
     }
-}
-
-/// How many digits the id of a message may have: clients count.
-const COUNTER: usize = 10;
-
-/// A counter, or what the simulator says with a fault planted. Redaction keeps more, since the shape of an id is judged.
-fn is_message_id(text: &str) -> bool {
-    let is_counter = (1..=COUNTER).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    is_counter || words::is_planted_id(text)
 }
 
 fn is_moment(text: &str) -> bool {

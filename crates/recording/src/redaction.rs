@@ -24,6 +24,7 @@ use protocol::chat::files::is_target;
 use protocol::wire::{Close, Entry, Exchange, Request, Response, Socket, Wire};
 use serde_json::value::RawValue;
 
+use crate::audit::words;
 use crate::json::Node;
 use crate::token::{self, Class, Key};
 
@@ -46,6 +47,9 @@ pub enum Keep {
     /// Everything, secrets too.
     Everything,
 }
+
+/// How many services of channels are remembered.
+const SERVICES: usize = 100;
 
 /// How many places of unknown texts are remembered.
 pub const PATHS: usize = 50;
@@ -100,6 +104,8 @@ pub struct Redactor {
     limits: Limits,
     /// Exchanges with the API for files that are not over.
     files: BTreeSet<Exchange>,
+    /// Services that stand in channels by right: of the header, or from before a value was known that looks like them.
+    services: BTreeSet<String>,
     /// How many values of each class were replaced.
     replaced: BTreeMap<&'static str, u64>,
     /// Where texts stood that no rule knows.
@@ -138,6 +144,7 @@ impl Redactor {
             hosts: BTreeMap::new(),
             limits: Limits::default(),
             files: BTreeSet::new(),
+            services: BTreeSet::new(),
             replaced: BTreeMap::new(),
             unknown: BTreeSet::new(),
             path: Vec::new(),
@@ -173,7 +180,12 @@ impl Redactor {
     /// Where texts stood that no rule knows, such as `data.mood`, at most [`PATHS`] places, sorted.
     #[must_use]
     pub fn unknown_places(&self) -> Vec<String> {
-        self.unknown.iter().cloned().collect()
+        // A name may have turned out to be a secret since.
+        let scrubbed = |place: &String| {
+            let names: Vec<String> = place.split('.').map(|name| self.scrub_name(name.to_owned())).collect();
+            names.join(".")
+        };
+        self.unknown.iter().map(scrubbed).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Redacts one entry. Bodies and texts become the redacted messages without white space between values; what is no
@@ -280,7 +292,9 @@ impl Redactor {
     /// The name of a chat service, which stands in the name of its channel by right.
     pub fn service(&mut self, name: &str) -> Redacted<String> {
         let channel = self.channel(&format!("{CHANNEL_PREFIX}{name}"));
-        Redacted::of(channel.strip_prefix(CHANNEL_PREFIX).unwrap_or(&channel).to_owned())
+        let kept = channel.strip_prefix(CHANNEL_PREFIX).unwrap_or(&channel).to_owned();
+        self.services.insert(kept.clone());
+        Redacted::of(kept)
     }
 
     /// A token stays as it is; anything else becomes one.
@@ -452,6 +466,9 @@ impl Redactor {
             Rule::Hide(Class::UserData) | Rule::Inside(_) if is_short => return Node::Plain(plain),
             Rule::Hide(class) => class,
             Rule::Inside(_) => Class::Unknown,
+            Rule::Keep(grammar) if !policy::obeys_as_number(grammar, &plain) => Class::Unknown,
+            // Some clients count from the time.
+            Rule::Keep(Grammar::Id) if self.is_hidden_id(&plain) => Class::Unknown,
             Rule::Keep(Grammar::Moment | Grammar::Timestamp) => match self.shift.map(|shift| shift.number(&plain)) {
                 None => return Node::Plain(plain),
                 Some(Some(moved)) => return Node::Plain(moved),
@@ -467,6 +484,11 @@ impl Redactor {
         Node::Plain(token::number_token(&self.key, class, &plain))
     }
 
+    /// Whether an id may be a wall time where these are moved.
+    fn is_hidden_id(&self, id: &str) -> bool {
+        self.shift.is_some_and(|shift| shift.number(id).is_some_and(|moved| moved != id))
+    }
+
     fn text(&mut self, text: &str, rule: Rule) -> String {
         match rule {
             Rule::Hide(class) => self.hide(class, text),
@@ -477,6 +499,7 @@ impl Redactor {
             Rule::Keep(Grammar::Channel) => self.channel(text),
             Rule::Keep(Grammar::Error) => self.error(text),
             Rule::Keep(Grammar::ChatAdvice) => self.chat_advice(text),
+            Rule::Keep(Grammar::Id) if self.is_hidden_id(text) => self.unknown(text),
             Rule::Keep(grammar) if policy::obeys(grammar, text) => {
                 let moved = self.shift.map(|shift| match grammar {
                     Grammar::Moment => shift.number(text),
@@ -521,18 +544,34 @@ impl Redactor {
         if !channel.starts_with('/') {
             return self.unknown(channel);
         }
-        let segments: Vec<String> = channel
-            .split('/')
-            .map(|segment| {
-                let plain = segment.len() <= 40
-                    && policy::few_digits(segment)
-                    && segment.bytes().all(|byte| (b' '..=b'~').contains(&byte) && !b"\"\\@".contains(&byte));
-                let kept =
-                    plain || token::find(segment).len() == 1 || channel.strip_prefix(CHANNEL_PREFIX) == Some(segment);
-                if kept { segment.to_owned() } else { self.unknown(segment) }
-            })
-            .collect();
+        let service = channel.strip_prefix(CHANNEL_PREFIX);
+        let segments: Vec<String> =
+            channel.split('/').map(|segment| self.segment(segment, service == Some(segment))).collect();
         segments.join("/")
+    }
+
+    /// A segment is kept if it is a word; of any other, what no channel may hold is kept as evidence, and the rest hidden.
+    fn segment(&mut self, segment: &str, is_service: bool) -> String {
+        let is_kept = words::is_segment(segment)
+            || token::whole(segment).is_some()
+            || segment.bytes().all(|byte| byte == b'*')
+            || policy::is_segment(segment)
+            || (is_service && policy::is_service(segment));
+        if is_kept {
+            return segment.to_owned();
+        }
+        if !segment.bytes().all(|byte| (b' '..=b'~').contains(&byte) && !b"\"\\@".contains(&byte)) {
+            return self.unknown(segment);
+        }
+        let (mut kept, mut rest) = (String::new(), segment);
+        while !rest.is_empty() {
+            let (word, behind) = rest.split_at(rest.find(|c| !policy::is_of_channel(c)).unwrap_or(rest.len()));
+            let between = behind.find(policy::is_of_channel).unwrap_or(behind.len());
+            kept.push_str(&if word.len() <= 2 { word.to_owned() } else { self.unknown(word) });
+            kept.push_str(&behind[..between]);
+            rest = &behind[between..];
+        }
+        kept
     }
 
     /// `ddd:arg,arg:text`, or words that are known as a whole.
@@ -572,17 +611,64 @@ impl Redactor {
 
     fn scrub_node(&mut self, node: Node) -> Node {
         match node {
+            Node::Text(text) if text.starts_with('/') && !text.contains(' ') => Node::Text(self.scrub_channel(&text)),
             Node::Text(text) => {
-                // A service or a numeric id may happen to be somebody's name or alias.
-                let by_right = text.starts_with(CHANNEL_PREFIX) || text.bytes().all(|byte| byte.is_ascii_digit());
-                Node::Text(self.scrub(text, by_right))
+                // A numeric id may happen to be somebody's alias.
+                let by_right = text.bytes().all(|byte| byte.is_ascii_digit());
+                let known = self.known.class(&text).filter(|_| !by_right && text.len() >= known::SHORTEST_WORD);
+                Node::Text(match known {
+                    Some(class) if !policy::is_vocabulary(&text) => token::token(&self.key, class, &text),
+                    _ => self.scrub(text, by_right),
+                })
             }
             Node::List(items) => Node::List(items.into_iter().map(|item| self.scrub_node(item)).collect()),
             Node::Object(members) => Node::Object(
-                members.into_iter().map(|(name, node)| (self.scrub(name, true), self.scrub_node(node))).collect(),
+                members.into_iter().map(|(name, node)| (self.scrub_name(name), self.scrub_node(node))).collect(),
             ),
             Node::Plain(_) | Node::Opaque(_) => node,
         }
+    }
+
+    /// The name of a member that no rule needs is hidden if a known secret stands in it.
+    fn scrub_name(&self, name: String) -> String {
+        let by_right = self.policy.names_member(&name) || words::is_name(&name) || words::is_place(&name);
+        if by_right || policy::keeps_name(Place::UserData, &name) {
+            return self.scrub(name, true);
+        }
+        self.scrub_word(name)
+    }
+
+    fn scrub_channel(&mut self, channel: &str) -> String {
+        let service = channel.strip_prefix(CHANNEL_PREFIX).map(str::to_owned);
+        let segments: Vec<String> = channel
+            .split('/')
+            .map(|segment| {
+                if words::is_segment(segment) || self.services.contains(segment) {
+                    return self.scrub(segment.to_owned(), true);
+                }
+                let kept = self.scrub_word(segment.to_owned());
+                if service.as_deref() == Some(&kept) && self.services.len() < SERVICES {
+                    self.services.insert(kept.clone());
+                }
+                kept
+            })
+            .collect();
+        segments.join("/")
+    }
+
+    /// Hides a whole word in which a known secret of any class stands.
+    fn scrub_word(&self, word: String) -> String {
+        if policy::is_vocabulary(&word) || token::whole(&word).is_some() {
+            return word;
+        }
+        if let Some(class) = self.known.class(&word).filter(|_| word.len() >= known::SHORTEST_WORD) {
+            return token::token(&self.key, class, &word);
+        }
+        let scrubbed = self.scrub(word.clone(), false);
+        if scrubbed == word || token::whole(&scrubbed).is_some() {
+            return scrubbed;
+        }
+        token::token(&self.key, Class::Unknown, &word)
     }
 
     /// Searches a kept text for known secrets. These are not counted: they were, where they were learned.

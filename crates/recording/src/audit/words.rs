@@ -502,11 +502,11 @@ const FORM_WORDS: &[&str] = &[
 /// Places that redaction names besides members, sorted.
 const PLACES: &[&str] = &["args", "headers", "label", "method", "reason", "url"];
 
-pub(super) fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     NAMES.binary_search(&name).is_ok()
 }
 
-pub(super) fn is_segment(segment: &str) -> bool {
+pub(crate) fn is_segment(segment: &str) -> bool {
     SEGMENTS.contains(&segment) || CHANNEL_SEGMENTS.contains(&segment)
 }
 
@@ -618,7 +618,7 @@ pub(super) fn is_method(method: &str) -> bool {
     METHODS.contains(&method)
 }
 
-pub(super) fn is_place(name: &str) -> bool {
+pub(crate) fn is_place(name: &str) -> bool {
     PLACES.contains(&name)
 }
 

@@ -18,6 +18,9 @@ use crate::token::{self, Class};
 /// Shorter values would be found in innocent words.
 const SHORTEST: usize = 6;
 
+/// Shorter values are not searched for at all: those from here on are found where they are a whole word.
+pub(super) const SHORTEST_WORD: usize = 3;
+
 /// How many secrets are remembered. After that each new one takes the place of the one that was not seen for longest, about.
 const MOST: usize = 100_000;
 

@@ -17,7 +17,9 @@ pub(crate) use self::rows::ROWS;
 /// - 1: the first.
 /// - 2: telephone numbers have a class; long numbers at unknown places are hidden; of credentials in a header field the
 ///   scheme is kept; so are the messages of callback-polling as messages, and the endings that names of files may have.
-pub const POLICY_VERSION: u32 = 2;
+/// - 3: words of header fields, ids of messages and numbers are kept only if the audit takes them; words of channels,
+///   operations and names of members are kept only in the form of such words, and without any value seen as secret.
+pub const POLICY_VERSION: u32 = 3;
 
 /// The kind of object in which a member stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,10 +51,12 @@ pub(crate) enum Rule {
 /// What a kept text may look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Grammar {
-    /// The id of a message.
+    /// The id of a message, as clients count them.
     Id,
-    /// A word of a protocol, known or new: letters, hyphens, few digits.
+    /// A word of the vocabulary, in any case, or a new one like them: `sendMessage`, `long-polling`.
     Word,
+    /// The same, or a new one like `ParticipantJoined`.
+    Kind,
     /// A whole number as text.
     Digits,
     /// The same for a wall time since 1970.
@@ -63,7 +67,7 @@ pub(crate) enum Grammar {
     Version,
     /// `2026-11-23T09:00:00.00`
     Timestamp,
-    /// A channel or a pattern of channels; segments that look personal are replaced.
+    /// A channel or a pattern of channels; segments that look personal are replaced, and what no channel may hold.
     Channel,
     /// `402:args:text`
     Error,
@@ -316,11 +320,16 @@ pub(crate) fn keeps_name(place: Place, name: &str) -> bool {
     }
 }
 
-/// A name that a program could have: letters, digits, `_`, `-` and `.`, few digits.
+/// The same without regard to the case of letters: a wrong case is evidence.
+pub(crate) fn is_vocabulary_in_any_case(text: &str) -> bool {
+    VOCABULARY.iter().any(|word| word.eq_ignore_ascii_case(text))
+}
+
+/// A name that a program could have: letters, digits, `_` and `-`, few digits.
 pub(crate) fn is_identifier(name: &str) -> bool {
     (1..=40).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
         && few_digits(name)
 }
 
@@ -344,6 +353,21 @@ pub(crate) fn looks_like_phone(text: &str) -> bool {
     (7..=15).contains(&digits) && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-/(). ".contains(&byte))
 }
 
+/// Whether a segment of a channel may hold a character (Bayeux 1.2).
+pub(crate) const fn is_of_channel(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '!' | '~' | '(' | ')' | '$')
+}
+
+/// Whether a segment of a channel may be a word: short, few digits.
+pub(crate) fn is_segment(segment: &str) -> bool {
+    segment.len() <= 32 && few_digits(segment) && segment.chars().all(is_of_channel)
+}
+
+/// Whether a segment may be the name of a service.
+pub(crate) fn is_service(segment: &str) -> bool {
+    segment.len() <= 80 && segment.chars().all(is_of_channel) && !looks_like_phone(segment)
+}
+
 /// Whether a word names a scheme of credentials.
 pub(crate) fn is_scheme(word: &str) -> bool {
     ["basic", "bearer", "digest", "negotiate", "ntlm"].contains(&word.to_ascii_lowercase().as_str())
@@ -354,6 +378,77 @@ pub(crate) fn few_digits(text: &str) -> bool {
     text.bytes().filter(u8::is_ascii_digit).count() <= 3
 }
 
+/// How many digits a number may have that counts something, and an id.
+const COUNT: usize = 10;
+
+/// From when to when a conversation may take place, in seconds since 1970: 9 September 2001 to 31 December 2039. Numbers of
+/// other size may be telephone numbers.
+const SECONDS: std::ops::Range<i128> = 1_000_000_000..2_208_988_800;
+
+fn digits(text: &str) -> usize {
+    text.bytes().filter(u8::is_ascii_digit).count()
+}
+
+const fn is_capital(c: char) -> bool {
+    c.is_ascii_uppercase()
+}
+
+/// Letters and hyphens, few digits: a word as operations, transports and kinds of events are.
+fn is_word(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && few_digits(text)
+}
+
+/// `17`, `k-17`, `c1`: a number, or a short one behind at most three letters.
+pub(crate) fn is_message_id(text: &str) -> bool {
+    let behind = text.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    let letters = text.len() - behind.len();
+    let number = behind.strip_prefix(['-', '_', '.', ':']).filter(|_| letters > 0).unwrap_or(behind);
+    let most = if letters == 0 { COUNT } else { SHORT_NUMBER };
+    let fewest = usize::from(letters == 0 || letters == 3 || number.len() < behind.len());
+    letters <= 3 && (fewest..=most).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a number since 1970 is a time of a conversation, in the unit that its size tells.
+fn is_plausible(number: &str) -> bool {
+    let number: Option<i128> = number.parse().ok();
+    number.is_some_and(|number| {
+        [1, 1_000, 1_000_000, 1_000_000_000].iter().any(|unit| SECONDS.contains(&(number / unit)))
+    })
+}
+
+/// Whether a number is kept where a grammar stands.
+pub(crate) fn obeys_as_number(grammar: Grammar, number: &str) -> bool {
+    match grammar {
+        Grammar::Id | Grammar::Digits => digits(number) <= COUNT,
+        Grammar::Moment | Grammar::Timestamp => {
+            let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+            digits(number) < COUNT || (is_plausible(whole) && fraction.len() < COUNT)
+        }
+        _ => digits(number) <= SHORT_NUMBER,
+    }
+}
+
+/// `2026-11-23T09:00:00.00`, whatever zone stands behind.
+fn is_timestamp(text: &str) -> bool {
+    let whole = |form: &str, text: &str| {
+        form.len() == text.len()
+            && form
+                .bytes()
+                .zip(text.bytes())
+                .all(|(form, byte)| if form == b'0' { byte.is_ascii_digit() } else { form == byte })
+    };
+    let Some((moment, rest)) = text.get(..19).zip(text.get(19..)) else { return false };
+    let fraction = rest.strip_prefix('.').map_or(0, |rest| 1 + rest.bytes().take_while(u8::is_ascii_digit).count());
+    let zone = &rest[fraction..];
+    whole("0000-00-00T00:00:00", moment)
+        && fraction <= COUNT
+        && (["", "Z"].contains(&zone)
+            || zone.strip_prefix(['+', '-']).is_some_and(|zone| whole("00:00", zone) || whole("0000", zone)))
+}
+
 /// Whether a text obeys a grammar that needs no rewriting.
 pub(crate) fn obeys(grammar: Grammar, text: &str) -> bool {
     let all = |limit: usize, extra: &[u8]| {
@@ -361,21 +456,25 @@ pub(crate) fn obeys(grammar: Grammar, text: &str) -> bool {
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || extra.contains(&byte))
     };
     match grammar {
-        Grammar::Id => all(40, b"._:-"),
-        Grammar::Word => is_identifier(text),
+        Grammar::Id => is_message_id(text),
+        Grammar::Word => is_vocabulary_in_any_case(text) || (is_word(text) && !text.starts_with(is_capital)),
+        Grammar::Kind => is_vocabulary_in_any_case(text) || is_word(text),
         Grammar::Digits | Grammar::Moment => {
             let digits = text.strip_prefix('-').unwrap_or(text);
-            (1..=19).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+            digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.is_empty() && obeys_as_number(grammar, text)
         }
         Grammar::Endings => {
             let is_ending = |ending: &str| (1..=5).contains(&ending.len()) && few_digits(ending);
             all(200, b":") && text.split(':').all(is_ending)
         }
-        Grammar::Version => all(16, b".") && text.starts_with(|c: char| c.is_ascii_digit()),
-        Grammar::Timestamp => {
-            (10..=32).contains(&text.len())
-                && text.bytes().all(|byte| byte.is_ascii_digit() || b"-:.TZ+".contains(&byte))
+        Grammar::Version => {
+            let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
+            all(16, b".")
+                && text.starts_with(|c: char| c.is_ascii_digit())
+                && digits(text) <= SHORT_NUMBER
+                && letters <= 5
         }
+        Grammar::Timestamp => is_timestamp(text),
         Grammar::Vocabulary => is_vocabulary(text),
         Grammar::Channel | Grammar::Error | Grammar::ChatAdvice => false,
     }
@@ -406,6 +505,45 @@ mod tests {
             looks_like_mail("ann@example.org") && !looks_like_mail("ann at example.org") && !looks_like_mail("@a.b")
         );
         assert!(looks_like_phone("+49 (30) 123-4567") && !looks_like_phone("4711") && !looks_like_phone("a1234567"));
+    }
+
+    #[test]
+    fn ids_are_as_clients_count_them() {
+        for id in ["1", "1000117", "k-17", "c1", "h", "m:003"] {
+            assert!(obeys(Grammar::Id, id), "{id}");
+        }
+        for text in ["", "Ann", "Passwort.Hunter:drei", "49301234567", "c1795428", "-", "k-", "a-b"] {
+            assert!(!obeys(Grammar::Id, text), "{text}");
+        }
+    }
+
+    #[test]
+    fn operations_are_like_those_of_the_protocol() {
+        for word in ["sendMessage", "SendMessage", "novelOperation", "carrier-pigeon", "v2"] {
+            assert!(obeys(Grammar::Word, word), "{word}");
+        }
+        for text in ["AnnaSchmidt", "ann.smith", "", "ann_smith", "a81f9c0d77e2"] {
+            assert!(!obeys(Grammar::Word, text), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_those_of_a_conversation() {
+        for time in
+            ["2026-11-23T09:00:00.00", "2026-11-23T09:00:00", "2026-11-23T09:00:00.5+01:00", "2026-11-23T09:00:00Z"]
+        {
+            assert!(obeys(Grammar::Timestamp, time), "{time}");
+        }
+        for text in ["+49151-1234-5678", "2026-11-23", "2026-11-23T09:00:00.00 Ann", "2026-11-23T09:00:00ü"] {
+            assert!(!obeys(Grammar::Timestamp, text), "{text}");
+        }
+        for number in ["0", "1795428215", "1795428215.75", "1795428215999", "1795428215999000", "-12345678"] {
+            assert!(obeys_as_number(Grammar::Moment, number), "{number}");
+        }
+        for number in ["4915112345678", "4111111111111111", "30123456789", "12345678901234567890123"] {
+            assert!(!obeys_as_number(Grammar::Moment, number), "{number}");
+        }
+        assert!(!obeys(Grammar::Digits, "4111111111111111") && !obeys(Grammar::Digits, "-"));
     }
 
     #[test]

@@ -286,7 +286,7 @@ fn equal_values_stay_equal_in_every_place() {
 #[case(r#"{"data":{"messages":[{"type":"SomethingNew","index":"7","utcTime":1700000000000}]}}"#)]
 #[case(r#"{"data":{"userData":{"TimeZone":-480}}}"#)]
 #[case(r#"{"data":{"secureKey":"","message":"","secureKey":null}}"#)]
-#[case(r#"{"a":1,"a":2.50,"timestamp":12345678901234567890123,"c":[true,null]}"#)]
+#[case(r#"{"a":1,"a":2.50,"timestamp":1795428215999,"c":[true,null]}"#)]
 fn keeps_what_says_how_the_protocol_went(#[case] kept: &str) {
     assert_eq!(message(&mut redactor(), kept), kept);
 }

@@ -1,6 +1,8 @@
 //! Every rule of redaction, one row each.
 
-use super::Grammar::{Channel, ChatAdvice, Digits, Endings, Error, Id, Moment, Timestamp, Version, Vocabulary, Word};
+use super::Grammar::{
+    Channel, ChatAdvice, Digits, Endings, Error, Id, Kind, Moment, Timestamp, Version, Vocabulary, Word,
+};
 use super::Place::{Advice, ChatError, Data, Event, Ext, From, Message, UserData};
 use super::Rule::{Hide, Inside, Keep};
 use super::{Field, Row};
@@ -40,7 +42,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::Members(&[Data, Message], &["errors"], Inside(ChatError)),
     Row::Members(&[Event], &["index"], Keep(Digits)),
     Row::Members(&[Event], &["utcTime"], Keep(Moment)),
-    Row::Members(&[Event, From], &["type"], Keep(Word)),
+    Row::Members(&[Event, From], &["type"], Keep(Kind)),
     Row::Members(&[Event], &["from"], Inside(From)),
     Row::Members(&[From], &["participantId"], Keep(Digits)),
     Row::Members(&[ChatError], &["advice", "message"], Keep(ChatAdvice)),
