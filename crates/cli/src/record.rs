@@ -44,7 +44,8 @@ pub(crate) struct Args {
     /// Name of the chat service, which is then on the tape: the audit takes it for no secret.
     #[arg(long, value_name = "NAME", value_parser = input::service)]
     service: Option<String>,
-    /// Keep what people and servers wrote. Names, keys and addresses are replaced all the same. The tape says so.
+    /// Keep what people and servers wrote. Names and keys seen before and what looks like an address or a telephone number are
+    /// replaced all the same, values of one or two bytes and what was never seen are not. The tape says so.
     #[arg(long)]
     keep_text: bool,
     /// Replace nothing: secrets, names and texts stand on the tape as they are. The tape says so, and the audit refuses it.

@@ -11,6 +11,7 @@ pub(crate) mod http;
 mod known;
 pub(crate) mod policy;
 mod shift;
+mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -463,7 +464,12 @@ impl Redactor {
         let is_short = plain.bytes().filter(u8::is_ascii_digit).count() <= policy::SHORT_NUMBER;
         let class = match rule {
             // A small number in attached data, such as a time zone, names nobody.
-            Rule::Hide(Class::UserData) | Rule::Inside(_) if is_short => return Node::Plain(plain),
+            Rule::Hide(Class::UserData) | Rule::Inside(_) if is_short => {
+                if self.keep == Keep::Texts && matches!(rule, Rule::Hide(_)) && plain.parse::<u64>().is_ok() {
+                    self.known.learn(Class::UserData, &plain);
+                }
+                return Node::Plain(plain);
+            }
             Rule::Hide(class) => class,
             Rule::Inside(_) => Class::Unknown,
             Rule::Keep(grammar) if !policy::obeys_as_number(grammar, &plain) => Class::Unknown,
@@ -514,10 +520,17 @@ impl Redactor {
 
     /// Replaces a value and remembers it.
     fn hide(&mut self, class: Class, value: &str) -> String {
-        if token::whole(value) == Some(class) || (class == Class::Text && self.keep == Keep::Texts) {
+        if token::whole(value) == Some(class) {
             return value.to_owned();
         }
-        // Texts are too common to be searched for: their words stand in channels and names by right.
+        if class == Class::Text && self.keep == Keep::Texts {
+            return self.without_addresses(value);
+        }
+        // Texts are too common to be searched for: their words stand in channels and names by right. What is attached is
+        // searched for in texts alone.
+        if class == Class::UserData && self.keep == Keep::Texts && !policy::is_vocabulary(value) {
+            self.known.learn(class, value);
+        }
         if !matches!(class, Class::Text | Class::UserData | Class::Unknown | Class::Name) {
             self.known.learn(class, value);
         }
@@ -618,7 +631,7 @@ impl Redactor {
                 let known = self.known.class(&text).filter(|_| !by_right && text.len() >= known::SHORTEST_WORD);
                 Node::Text(match known {
                     Some(class) if !policy::is_vocabulary(&text) => token::token(&self.key, class, &text),
-                    _ => self.scrub(text, by_right),
+                    _ => self.scrub_text(text, by_right),
                 })
             }
             Node::List(items) => Node::List(items.into_iter().map(|item| self.scrub_node(item)).collect()),
@@ -627,6 +640,14 @@ impl Redactor {
             ),
             Node::Plain(_) | Node::Opaque(_) => node,
         }
+    }
+
+    fn scrub_text(&self, text: String, by_right: bool) -> String {
+        let scrubbed = self.scrub(text, by_right);
+        if self.keep != Keep::Texts || by_right || policy::is_vocabulary(&scrubbed) {
+            return scrubbed;
+        }
+        self.known.scrub_words(&scrubbed, |class, value| token::token(&self.key, class, value))
     }
 
     /// The name of a member that no rule needs is hidden if a known secret stands in it.

@@ -1,7 +1,8 @@
 //! The second net: secrets that were seen once are searched for in every text that is kept.
 //!
-//! Each secret of at least six characters is searched for as it is, as a JSON text has it, as HTML has it, percent-encoded, in
-//! hexadecimal, and in base 64 at each of the three offsets, without regard to the case of ASCII letters.
+//! Each secret of at least six bytes is searched for as it is, as JSON texts and HTML have it, percent-encoded, in hexadecimal,
+//! and in base 64 at each of the three offsets, without regard to the case of ASCII letters. One of three to five bytes is
+//! searched for as a whole word, in texts that are kept.
 //!
 //! A recording learns secrets as long as it lasts, so what finds them grows by one without being built again, which no
 //! automaton does: all forms stand in one sorted map, and the longest that a text goes on with is found by asking for the
@@ -33,6 +34,8 @@ pub(super) struct Known {
     /// Each form of each value, in lower case.
     forms: BTreeMap<Box<[u8]>, (Arc<str>, Class)>,
     beginnings: Beginnings,
+    /// Values that are too short for forms, in lower case.
+    short: BTreeMap<Box<str>, (Arc<str>, Class)>,
     most: usize,
 }
 
@@ -50,6 +53,7 @@ impl Default for Known {
             queue: VecDeque::new(),
             forms: BTreeMap::new(),
             beginnings: Beginnings::default(),
+            short: BTreeMap::new(),
             most: MOST,
         }
     }
@@ -77,6 +81,9 @@ impl Known {
         let shared: Arc<str> = value.into();
         self.values.insert(Arc::clone(&shared), Value { class, again: false });
         self.queue.push_back(Arc::clone(&shared));
+        if (SHORTEST_WORD..SHORTEST).contains(&value.len()) {
+            self.short.entry(value.to_ascii_lowercase().into()).or_insert_with(|| (Arc::clone(&shared), class));
+        }
         for form in forms(value) {
             if !self.forms.contains_key(form.as_bytes()) {
                 self.beginnings.add(form.as_bytes(), self.forms.keys());
@@ -116,6 +123,27 @@ impl Known {
         (done > 0).then(|| out + &text[done..])
     }
 
+    /// Replaces short secrets where they are whole words.
+    pub(super) fn scrub_words(&self, text: &str, token: impl Fn(Class, &str) -> String) -> String {
+        let (mut out, mut done, mut before) = (String::new(), 0, ' ');
+        for (at, c) in text.char_indices() {
+            let begins = at >= done && !is_of_word(before);
+            before = c;
+            let value = |length: usize| {
+                let word = text.get(at..at + length)?;
+                let ends = !text[at + length..].starts_with(is_of_word);
+                self.short.get(word.to_ascii_lowercase().as_str()).filter(|_| ends)
+            };
+            let found = (SHORTEST_WORD..SHORTEST).rev().find_map(|length| Some((length, value(length)?)));
+            if let Some((length, (value, class))) = found.filter(|_| begins) {
+                out.push_str(&text[done..at]);
+                out.push_str(&token(*class, value));
+                done = at + length;
+            }
+        }
+        out + &text[done..]
+    }
+
     /// The longest form that a text begins with: its length, and what it stands for.
     fn longest(&self, text: &[u8], credentials_only: bool) -> Option<(usize, &str, Class)> {
         // A form that the text begins with, and that is longer than what the nearest one below has in common with the text,
@@ -146,6 +174,10 @@ impl Known {
                 }
                 _ => {
                     self.values.remove(&value);
+                    let lower = value.to_ascii_lowercase();
+                    if self.short.get(lower.as_str()).is_some_and(|(owner, _)| *owner == value) {
+                        self.short.remove(lower.as_str());
+                    }
                     for form in forms(&value) {
                         if self.forms.get(form.as_bytes()).is_some_and(|(owner, _)| *owner == value) {
                             self.forms.remove(form.as_bytes());
@@ -216,7 +248,21 @@ fn forms(value: &str) -> Vec<String> {
         return Vec::new();
     }
     let hexadecimal: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let mut forms = vec![value.to_owned(), percent(value), escaped(value), html(value), hexadecimal];
+    let (json, uri) = (escaped(value), uri_component(value));
+    let mut forms = vec![
+        value.to_owned(),
+        percent(value),
+        percent(value).replace("%20", "+"),
+        uri.replace("%20", "+"),
+        uri,
+        json.replace('/', "\\/"),
+        unicode_escaped(&json, |c| !c.is_ascii()),
+        unicode_escaped(&json, |c| !c.is_ascii()).replace('/', "\\/"),
+        unicode_escaped(&json, |c| "<>&='".contains(c)),
+        json,
+        hexadecimal,
+    ];
+    forms.extend(["&#39;", "&#039;", "&#x27;", "&apos;"].map(|apostrophe| html(value, apostrophe)));
     forms.iter_mut().for_each(|form| form.make_ascii_lowercase());
     for offset in 0..3 {
         let core = base64_core(value.as_bytes(), offset);
@@ -236,7 +282,31 @@ fn escaped(value: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-fn html(value: &str) -> String {
+/// The same with some characters as `\uXXXX`.
+fn unicode_escaped(json: &str, is_escaped: impl Fn(char) -> bool) -> String {
+    let mut out = String::new();
+    for c in json.chars() {
+        if is_escaped(c) {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// As the function `encodeURIComponent` of browsers has it.
+fn uri_component(value: &str) -> String {
+    [("%21", "!"), ("%27", "'"), ("%28", "("), ("%29", ")"), ("%2A", "*")]
+        .into_iter()
+        .fold(percent(value), |text, (encoded, plain)| text.replace(encoded, plain))
+}
+
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+fn html(value: &str, apostrophe: &str) -> String {
     let mut out = String::new();
     for c in value.chars() {
         match c {
@@ -244,7 +314,7 @@ fn html(value: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
+            '\'' => out.push_str(apostrophe),
             c => out.push(c),
         }
     }
@@ -324,6 +394,42 @@ mod tests {
         ] {
             assert!(scrub(&known, text).is_some_and(|scrubbed| scrubbed.contains("<nick>")), "{text}");
         }
+    }
+
+    #[test]
+    fn finds_what_browsers_and_servers_make_of_a_secret() {
+        let mut known = Known::default();
+        known.learn(Class::Nickname, "Jürgen O'Hara/(A)");
+        for text in [
+            "J%C3%BCrgen%20O'Hara%2F(A)",
+            "J%C3%BCrgen+O%27Hara%2F%28A%29",
+            "J%C3%BCrgen+O'Hara%2F(A)",
+            r"Jürgen O'Hara\/(A)",
+            r"J\u00fcrgen O'Hara/(A)",
+            r"J\u00FCrgen O'Hara\/(A)",
+            r"Jürgen O\u0027Hara/(A)",
+            "Jürgen O&#x27;Hara/(A)",
+            "Jürgen O&apos;Hara/(A)",
+            "Jürgen O&#039;Hara/(A)",
+        ] {
+            assert_eq!(scrub(&known, text).as_deref(), Some("<nick>"), "{text}");
+        }
+    }
+
+    #[test]
+    fn short_values_are_found_as_whole_words() {
+        let mut known = Known { most: 3, ..Known::default() };
+        known.learn(Class::Nickname, "Bo");
+        known.learn(Class::Nickname, "Bob");
+        known.learn(Class::Nickname, "Bö L");
+        let shown = |known: &Known, text: &str| known.scrub_words(text, |class, _| format!("<{}>", class.prefix()));
+        assert_eq!(
+            shown(&known, "Hi bob, Bobby, Bob's, üBob and Bö L!"),
+            "Hi <nick>, Bobby, <nick>'s, üBob and <nick>!"
+        );
+        known.learn(Class::Nickname, "Eve");
+        known.learn(Class::Nickname, "Dan");
+        assert_eq!(shown(&known, "Bob Eve"), "Bob <nick>");
     }
 
     #[test]

@@ -401,3 +401,16 @@ fn what_no_channel_may_hold_is_still_seen() {
     assert!(hidden.contains('<') && hidden.contains(' ') && !hidden.contains("Ann"), "{hidden}");
     assert_eq!(redactor.channel(&hidden), hidden);
 }
+
+#[test]
+fn a_kept_text_holds_no_address_and_no_value_that_was_seen() {
+    let mut redactor = Redactor::keeping(Key::from_bytes(KEY), Keep::Texts);
+    redactor.message(r#"{"data":{"nickname":"Bob","userData":{"accountNo":"ACC-778899","pin":4711,"town":"Ulm"}}}"#);
+    let text = "Bob of Ulm (4711, acc-778899): +49 (151) 123-4567, 0151/1234567 or <bob@example.org>. Order 12, Bobby.";
+    let shown = redactor.message(&serde_json::json!({"data": {"message": text}}).to_string());
+    let tokens: Vec<Class> = token::find(&shown).into_iter().map(|(_, class)| class).collect();
+    let (nick, data) = (Class::Nickname, Class::UserData);
+    assert_eq!(tokens, [nick, data, data, data, Class::Phone, Class::Phone, Class::Mail], "{shown}");
+    assert!(shown.contains("Order 12, Bobby.") && !shown.contains("123") && !shown.contains("example"), "{shown}");
+    assert_eq!(redactor.message(&shown), shown);
+}
