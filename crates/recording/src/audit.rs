@@ -615,6 +615,7 @@ const fn class_guess(class: Class) -> &'static str {
         Class::Push => "a device for push notifications",
         Class::File => "an id of a file",
         Class::Reference => "a reference",
+        Class::MessageId | Class::OddMessageId => "an id of a message",
         Class::Name | Class::Unknown => "a text that nobody knows",
     }
 }

@@ -472,9 +472,12 @@ impl Redactor {
             }
             Rule::Hide(class) => class,
             Rule::Inside(_) => Class::Unknown,
-            Rule::Keep(grammar) if !policy::obeys_as_number(grammar, &plain) => Class::Unknown,
             // Some clients count from the time.
-            Rule::Keep(Grammar::Id) if self.is_hidden_id(&plain) => Class::Unknown,
+            Rule::Keep(Grammar::Id) if self.is_hidden_id(&plain) => Class::MessageId,
+            Rule::Keep(grammar) if !policy::obeys_as_number(grammar, &plain) => match grammar {
+                Grammar::Id => Class::MessageId,
+                _ => Class::Unknown,
+            },
             Rule::Keep(Grammar::Moment | Grammar::Timestamp) => match self.shift.map(|shift| shift.number(&plain)) {
                 None => return Node::Plain(plain),
                 Some(Some(moved)) => return Node::Plain(moved),
@@ -485,9 +488,20 @@ impl Redactor {
         if token::is_number_token(&plain) || !Node::Plain(plain.clone()).is_number() {
             return Node::Plain(plain);
         }
-        self.known.learn(class, &plain);
+        if class != Class::MessageId {
+            self.known.learn(class, &plain);
+        }
         self.count(class, true);
         Node::Plain(token::number_token(&self.key, class, &plain))
+    }
+
+    /// An id of a message: a counter is kept, of any other the class of its token says whether it is well formed.
+    fn message_id(&mut self, id: &str) -> String {
+        if token::whole(id).is_some() || (policy::is_message_id(id) && !self.is_hidden_id(id)) {
+            return id.to_owned();
+        }
+        let is_odd = id.bytes().any(|byte| !byte.is_ascii_alphanumeric());
+        self.hide(if is_odd { Class::OddMessageId } else { Class::MessageId }, id)
     }
 
     /// Whether an id may be a wall time where these are moved.
@@ -505,7 +519,7 @@ impl Redactor {
             Rule::Keep(Grammar::Channel) => self.channel(text),
             Rule::Keep(Grammar::Error) => self.error(text),
             Rule::Keep(Grammar::ChatAdvice) => self.chat_advice(text),
-            Rule::Keep(Grammar::Id) if self.is_hidden_id(text) => self.unknown(text),
+            Rule::Keep(Grammar::Id) => self.message_id(text),
             Rule::Keep(grammar) if policy::obeys(grammar, text) => {
                 let moved = self.shift.map(|shift| match grammar {
                     Grammar::Moment => shift.number(text),
@@ -526,12 +540,11 @@ impl Redactor {
         if class == Class::Text && self.keep == Keep::Texts {
             return self.without_addresses(value);
         }
-        // Texts are too common to be searched for: their words stand in channels and names by right. What is attached is
-        // searched for in texts alone.
+        // What is attached is searched for in texts alone.
         if class == Class::UserData && self.keep == Keep::Texts && !policy::is_vocabulary(value) {
             self.known.learn(class, value);
         }
-        if !matches!(class, Class::Text | Class::UserData | Class::Unknown | Class::Name) {
+        if class.is_searched_for() {
             self.known.learn(class, value);
         }
         self.count(class, !value.is_empty());

@@ -117,11 +117,24 @@ classes! {
     Reference = "ref", "ref";
     /// The name of a member, header or parameter that nobody knows.
     Name = "key", "key";
+    /// The `id` of a message that is no counter: letters and digits.
+    MessageId = "id", "id";
+    /// The `id` of a message that has characters besides letters and digits (BX-FLD-09), so that a rule still sees it.
+    OddMessageId = "odd", "odd id";
     /// A text at a place that nobody knows.
     Unknown = "unk", "unk";
 }
 
 impl Class {
+    /// Whether the value is searched for in what is kept. Texts are too common: their words stand in channels and names by
+    /// right.
+    pub(crate) const fn is_searched_for(self) -> bool {
+        !matches!(
+            self,
+            Self::Text | Self::UserData | Self::Unknown | Self::Name | Self::MessageId | Self::OddMessageId
+        )
+    }
+
     /// Whether the value is a credential or an id, and not merely personal.
     pub(crate) const fn is_credential(self) -> bool {
         matches!(

@@ -4,7 +4,7 @@ use protocol::bayeux::channel;
 use protocol::bayeux::message::Message;
 use protocol::violation::Violation;
 use protocol::wire::Side;
-use recording::token;
+use recording::token::{self, Class};
 
 use super::Findings;
 use super::conversation::{Conversation, Seen, Shape};
@@ -69,13 +69,19 @@ fn is_refusal_without_channel(seen: &Seen) -> bool {
     seen.from == Side::Server && seen.message.successful() == Some(false)
 }
 
+/// Whether an id has other characters than letters and digits. Of an id on a tape its token says so.
+fn is_odd(id: &str) -> bool {
+    match token::whole(id) {
+        Some(class) => class == Class::OddMessageId,
+        None => id.is_empty() || id.bytes().any(|byte| !byte.is_ascii_alphanumeric()),
+    }
+}
+
 fn request(seen: &Seen, findings: &mut Findings) {
     let message = &seen.message;
     let has = |name: &str| message.member(name).is_some();
     if let Some(id) = message.id()
-        // A token stands for an id that was too odd to keep.
-        && token::whole(id.as_str()).is_none()
-        && (id.as_str().is_empty() || id.as_str().bytes().any(|byte| !byte.is_ascii_alphanumeric()))
+        && is_odd(id.as_str())
     {
         findings.add(seen, Violation::MessageIdInvalid, "the `id` has other characters than letters and digits");
     }

@@ -572,11 +572,6 @@ pub(super) fn is_suite_service(segment: &str) -> bool {
     segment == "tapestry-elsewhere" || segment.strip_prefix("tapestry-no-such-").is_some_and(is_digits)
 }
 
-/// The ids of messages that the simulator says with a fault planted.
-pub(super) fn is_planted_id(id: &str) -> bool {
-    matches!(id, "smuggled" | "x1") || id.strip_prefix("notification-").is_some_and(is_digits)
-}
-
 pub(super) fn is_suite_word(word: &str) -> bool {
     SUITE_WORDS.binary_search(&word).is_ok()
 }

@@ -241,7 +241,7 @@ fn treatment(rule: Rule) -> String {
             "kept, if it is {}",
             match grammar {
                 Grammar::Id =>
-                    "a number of up to ten digits, or of six behind at most three letters; `--shift-times` hides it if it may be a time",
+                    "a number of up to ten digits, or of six behind at most three letters (others become `id_` tokens, with characters besides letters and digits `odd_`); `--shift-times` hides it if it may be a time",
                 Grammar::Word =>
                     "a word of the vocabulary in any case, or a new one like `sendMessage` or `long-polling`",
                 Grammar::Kind => "a word of the vocabulary in any case, or a new one like `ParticipantJoined`",
@@ -379,7 +379,7 @@ fn words_that_look_personal_are_no_words_of_the_protocol() {
         (r#"{"channel":"/chat/Anna Schmidt, Berlin; pw: hunter!"}"#, "{\"channel\":\"/chat/unk_"),
         (r#"{"channel":"/private/anna.schmidt"}"#, "{\"channel\":\"/private/unk_"),
         (r#"{"data":{"anna.schmidt":1}}"#, "{\"data\":{\"key_"),
-        (r#"{"id":"Passwort.Hunter:drei"}"#, "{\"id\":\"unk_"),
+        (r#"{"id":"Passwort.Hunter:drei"}"#, "{\"id\":\"odd_"),
         (r#"{"data":{"operation":"AnnaSchmidt"}}"#, "{\"data\":{\"operation\":\"unk_"),
         (r#"{"timestamp":"+49151-1234-5678"}"#, "{\"timestamp\":\"tel_"),
         (r#"{"id":1795428215999}"#, "{\"id\":70707"),
