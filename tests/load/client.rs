@@ -129,7 +129,7 @@ impl Session {
         let mut session = Self { number, client_id: String::new(), link, seen: Seen::default() };
         let answer = session
             .ask(&json!({
-                "id": format!("load-{number}"), "channel": "/meta/handshake", "version": "1.0",
+                "id": format!("s-{number}"), "channel": "/meta/handshake", "version": "1.0",
                 "supportedConnectionTypes": ["websocket", "long-polling"],
             }))
             .await?;

@@ -114,7 +114,7 @@ impl Session {
         match channel.as_str() {
             Some("/meta/handshake") => {
                 // The first message says which session this is, by its id.
-                self.number = id.trim_start_matches("load-").parse().unwrap_or_default();
+                self.number = id.trim_start_matches("s-").parse().unwrap_or_default();
                 self.client_id = format!("c{:07x}load{:08x}", self.number, self.number.wrapping_mul(2_654_435_761));
                 state.most.fetch_max(state.open.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
                 vec![json!({

@@ -43,7 +43,7 @@ pub(crate) fn account(tape: &Tape) -> Result<Account> {
 
 fn take(session: &mut Session, from: Side, message: &Value) -> Result<()> {
     let id = message["id"].as_str();
-    if let (Side::Client, Some(first)) = (from, id.and_then(|id| id.strip_prefix("load-"))) {
+    if let (Side::Client, Some(first)) = (from, id.and_then(|id| id.strip_prefix("s-"))) {
         session.number = first.parse()?;
     }
     if let Some(client) = message["clientId"].as_str() {

@@ -200,7 +200,7 @@ fn check_original(file: &Path, tape: &[u8], allow: &[String]) -> Result<(), Fail
     if is_unredacted(tape) {
         return Ok(());
     }
-    let findings = audit::audit(tape, allow).map_err(|error| tapes::no_tape(file, error))?.findings;
+    let findings = audit::audit(tape, &tapes::harmless(allow)).map_err(|error| tapes::no_tape(file, error))?.findings;
     let Some(first) = findings.first() else { return Ok(()) };
     let more = match findings.len() - 1 {
         0 => String::new(),

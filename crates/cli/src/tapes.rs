@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use ::conformance::cases::cases;
+use ::conformance::clients::scenarios;
 use anyhow::{Error, anyhow};
 use clap::ValueEnum;
 use recording::pack::{self, UnpackError};
@@ -44,6 +46,12 @@ pub(crate) fn read_whole(path: &Path) -> Result<Tape, Failure> {
         }
         Some(_) | None => Ok(tape),
     }
+}
+
+/// Words that the audit may take: those that the user allows, and the names of our own cases.
+pub(crate) fn harmless(allow: &[String]) -> Vec<String> {
+    let cases = cases().iter().chain(scenarios()).map(|case| case.id.to_owned());
+    allow.iter().cloned().chain(cases).collect()
 }
 
 /// The bytes of a file, unpacked if it is packed. What is lost of a packed one is told on stderr.

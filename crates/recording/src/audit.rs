@@ -13,7 +13,7 @@ use std::fmt;
 
 use crate::json::{Node, members};
 use crate::redaction::policy::{self, Field, Grammar, Place, Policy, Rule};
-use crate::redaction::{Keep, decoded};
+use crate::redaction::{Keep, decoded, words as kept};
 use crate::tape::{Kind, ReadError, Record, Status, Tape};
 use crate::token::{self, Class};
 
@@ -64,7 +64,7 @@ pub struct Audit {
     pub kept: usize,
 }
 
-/// Audits the bytes of a tape. `allowed` are words that the caller knows to be harmless.
+/// Audits the bytes of a tape. `allowed` are words that the caller knows to be harmless, such as the names of cases.
 ///
 /// # Errors
 ///
@@ -134,8 +134,8 @@ impl Auditor<'_> {
             let Some(node) = Node::parse(raw.get()) else { continue };
             match name.as_str() {
                 "seed" if matches!(node, Node::Plain(_)) => {}
-                // The names of cases are our own.
-                "scenario" if node.text().is_some_and(is_name_of_a_case) => self.audit.texts += 1,
+                // The names of cases are our own, and the caller knows them.
+                "scenario" if node.text().is_some_and(|name| self.is_allowed(name)) => self.audit.texts += 1,
                 "start" => self.at("start", |a| a.each_text(&node, Self::wall_time)),
                 "id" => {
                     self.at("id", |a| {
@@ -220,7 +220,7 @@ impl Auditor<'_> {
     fn at_member(&mut self, place: Place, name: &str, work: impl FnOnce(&mut Self)) {
         let known = match place {
             Place::UserData => policy::keeps_name(place, name),
-            _ => self.policy.names_member(name) || words::is_name(name) || policy::keeps_name(Place::UserData, name),
+            _ => self.policy.names_member(name) || kept::is_name(name) || policy::keeps_name(Place::UserData, name),
         };
         if known || token::whole(name).is_some() || self.is_allowed(name) {
             self.at(name, work);
@@ -340,7 +340,7 @@ impl Auditor<'_> {
         }
         for segment in channel.split('/') {
             let is_service = self.service.as_deref() == Some(segment) || words::is_suite_service(segment);
-            let known = is_service || words::is_segment(segment) || words::is_suite_segment(channel, segment);
+            let known = is_service || kept::is_segment(segment) || words::is_suite_segment(channel, segment);
             // What no channel may hold stands between words; an address is one word.
             let is_between = |c: char| (' '..='~').contains(&c) && !policy::is_of_channel(c);
             for word in segment.split(|c| !known && !segment.contains('@') && is_between(c)) {
@@ -381,7 +381,7 @@ impl Auditor<'_> {
     fn target(&mut self, target: &str) {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         for segment in path.split('/') {
-            self.check(words::is_segment(segment), guess(segment), segment);
+            self.check(kept::is_segment(segment), guess(segment), segment);
         }
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -482,8 +482,8 @@ impl Auditor<'_> {
             self.audit.texts += 1;
             return;
         }
-        for word in value.split(words::FIELD_SEPARATORS) {
-            self.check(words::is_field_word(word) || policy::is_scheme(word), guess(word), word);
+        for word in value.split(kept::FIELD_SEPARATORS) {
+            self.check(kept::is_field_word(word) || policy::is_scheme(word), guess(word), word);
         }
     }
 
@@ -574,7 +574,7 @@ impl Auditor<'_> {
     /// `data.mood`: names that redaction has kept or replaced.
     fn member_path(&mut self, path: &str) {
         for name in path.split('.') {
-            let known = self.policy.names_member(name) || words::is_name(name) || words::is_place(name);
+            let known = self.policy.names_member(name) || kept::is_name(name) || kept::is_place(name);
             self.check(known || policy::keeps_name(Place::UserData, name), "a name of a member", name);
         }
     }
@@ -626,14 +626,6 @@ fn is_moment(text: &str) -> bool {
 
 fn is_host(text: &str) -> bool {
     text.strip_prefix("$host.").is_some_and(policy::is_short_number)
-}
-
-/// `chat.end.again`
-fn is_name_of_a_case(text: &str) -> bool {
-    text.len() <= 80
-        && policy::few_digits(text)
-        && ["bayeux.", "chat.", "client.", "reconnect."].iter().any(|group| text.starts_with(group))
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte))
 }
 
 /// The number of a part and the counter behind which it begins.

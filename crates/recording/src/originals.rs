@@ -19,13 +19,13 @@ use crate::tape::Mark;
 use crate::token::{self, Class};
 
 /// The label of a mark whose first token holds the values of the others.
-const HOLDS: &str = "holds";
+pub(crate) const HOLDS: &str = "holds";
 
 /// The label of a mark whose first token stands for the same as the other one, in another class.
-const SAME: &str = "same";
+pub(crate) const SAME: &str = "same";
 
 /// The label of a mark about a token whose value is not of letters and digits alone, as the ids of clients should be.
-const ODD: &str = "odd";
+pub(crate) const ODD: &str = "odd";
 
 /// The shortest value that is searched for in others, in bytes: the shorter ones stand everywhere.
 const SHORTEST: usize = 4;

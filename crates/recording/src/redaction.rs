@@ -12,6 +12,7 @@ mod known;
 pub(crate) mod policy;
 mod shift;
 mod texts;
+pub(crate) mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,7 +26,6 @@ use protocol::chat::files::is_target;
 use protocol::wire::{Close, Entry, Exchange, Request, Response, Socket, Wire};
 use serde_json::value::RawValue;
 
-use crate::audit::words;
 use crate::json::Node;
 use crate::token::{self, Class, Key};
 

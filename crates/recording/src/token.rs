@@ -129,10 +129,7 @@ impl Class {
     /// Whether the value is searched for in what is kept. Texts are too common: their words stand in channels and names by
     /// right.
     pub(crate) const fn is_searched_for(self) -> bool {
-        !matches!(
-            self,
-            Self::Text | Self::UserData | Self::Unknown | Self::Name | Self::MessageId | Self::OddMessageId
-        )
+        !matches!(self, Self::Text | Self::UserData | Self::Unknown | Self::Name | Self::MessageId | Self::OddMessageId)
     }
 
     /// Whether the value is a credential or an id, and not merely personal.

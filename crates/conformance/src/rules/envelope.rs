@@ -275,3 +275,14 @@ pub(super) fn sentence(violation: Violation) -> String {
     let mut letters = says.chars();
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_odd;
+
+    #[test]
+    fn an_id_is_letters_and_digits_on_the_wire_and_on_a_tape() {
+        assert!(["17", "a3f", "id_0123456789"].iter().all(|id| !is_odd(id)));
+        assert!(["", "a-b", "odd_0123456789", "odd"].iter().filter(|id| is_odd(id)).count() == 3);
+    }
+}

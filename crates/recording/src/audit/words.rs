@@ -1,225 +1,24 @@
 //! The closed lists of the audit: what may stand on a tape beside tokens and numbers.
 
+use crate::originals;
 use crate::redaction::files::{FIELDS, MEDIA_TYPES};
-use crate::redaction::http::{COOKIES, METHODS, PARAMETERS, SEGMENTS};
-use crate::redaction::policy::Policy;
+use crate::redaction::http::{COOKIES, METHODS, PARAMETERS};
+use crate::token::Class;
 
-/// Names of members that no rule of redaction needs, sorted.
-const NAMES: &[&str] = &[
-    "GCTI_SYSTEM",
-    "ack",
-    "activity",
-    "anything",
-    "b",
-    "batch",
-    "c",
-    "chatEnded",
-    "code",
-    "connectionId",
-    "contentType",
-    "contents",
-    "deep",
-    "enabled",
-    "failure",
-    "file",
-    "filename",
-    "hosts",
-    "json-comment-filtered",
-    "list",
-    "monitored",
-    "multiple-clients",
-    "nested",
-    "party-info",
-    "size",
-    "statusCode",
-    "style",
-    "successful",
-    "tapestry",
-    "x-tapestry",
-];
-
-/// Segments of channels, beside those of paths, sorted: with the service of Genesys' own examples, and what the suite asks for.
-const CHANNEL_SEGMENTS: &[&str] =
-    &["*", "**", "chatV2", "customer-support", "meta", "sentinel", "subscribe", "tapestry", "unsubscribe"];
-
-/// Words of kept header fields and of media types, in lower case and sorted. Redaction keeps these and no others.
-const FIELD_WORDS: &[&str] = &[
-    "*",
-    "accept",
-    "accept-encoding",
-    "accept-language",
-    "access-control-allow-origin",
-    "access-control-request-headers",
-    "access-control-request-method",
-    "apache",
-    "apache-coyote",
-    "api+json",
-    "apng",
-    "application",
-    "apr",
-    "aug",
-    "authorization",
-    "avif",
-    "awselb",
-    "b3",
-    "bayeux",
-    "boundary",
-    "br",
-    "bytes",
-    "charset",
-    "chatv2",
-    "chunked",
-    "client_max_window_bits",
-    "client_no_context_takeover",
-    "close",
-    "cloudflare",
-    "cometd",
-    "compress",
-    "connect",
-    "content-encoding",
-    "content-type",
-    "cookie",
-    "csv",
-    "date",
-    "debian",
-    "dec",
-    "deflate",
-    "delete",
-    "envoy",
-    "etag",
-    "false",
-    "feb",
-    "form-data",
-    "form-of-the-tape",
-    "fri",
-    "get",
-    "gif",
-    "gmt",
-    "gzip",
-    "haproxy",
-    "head",
-    "high",
-    "html",
-    "identity",
-    "if-none-match",
-    "image",
-    "immutable",
-    "iso-8859-1",
-    "jan",
-    "javascript",
-    "jetty",
-    "jpeg",
-    "json",
-    "jul",
-    "jun",
-    "keep-alive",
-    "last-modified",
-    "lax",
-    "low",
-    "mar",
-    "max",
-    "max-age",
-    "max-stale",
-    "may",
-    "medium",
-    "microsoft-iis",
-    "min-fresh",
-    "mon",
-    "multipart",
-    "must-revalidate",
-    "nginx",
-    "no-cache",
-    "no-store",
-    "no-transform",
-    "none",
-    "nov",
-    "oct",
-    "octet-stream",
-    "only-if-cached",
-    "openresty",
-    "openssl",
-    "options",
-    "origin",
-    "patch",
-    "permessage-deflate",
-    "plain",
-    "png",
-    "post",
-    "private",
-    "problem+json",
-    "proxy-revalidate",
-    "public",
-    "put",
-    "q",
-    "range",
-    "s-maxage",
-    "sat",
-    "sep",
-    "server_max_window_bits",
-    "server_no_context_takeover",
-    "signed-exchange",
-    "stale-if-error",
-    "stale-while-revalidate",
-    "strict",
-    "sun",
-    "svg+xml",
-    "te",
-    "text",
-    "thu",
-    "timeout",
-    "trace",
-    "trailers",
-    "true",
-    "tue",
-    "ubuntu",
-    "unix",
-    "upgrade",
-    "us-ascii",
-    "user-agent",
-    "utc",
-    "utf-16",
-    "utf-8",
-    "utf8",
-    "v",
-    "varnish",
-    "webp",
-    "websocket",
-    "wed",
-    "win64",
-    "x-csrf-token",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-requested-with",
-    "x-webkit-deflate-frame",
-    "x-www-form-urlencoded",
-    "x-xsrf-token",
-    "xhtml+xml",
-    "xml",
-    "zstd",
-];
-
-/// What stands between the words of header fields.
-pub(crate) const FIELD_SEPARATORS: [char; 9] = [' ', ',', ';', '=', '/', '(', ')', '"', ':'];
-
-/// Words of our own labels, in lower case and sorted: kinds of records and of faults, classes of tokens and failures, timers.
+/// Words of our own labels, in lower case and sorted: kinds of records and of faults, failures, timers.
 const LABEL_WORDS: &[&str] = &[
     "aborted",
     "after",
-    "al",
     "answer",
     "answered",
     "array",
-    "auth",
     "bayeux",
     "body",
     "bytes",
     "call",
     "channel",
-    "chat",
     "chatv2",
     "chrome",
-    "cid",
-    "ck",
     "class",
     "client",
     "clock",
@@ -236,7 +35,6 @@ const LABEL_WORDS: &[&str] = &[
     "end",
     "err",
     "fault",
-    "file",
     "firefox",
     "forgotten",
     "gap",
@@ -248,13 +46,11 @@ const LABEL_WORDS: &[&str] = &[
     "http",
     "httptoolkit",
     "keep",
-    "key",
     "keyid",
     "large",
     "leave",
     "live",
     "lost",
-    "mail",
     "mark",
     "millis",
     "mitmproxy",
@@ -263,7 +59,6 @@ const LABEL_WORDS: &[&str] = &[
     "msg",
     "name",
     "net",
-    "nick",
     "none",
     "open",
     "other",
@@ -271,11 +66,9 @@ const LABEL_WORDS: &[&str] = &[
     "policy",
     "protocol",
     "proxy",
-    "push",
     "rand",
     "receive",
     "redacted",
-    "ref",
     "refused",
     "replaced",
     "reply",
@@ -291,22 +84,16 @@ const LABEL_WORDS: &[&str] = &[
     "short",
     "sim",
     "single",
-    "sk",
     "status",
     "swallowed",
     "tape",
     "tapestry",
-    "tel",
     "texts",
     "timeout",
     "timer",
     "times",
     "too",
-    "txt",
-    "ud",
-    "uid",
     "unavailable",
-    "unk",
     "unknown",
     "unreachable",
     "version",
@@ -363,10 +150,10 @@ const SENTENCES: &[(&str, &[&str])] = &[
             "@ refused here: no file descriptor left",
             "# units lost here: the disk was too slow",
             "agent leaves",
-            "holds",
+            originals::HOLDS,
             "new clients wait here: no file descriptor left",
-            "odd",
-            "same",
+            originals::ODD,
+            originals::SAME,
         ],
     ),
     ("@ request left out: ", LEFT_OUT),
@@ -499,17 +286,6 @@ const FORM_WORDS: &[&str] = &[
     "userData",
 ];
 
-/// Places that redaction names besides members, sorted.
-const PLACES: &[&str] = &["args", "headers", "label", "method", "reason", "url"];
-
-pub(crate) fn is_name(name: &str) -> bool {
-    NAMES.binary_search(&name).is_ok()
-}
-
-pub(crate) fn is_segment(segment: &str) -> bool {
-    SEGMENTS.contains(&segment) || CHANNEL_SEGMENTS.contains(&segment)
-}
-
 pub(super) fn is_parameter(name: &str) -> bool {
     PARAMETERS.contains(&name)
 }
@@ -522,36 +298,9 @@ pub(super) fn is_cookie_attribute(name: &str) -> bool {
     COOKIE_ATTRIBUTES.contains(&name.to_ascii_lowercase().as_str())
 }
 
-/// Whether a word may stand in a kept header field: one of the list, a name of a kept field, a short number or a version.
-pub(crate) fn is_field_word(word: &str) -> bool {
-    let lower = word.to_ascii_lowercase();
-    FIELD_WORDS.binary_search(&lower.as_str()).is_ok()
-        || Policy::standard().field(&lower).is_some()
-        || is_field_number(word)
-        || is_version(word)
-}
-
-/// A size, a number of seconds: shorter than a telephone number with its area.
-fn is_field_number(word: &str) -> bool {
-    let digits = word.strip_prefix('-').unwrap_or(word);
-    (1..=9).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// `9.4`, `0.8`, `9.4.41.v20210629`
-fn is_version(word: &str) -> bool {
-    let is_number = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-    let is_day = |part: &str| {
-        part.strip_prefix("v20").is_some_and(|day| day.len() == 6 && day.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    let (numbers, day) = match word.rsplit_once('.') {
-        Some((numbers, day)) if is_day(day) => (numbers, true),
-        _ => (word, is_day(word)),
-    };
-    (day && numbers == word) || (numbers.split('.').count() <= 4 && numbers.split('.').all(is_number))
-}
-
 pub(super) fn is_label_word(word: &str) -> bool {
-    LABEL_WORDS.binary_search(&word.to_ascii_lowercase().as_str()).is_ok()
+    let word = word.to_ascii_lowercase();
+    LABEL_WORDS.binary_search(&word.as_str()).is_ok() || Class::ALL.iter().any(|class| class.prefix() == word)
 }
 
 pub(super) fn is_env_name(name: &str) -> bool {
@@ -613,10 +362,6 @@ pub(super) fn is_method(method: &str) -> bool {
     METHODS.contains(&method)
 }
 
-pub(crate) fn is_place(name: &str) -> bool {
-    PLACES.contains(&name)
-}
-
 /// A word that is harmless wherever it stands: a channel of Bayeux, or the notice with the limits of files.
 pub(super) fn is_word(text: &str) -> bool {
     matches!(text, "/meta/handshake" | "/meta/connect" | "/meta/disconnect" | "/meta/subscribe" | "/meta/unsubscribe")
@@ -629,8 +374,8 @@ mod tests {
     #[test]
     fn lists_are_sorted_for_the_search() {
         let suite = [SUITE_SEGMENTS, SUITE_WORDS];
-        let ours = [NAMES, LABEL_WORDS, ENV_NAMES, ENV_WORDS, PLACES];
-        let wire = [CHANNEL_SEGMENTS, FIELD_WORDS, COOKIE_ATTRIBUTES, FORM_WORDS];
+        let ours = [LABEL_WORDS, ENV_NAMES, ENV_WORDS];
+        let wire = [COOKIE_ATTRIBUTES, FORM_WORDS];
         for list in suite.iter().chain(&ours).chain(&wire) {
             assert!(list.is_sorted(), "{list:?}");
         }

@@ -8,8 +8,8 @@ use protocol::wire::Headers;
 
 use super::policy::{Field, Place, Rule};
 use super::shift::Date;
+use super::words::{FIELD_SEPARATORS, is_field_word};
 use super::{Redactor, policy};
-use crate::audit::words::{FIELD_SEPARATORS, is_field_word};
 use crate::token::{self, Class};
 
 /// Methods, sorted.

@@ -414,3 +414,29 @@ fn a_kept_text_holds_no_address_and_no_value_that_was_seen() {
     assert!(shown.contains("Order 12, Bobby.") && !shown.contains("123") && !shown.contains("example"), "{shown}");
     assert_eq!(redactor.message(&shown), shown);
 }
+
+#[test]
+fn an_id_that_is_no_counter_keeps_whether_it_was_odd() {
+    let mut redactor = Redactor::new(Key::from_bytes(KEY));
+    let mut class = |id: &str| {
+        let shown = redactor.message(&serde_json::json!({"id": id}).to_string());
+        assert_eq!(redactor.message(&shown), shown);
+        let id = serde_json::from_str::<serde_json::Value>(&shown).unwrap()["id"].as_str().unwrap().to_owned();
+        token::whole(&id)
+    };
+    assert_eq!((class("1000117"), class("k-17"), class("")), (None, None, None));
+    assert_eq!((class("smuggled"), class("a3f9c0d77e2")), (Some(Class::MessageId), Some(Class::MessageId)));
+    assert_eq!((class("a_b"), class("anna.schmidt")), (Some(Class::OddMessageId), Some(Class::OddMessageId)));
+}
+
+#[test]
+fn an_id_that_may_be_a_time_is_hidden_where_times_are_moved() {
+    let mut plain = Redactor::new(Key::from_bytes(KEY));
+    let shift = Some(super::shift::Shift::from_bits(7));
+    let mut moved = Redactor { shift, ..Redactor::new(Key::from_bytes(KEY)) };
+    for (id, hidden) in [(r#"{"id":"1795428215"}"#, r#"{"id":"id_"#), (r#"{"id":1795428215}"#, r#"{"id":70707"#)] {
+        assert_eq!(plain.message(id), id);
+        assert!(moved.message(id).starts_with(hidden), "{}", moved.message(id));
+    }
+    assert_eq!(moved.message(r#"{"id":"117"}"#), r#"{"id":"117"}"#);
+}

@@ -139,6 +139,11 @@ fn a_redacted_form_is_clean_and_a_field_in_it_is_found() {
 )]
 #[case(r#""scenario":"short chat""#, r#""scenario":"Ann Smith""#, "line 1: `scenario` may hold a word (3 characters)")]
 #[case(
+    r#""scenario":"short chat""#,
+    r#""scenario":"chat.schmidt""#,
+    "line 1: `scenario` may hold a word (7 characters)"
+)]
+#[case(
     r#""after":"3 bytes""#,
     r#""AnnSmith":"3 bytes","channel":"/service/ann""#,
     "line 43: `params` may hold a word (8 characters)"
