@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use recording::audit::{self, Audit};
+use recording::audit::{self, Audit, Finding};
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure};
@@ -38,13 +38,32 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     tapes::judge_each(&args.files, args.format, judge, text, report)
 }
 
+/// The first finding of each kind, and how many more lines have one like it: the same word stands in every message of a tape.
+fn grouped(findings: &[Finding]) -> Vec<(&Finding, usize)> {
+    let mut groups: Vec<(&Finding, BTreeSet<usize>)> = Vec::new();
+    for finding in findings {
+        let is_alike = |it: &Finding| {
+            (it.place.as_str(), it.guess, it.characters) == (&finding.place, finding.guess, finding.characters)
+        };
+        match groups.iter_mut().find(|(first, _)| is_alike(first)) {
+            Some((_, lines)) => drop(lines.insert(finding.line)),
+            None => groups.push((finding, BTreeSet::from([finding.line]))),
+        }
+    }
+    groups.into_iter().map(|(first, lines)| (first, lines.len() - 1)).collect()
+}
+
 fn text(audit: &Audit, name: &str) -> String {
     let mut text = String::new();
-    for finding in &audit.findings {
+    for (finding, more) in grouped(&audit.findings) {
         // Writing to a text cannot fail.
-        let _ = writeln!(text, "{name}: {finding}");
+        let _ = match more {
+            0 => writeln!(text, "{name}: {finding}"),
+            1 => writeln!(text, "{name}: {finding}; so does 1 more line"),
+            more => writeln!(text, "{name}: {finding}; so do {more} more lines"),
+        };
     }
-    let hints: BTreeSet<&str> = audit.findings.iter().map(audit::Finding::hint).collect();
+    let hints: BTreeSet<&str> = audit.findings.iter().map(Finding::hint).collect();
     for hint in hints {
         let _ = writeln!(text, "hint: {hint}");
     }
@@ -76,4 +95,19 @@ fn report(audit: &Audit, name: &str) -> Value {
         })
         .collect();
     json!({"tape": name, "texts": audit.texts, "kept": audit.kept, "findings": findings})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_word_in_many_lines_is_told_once() {
+        let at = |line, place: &str| Finding { line, place: place.to_owned(), guess: "a word", characters: 3 };
+        let findings = vec![at(4, "m.id"), at(4, "m.x"), at(6, "m.id"), at(9, "m.x"), at(9, "m.x"), at(12, "m.id")];
+        let text = text(&Audit { findings, texts: 20, kept: 0 }, "T");
+        let expected = "T: line 4: `m.id` may hold a word (3 characters); so do 2 more lines\n\
+                        T: line 4: `m.x` may hold a word (3 characters); so does 1 more line\n";
+        assert!(text.starts_with(expected) && text.ends_with("T: 20 texts audited: 6 findings\n"), "{text}");
+    }
 }
