@@ -20,6 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use protocol::chat::files::is_target;
 use recording::capture::{self, Capture, Source};
 use recording::redaction::{Keep, Shift};
 use recording::token::Key;
@@ -227,7 +228,7 @@ impl Recorder {
         shutdown: impl Future<Output = ()>,
     ) -> Result<Summary, Error> {
         let clock = self.writer.tally.times.clock;
-        let (proxy, events) = Proxy::new(listener, upstream, clock, self.limits);
+        let (proxy, events) = Proxy::new(listener, upstream, clock, Limits { is_file: is_target, ..self.limits });
         let writer = self.writer;
         let (full, reached) = oneshot::channel();
         let writing = tokio::task::spawn_blocking(move || writer.run(&events, full));

@@ -222,8 +222,21 @@ impl Redactor {
         Redacted { value: Entry { at: entry.at, from: entry.from, wire }, bytes: size(&entry.wire) }
     }
 
-    /// The same, but with messages on one line, since a line of a tape has no room for more.
-    fn unredacted(&self, wire: &Wire) -> Wire {
+    /// The same, but with messages on one line, since a line of a tape has no room for more, and without the bytes of files,
+    /// which are never recorded.
+    fn unredacted(&mut self, wire: &Wire) -> Wire {
+        match wire {
+            Wire::Request(exchange, request) if is_target(&request.target) => {
+                self.files.insert(*exchange);
+                return Wire::Request(*exchange, self.without_file(request));
+            }
+            Wire::Response(exchange, response) if self.files.remove(exchange) && !self.is_envelope(response) => {
+                let body = self.unread(&response.body);
+                return Wire::Response(*exchange, Response { body, ..response.clone() });
+            }
+            Wire::Broken(exchange, _) => drop(self.files.remove(exchange)),
+            _ => {}
+        }
         let mut wire = wire.clone();
         match &mut wire {
             Wire::Request(_, request) | Wire::Upgrade(_, request) => request.body = self.one_line(&request.body),

@@ -45,10 +45,14 @@ use crate::listener::{Listener, is_out_of_files};
 use crate::route::Route;
 
 /// How much is kept of what passes through, and for how long a server is tried. The traffic itself has no limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Bytes of a body in the copy.
     pub body: usize,
+    /// The same where files pass.
+    pub file: usize,
+    /// Whether files pass in requests to this target and in their answers.
+    pub is_file: fn(&str) -> bool,
     /// Bytes of all copies and all events that nobody has taken yet.
     pub memory: usize,
     /// Messages of a WebSocket.
@@ -58,10 +62,11 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 1 MiB, 64 MiB, 10 seconds.
+    /// 1 MiB, no files, 64 MiB, 10 seconds.
     fn default() -> Self {
         let frames = frames::Limits::default();
-        Self { body: 1 << 20, memory: 64 << 20, frames, connect: Duration::from_secs(10) }
+        let (body, file) = (1 << 20, 32 << 20);
+        Self { body, file, is_file: |_| false, memory: 64 << 20, frames, connect: Duration::from_secs(10) }
     }
 }
 
@@ -205,10 +210,13 @@ impl Connection {
         };
         let (mut parts, body) = request.into_parts();
         debug!(conn = self.conn, %link, method = shown_method(parts.method.as_str()), "request");
-        let exchange = Exchange::begin(feed.clone(), self.conn, link, head::request(&parts));
+        let asked = head::request(&parts);
+        let limits = &self.shared.limits;
+        let limit = if (limits.is_file)(&asked.target) { limits.file } else { limits.body };
+        let exchange = Exchange::begin(feed.clone(), self.conn, link, asked);
         self.remember(&exchange);
         let held = Held::new(Arc::clone(&exchange));
-        let passing = Passing::request(body, Arc::clone(&exchange), self.shared.limits.body);
+        let passing = Passing::request(body, Arc::clone(&exchange), limit);
         head::address(&mut parts, self.shared.upstream.endpoint(), client.is_some());
         let sent = self.upstream.lock().await.send(Request::from_parts(parts, passing)).await;
         let answer = match sent {
@@ -219,7 +227,7 @@ impl Connection {
                 }
                 None => self.cut(&exchange, Side::Server, Failure::Protocol),
             },
-            Ok(answer) => Ok(self.pass(&exchange, answer)),
+            Ok(answer) => Ok(self.pass(&exchange, answer, limit)),
             Err(Trouble::Unreachable { failure, error, request }) => {
                 // The request is worth having on the tape although nobody takes it.
                 drain(request.into_body()).await;
@@ -244,11 +252,11 @@ impl Connection {
     }
 
     /// Gives the server's answer to the client.
-    fn pass(&self, exchange: &Arc<Exchange>, answer: Response<Incoming>) -> Response<Outgoing> {
+    fn pass(&self, exchange: &Arc<Exchange>, answer: Response<Incoming>, limit: usize) -> Response<Outgoing> {
         let (mut parts, body) = answer.into_parts();
         debug!(conn = self.conn, link = %exchange.link(), status = parts.status.as_u16(), "answer");
         exchange.answer(head::response(&parts));
-        let passing = Passing::answer(body, Arc::clone(exchange), self.shared.limits.body);
+        let passing = Passing::answer(body, Arc::clone(exchange), limit);
         parts.version = Version::HTTP_11;
         parts.headers = head::end_to_end(&parts.headers);
         Response::from_parts(parts, Either::Left(passing))

@@ -279,6 +279,37 @@ async fn a_body_that_is_too_large_is_marked() {
     assert_eq!(tape.status(), Status::Aborted);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn files_may_be_longer_than_messages_and_nothing_is_kept_but_their_size() {
+    let text = with_files(Keep::Nothing).await;
+    assert!(!text.contains("a.txt"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unredacted_tape_does_not_hold_the_bytes_of_files_either() {
+    let text = with_files(Keep::Everything).await;
+    assert!(text.contains("a.txt"), "{text}");
+}
+
+async fn with_files(keep: Keep) -> String {
+    let limits = Limits { body: 1_000, ..Limits::default() };
+    let mut recording = Recording::with(|config| Recorder::create(Config { keep, limits, ..config }).unwrap()).await;
+    let contents = "canary text ".repeat(400);
+    let name = "Content-Disposition: form-data; name=";
+    let form = format!(
+        "--b\r\n{name}\"operation\"\r\n\r\nfileUpload\r\n--b\r\n{name}\"file\"; filename=\"a.txt\"\r\n\r\n{contents}\r\n--b--"
+    );
+    let request = post("/genesys/2/chat-ntf", &form).replace("application/json", "multipart/form-data; boundary=b");
+    let mut server = None;
+    recording.exchange(&mut server, &request, &ok(&contents)).await;
+    let (summary, bytes) = recording.stop().await;
+    assert_eq!((summary.gaps, summary.lost, summary.is_complete()), (0, 0, true));
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.contains("fileUpload") && text.matches("~u8=4800").count() == 2, "{text}");
+    assert!(!text.contains("canary text"), "{text}");
+    text
+}
+
 #[test]
 fn a_tape_is_never_overwritten() {
     let directory = tempfile::tempdir().unwrap();

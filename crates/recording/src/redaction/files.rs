@@ -61,14 +61,30 @@ impl Redactor {
         Request { headers: with_content_type(&head.headers, &said), body, ..head }
     }
 
+    /// The request as it is, but for the bytes of its file.
+    pub(super) fn without_file(&mut self, request: &Request) -> Request {
+        let Ok(form) = Form::parse(&request.headers, &request.body) else {
+            return Request { body: self.unread(&request.body), ..request.clone() };
+        };
+        let Some(file) = form.file() else { return request.clone() };
+        let mut kept = Form::default();
+        form.fields().for_each(|(name, value)| kept.put(name, value));
+        kept.put_file(Upload { bytes: self.unread(&file.bytes), ..file.clone() });
+        let (said, body) = kept.to_multipart(BOUNDARY);
+        Request { headers: with_content_type(&request.headers, &said), body, ..request.clone() }
+    }
+
     /// An envelope is redacted like a notification. Everything else is a file, or a page about a failure.
     pub(super) fn file_response(&mut self, response: &Response) -> Response {
-        let is_binary = media_type(&response.headers).is_some_and(|kind| kind == "application/octet-stream");
-        let batch = Batch::parse(&response.body, &self.limits).ok().filter(|batch| batch.single && !is_binary);
-        let is_envelope =
-            batch.is_some_and(|batch| batch.messages.iter().all(|told| told.member("statusCode").is_some()));
+        let is_envelope = self.is_envelope(response);
         let body = if is_envelope { self.envelope(&response.body) } else { self.unread(&response.body) };
         Response { status: response.status, headers: self.headers(&response.headers), body }
+    }
+
+    pub(super) fn is_envelope(&self, response: &Response) -> bool {
+        let is_binary = media_type(&response.headers).is_some_and(|kind| kind == "application/octet-stream");
+        let batch = Batch::parse(&response.body, &self.limits).ok().filter(|batch| batch.single && !is_binary);
+        batch.is_some_and(|batch| batch.messages.iter().all(|told| told.member("statusCode").is_some()))
     }
 
     fn envelope(&mut self, body: &[u8]) -> Vec<u8> {
@@ -76,7 +92,7 @@ impl Redactor {
         self.carrier(body).replace(&word, LIMITS).into_bytes()
     }
 
-    fn unread(&mut self, body: &[u8]) -> Vec<u8> {
+    pub(super) fn unread(&mut self, body: &[u8]) -> Vec<u8> {
         if body.is_empty() { Vec::new() } else { self.opaque(body).into_bytes() }
     }
 

@@ -366,6 +366,22 @@ async fn large_bodies_pass_but_are_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bodies_may_be_longer_where_files_pass() {
+    let limits = Limits { body: 10, file: 100, is_file: |target| target == "/files", ..Limits::default() };
+    let bench = Bench::with(limits).await;
+    let mut client = bench.client().await;
+    let body = "x".repeat(100);
+    client.send(format!("POST /files HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{body}")).await;
+    let mut server = bench.server().await;
+    server.receive("\r\n\r\n").await;
+    server.receive_exact(100).await;
+    server.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n{body}y")).await;
+    client.receive("y").await;
+    assert!(matches!(bench.wire(), (Side::Client, Wire::Request(_, request)) if request.body == body.as_bytes()));
+    assert_eq!(bench.seen(), gap("e1 answer left out: over the limit of 100 bytes"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_early_answer_is_told_after_its_request() {
     let bench = Bench::start().await;
     let mut client = bench.client().await;
