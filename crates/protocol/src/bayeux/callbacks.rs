@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::bayeux::batch::{Batch, Limits};
-use crate::bayeux::http::{CALLBACK_PARAMETER, MESSAGE_PARAMETER, callback_argument, query_values};
+use crate::bayeux::http::{self, CALLBACK_PARAMETER, Call, MESSAGE_PARAMETER, query_values};
 use crate::wire::{Entry, Exchange, Request, Response, Wire};
 
 /// The exchanges of a stream that are callback-polling.
@@ -25,8 +25,8 @@ impl Callbacks {
                     exchanges.insert(*exchange);
                 }
                 Wire::Response(exchange, response) if response.status == 200 => {
-                    let argument = callback_argument(&response.body);
-                    if argument.len() == response.body.len() || Batch::parse(argument, &Limits::TAKEN).is_err() {
+                    let is_call = |call: Call<'_>| Batch::parse(call.argument, &Limits::TAKEN).is_ok();
+                    if !http::call(&response.body).is_some_and(is_call) {
                         exchanges.remove(exchange);
                     }
                 }
@@ -62,7 +62,7 @@ impl Callbacks {
                 Some(Wire::Request(*exchange, unwrapped(request)?))
             }
             Wire::Response(exchange, response) if self.exchanges.contains(exchange) => {
-                let body = callback_argument(&response.body).to_vec();
+                let body = http::callback_argument(&response.body).to_vec();
                 Some(Wire::Response(*exchange, Response { body, ..response.clone() }))
             }
             Wire::Request(..)
