@@ -10,10 +10,10 @@ mod open;
 use std::collections::BTreeMap;
 
 use protocol::bayeux::batch::{Batch, Limits};
-use protocol::bayeux::http::callback_argument;
 use protocol::bayeux::message::Message;
+use protocol::bayeux::{channel, http};
 use protocol::time::Time;
-use protocol::wire::{Entry, Failure, Headers, Side, Wire};
+use protocol::wire::{Entry, Failure, Headers, Request, Side, Wire};
 use serde_json::value::RawValue;
 
 use self::open::Open;
@@ -297,7 +297,13 @@ impl Capture {
             }
             Wire::Lost(_, error) => Kind::WsErr { conn, link, by: from, error: error.clone() },
         };
-        self.messages += inner.messages.len() as u64;
+        self.messages += inner.count;
+        if let Wire::Request(_, Request { method, .. }) = &entry.wire
+            && method == "GET"
+        {
+            // Callback-polling asks with a query.
+            self.messages += Batch::carried(&entry.wire).len() as u64;
+        }
         if from == Side::Server {
             self.sessions += inner.sessions;
         }
@@ -468,6 +474,8 @@ impl Capture {
 struct Inner {
     messages: Vec<Box<RawValue>>,
     body: Option<(String, Vec<u8>)>,
+    /// How many messages there are, those of a call too, which have no lines of their own.
+    count: u64,
     /// Handshakes among the messages that succeeded, if the server sent them.
     sessions: u64,
 }
@@ -488,15 +496,21 @@ impl Inner {
         match Batch::parse(bytes, &limits) {
             Ok(batch) => {
                 self.messages = batch.messages.iter().map(|message| message.raw().to_owned()).collect();
-                self.sessions = begun(&batch.messages);
+                self.tally(&batch.messages);
                 if batch.single { Carried::Single } else { Carried::Array(batch.messages.len()) }
             }
             Err(_) => {
-                let called = Batch::parse(callback_argument(bytes), &limits);
-                self.sessions = called.map_or(0, |batch| begun(&batch.messages));
+                if let Some(Ok(batch)) = http::call(bytes).map(|call| Batch::parse(call.argument, &limits)) {
+                    self.tally(&batch.messages);
+                }
                 self.keep(bytes, mime)
             }
         }
+    }
+
+    fn tally(&mut self, messages: &[Message]) {
+        self.count = messages.len() as u64;
+        self.sessions = messages.iter().filter(|message| has_begun(message)).count() as u64;
     }
 
     fn keep(&mut self, bytes: &[u8], mime: &str) -> Carried {
@@ -505,11 +519,9 @@ impl Inner {
     }
 }
 
-/// How many handshakes among replies succeeded.
-fn begun(messages: &[Message]) -> u64 {
-    let begins =
-        |message: &&Message| message.channel() == Some("/meta/handshake") && message.successful() == Some(true);
-    messages.iter().filter(begins).count() as u64
+/// Whether a reply says that a handshake succeeded.
+fn has_begun(message: &Message) -> bool {
+    message.channel() == Some(channel::HANDSHAKE) && message.successful() == Some(true)
 }
 
 /// Redacted bytes are text: messages or one token.

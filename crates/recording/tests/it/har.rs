@@ -7,10 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pretty_assertions::assert_eq;
+use protocol::bayeux::batch::Batch;
 use protocol::time::Time;
 use protocol::wire::{Failure, Side, Wire};
 use recording::audit::audit;
-use recording::capture::{Config, Source};
+use recording::capture::{Capture, Config, Source};
 use recording::compare::compare;
 use recording::har::{ImportError, Imported, LeftOut, Maker, Traffic, export, import};
 use recording::stats::Stats;
@@ -737,6 +738,19 @@ fn what_is_missing_passes_the_audit() {
     assert_eq!(traffic.warnings.len(), 14, "{:#?}", traffic.warnings);
     let findings = audit(&traffic.tape(config(), None).0, &[]).expect("a tape").findings;
     assert!(findings.is_empty(), "{}", findings.iter().map(|finding| format!("{finding}\n")).collect::<String>());
+}
+
+#[test]
+fn a_recorder_counts_the_messages_of_any_transport() {
+    for transport in ["callback-polling", "long-polling"] {
+        let entries = tape(&fixture(&format!("chrome-{transport}.har"))).entries();
+        let (mut capture, _) = Capture::new(config());
+        for entry in &entries {
+            let _ = capture.entry(None, entry);
+        }
+        let carried: usize = entries.iter().map(|entry| Batch::carried(&entry.wire).len()).sum();
+        assert_eq!((capture.messages(), carried > 40), (carried as u64, true), "{transport}");
+    }
 }
 
 /// The messages of callback-polling have no lines of their own, and count all the same.
