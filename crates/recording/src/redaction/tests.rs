@@ -53,9 +53,11 @@ fn faults(search: &Search, policy: Arc<Policy>, session: &corpus::Session) -> Ve
         if tape.contains(&canary.value) || tape.contains(&escaped[1..escaped.len() - 1]) {
             faults.push(format!("the canary of {} is there", canary.place));
         }
-        let class = Class::ALL.iter().find(|class| class.prefix() == canary.prefix);
-        let token = class.map(|class| token::token(&Key::from_bytes(KEY), *class, &canary.value));
-        if token.is_some_and(|token| !tape.contains(&token)) {
+        if ["", "number"].contains(&canary.prefix) {
+            continue;
+        }
+        let class = Class::ALL.iter().find(|class| class.prefix() == canary.prefix).expect("a class has this prefix");
+        if !tape.contains(&token::token(&Key::from_bytes(KEY), *class, &canary.value)) {
             faults.push(format!("{} has no token of class {}", canary.place, canary.prefix));
         }
     }
