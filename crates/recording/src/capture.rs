@@ -208,17 +208,14 @@ impl Capture {
     pub fn rotate(&mut self) -> Option<Seam> {
         let (number, open) = self.part.take()?;
         let end = self.end(self.t, Finish::Aborted, Some(number + 1));
-        let after = self.n;
-        self.part = Some((number + 1, Open::default()));
+        let (after, repeated) = (self.n, open.in_order());
+        self.part = Some((number + 1, open));
         let mut begin = self.begin(after);
-        for told in open.in_order() {
+        for told in repeated {
             let unit = self.n + 1;
             for kind in &told.kinds {
                 begin.extend(self.repeat(told.at, &open::of_unit(kind, unit)).into_bytes());
             }
-        }
-        if let Some((_, fresh)) = &mut self.part {
-            *fresh = open;
         }
         Some(Seam { end, begin })
     }
@@ -326,9 +323,8 @@ impl Capture {
 
     /// A TCP connection is there. `peer` is a host with or without a port.
     pub fn conn_open(&mut self, at: Time, conn: ConnLabel, proto: &str, peer: &str, tls: bool) -> Vec<u8> {
-        let proto = self.redactor.label(proto).into_inner();
-        let peer = self.redactor.host(peer).into_inner();
-        self.remember(at, Kind::ConnOpen { conn, proto, peer, tls, synthetic: false })
+        let kind = self.opened(conn, proto, peer, tls, false);
+        self.remember(at, kind)
     }
 
     /// The same for a connection that was there before this tape had to do with it.
@@ -336,9 +332,8 @@ impl Capture {
         if since.as_micros() >= self.t {
             return self.conn_open(since, conn, proto, peer, tls);
         }
-        let proto = self.redactor.label(proto).into_inner();
-        let peer = self.redactor.host(peer).into_inner();
-        self.repeat(since.as_micros(), &Kind::ConnOpen { conn, proto, peer, tls, synthetic: false }).into_bytes()
+        let kind = self.opened(conn, proto, peer, tls, false);
+        self.repeat(since.as_micros(), &kind).into_bytes()
     }
 
     /// A TCP connection is gone.
@@ -348,15 +343,20 @@ impl Capture {
 
     /// A TCP connection must have been there from now on, by what it carries. Nobody saw it come.
     pub fn synthetic_conn_open(&mut self, at: Time, conn: ConnLabel, proto: &str, peer: &str, tls: bool) -> Vec<u8> {
-        let proto = self.redactor.label(proto).into_inner();
-        let peer = self.redactor.host(peer).into_inner();
-        self.line(at, &Kind::ConnOpen { conn, proto, peer, tls, synthetic: true }).into_bytes()
+        let kind = self.opened(conn, proto, peer, tls, true);
+        self.line(at, &kind).into_bytes()
     }
 
     /// A TCP connection carries nothing from now on. Nobody saw it go.
     pub fn synthetic_conn_close(&mut self, at: Time, conn: ConnLabel) -> Vec<u8> {
         let kind = Kind::ConnClose { conn, by: Closer::Net, error: None, synthetic: true };
         self.line(at, &kind).into_bytes()
+    }
+
+    fn opened(&mut self, conn: ConnLabel, proto: &str, peer: &str, tls: bool, synthetic: bool) -> Kind {
+        let proto = self.redactor.label(proto).into_inner();
+        let peer = self.redactor.host(peer).into_inner();
+        Kind::ConnOpen { conn, proto, peer, tls, synthetic }
     }
 
     /// How many lines of a kind, such as `msg`, there are so far.
