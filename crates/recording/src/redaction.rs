@@ -474,12 +474,12 @@ impl Redactor {
             Rule::Keep(Grammar::Error) => self.error(text),
             Rule::Keep(Grammar::ChatAdvice) => self.chat_advice(text),
             Rule::Keep(grammar) if policy::obeys(grammar, text) => {
-                let moved = self.shift.map(|shift| match grammar {
-                    Grammar::Moment => shift.number(text),
-                    Grammar::Timestamp => shift.civil(text),
+                let kept = match (self.shift, grammar) {
+                    (Some(shift), Grammar::Moment) => shift.number(text),
+                    (Some(shift), Grammar::Timestamp) => shift.civil(text),
                     _ => Some(text.to_owned()),
-                });
-                moved.unwrap_or_else(|| Some(text.to_owned())).unwrap_or_else(|| self.unknown(text))
+                };
+                kept.unwrap_or_else(|| self.unknown(text))
             }
             Rule::Keep(_) => self.unknown(text),
         }
