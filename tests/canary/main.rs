@@ -80,7 +80,7 @@ fn of_corpus(seed: u64, entries: &[Entry]) -> Views {
 fn imported(seed: u64, entries: &[Entry]) -> (Vec<u8>, String) {
     let imported = recording::har::import(har::har(entries).as_bytes(), None, &mut |_| None).expect("it is a HAR");
     let Imported::Traffic(traffic) = &imported else { panic!("no tape was exported") };
-    let (bytes, messages) = traffic.tape(config(!seed, Source::Har(Maker::Chrome)), None);
+    let (bytes, messages) = (traffic.tape(config(!seed, Source::Har(Maker::Chrome)), None), traffic.messages());
     assert!(messages > 80, "only {messages} messages were imported");
     (bytes, format!("{imported:?}\n{}", traffic.warnings.join("\n")))
 }
