@@ -216,11 +216,12 @@ fn table() -> String {
                     }
                     policy::Field::Subprotocol => "the same, others become `auth_` tokens: one may be a credential",
                     policy::Field::Date => {
-                        "words of a closed list and short numbers are kept, others become `unk_` tokens; `--shift-times` moves it if it is a date"
+                        "words of a closed list and short numbers are kept, others become `unk_` tokens; `--shift-times` moves a date within a year of the start, and hides others after 2001"
                     }
                     policy::Field::Host => "hosts become `$host.N`, the rest is hidden like a path",
-                    policy::Field::Cookie | policy::Field::SetCookie => {
-                        "values become `ck_` tokens; attributes are kept if they are words of the closed list"
+                    policy::Field::Cookie => "values become `ck_` tokens, names that are not known `key_` tokens",
+                    policy::Field::SetCookie => {
+                        "the same; attributes are kept if the closed list has their words, `Domain` and `Path` as hosts and paths are, and others are left out"
                     }
                     policy::Field::Credentials => "the scheme is kept, the rest becomes an `auth_` token",
                 };
