@@ -26,6 +26,14 @@ pub(crate) struct Session {
     pub(crate) kept: Vec<String>,
 }
 
+const PUSH: &[&str] = &[
+    "push_notification_deviceid",
+    "push_notification_provider",
+    "GCTI_GMS_PushDeviceId",
+    "GCTI_GMS_PushProvider",
+    "GCTI_GMS_NodeGroup",
+];
+
 /// Where members stand that must be hidden: names of objects around them, `[]` for a list, then their own names.
 const HIDDEN: &[(&str, &[&str], &str)] = &[
     ("", &["clientId"], "cid"),
@@ -47,28 +55,8 @@ const HIDDEN: &[(&str, &[&str], &str)] = &[
     ("ext", &["BAYEUX_BROWSER", "cookie", "cookies"], "ck"),
     ("data", &["fileId", "file-id"], "file"),
     ("data.messages[].userData", &["file-id"], "file"),
-    (
-        "data.userData",
-        &[
-            "push_notification_deviceid",
-            "push_notification_provider",
-            "GCTI_GMS_PushDeviceId",
-            "GCTI_GMS_PushProvider",
-            "GCTI_GMS_NodeGroup",
-        ],
-        "push",
-    ),
-    (
-        "data",
-        &[
-            "push_notification_deviceid",
-            "push_notification_provider",
-            "GCTI_GMS_PushDeviceId",
-            "GCTI_GMS_PushProvider",
-            "GCTI_GMS_NodeGroup",
-        ],
-        "push",
-    ),
+    ("data.userData", PUSH, "push"),
+    ("data", PUSH, "push"),
     ("data.userData", &["file-name", "file-description", "TimeZone", "GCTI_SYSTEM"], "ud"),
     ("data.messages[].eventAttributes", &["quit-reason-text"], "ud"),
     ("data.messages[].eventAttributes.GCTI_SYSTEM", &["quit-reason-text"], "ud"),

@@ -13,7 +13,8 @@ pub(crate) const PHONES: &str = "+49 30 0770";
 
 /// Finds the marker in each of its forms, whatever the case of letters.
 pub(crate) struct Search {
-    forms: Vec<(&'static str, Vec<u8>)>,
+    /// Each form with its name.
+    pub(crate) forms: Vec<(&'static str, Vec<u8>)>,
     automaton: AhoCorasick,
 }
 
@@ -40,7 +41,6 @@ impl Search {
     }
 }
 
-/// Each form with its name.
 fn forms() -> Vec<(&'static str, Vec<u8>)> {
     let each = |form: fn(u8) -> String| MARKER.bytes().map(form).collect::<String>().into_bytes();
     let base64 = |offset| base64_core(MARKER.as_bytes(), offset).into_bytes();

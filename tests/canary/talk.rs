@@ -8,6 +8,7 @@ use conformance::cases::Planned;
 use conformance::conclude::CaseResult;
 use conformance::run::{self, Agent, Run};
 use conformance::testimony::{Label, Testimony};
+use protocol::bayeux::batch::Batch;
 use protocol::bayeux::client as bayeux;
 use protocol::chat::client::{Client, Config};
 use protocol::chat::operation::RequestChat;
@@ -115,8 +116,8 @@ pub(crate) fn chat(seed: u64) -> Vec<Entry> {
 /// The same without the first thing that the client said in the chat, so that a replay has something to tell.
 pub(crate) fn torn(entries: &[Entry]) -> Vec<Entry> {
     let is_said = |entry: &&Entry| {
-        let carried = entry.wire.carried().map(String::from_utf8_lossy).unwrap_or_default();
-        entry.from == Side::Client && carried.contains("sendMessage")
+        entry.from == Side::Client
+            && Batch::carried(&entry.wire).iter().any(|message| message.text().contains("sendMessage"))
     };
     let at = entries.iter().find(is_said).map(|entry| entry.at);
     entries.iter().filter(|entry| Some(entry.at) != at).cloned().collect()

@@ -110,10 +110,13 @@ impl Listening {
         self.url.split('/').nth(2).expect("a URL has an authority")
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal and waits for its end.
     pub(crate) fn signal(mut self, signal: &str) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args([signal, &pid]).status().expect("kill starts");
+        Command::new("kill").args([signal, &self.id().to_string()]).status().expect("kill starts");
         self.child.wait().expect("it ends")
     }
 

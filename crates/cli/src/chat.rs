@@ -10,7 +10,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use protocol::bayeux::client as bayeux;
 use protocol::chat::auth;
 use protocol::chat::client::Config;
@@ -19,13 +19,12 @@ use protocol::chat::operation::RequestChat;
 use protocol::secret::Secret;
 use protocol::time::Time;
 use protocol::wire::{Side, Transport};
-use recording::capture::{self, Source};
-use recording::token::Key;
+use recording::capture::Source;
 use replayer::exact::{Call, Done, Taped};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use transport::client::Connections;
-use transport::clock::{self, Clock};
+use transport::clock::Clock;
 use transport::driver;
 use transport::endpoint::Endpoint;
 use transport::route::Route;
@@ -114,23 +113,6 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     })
 }
 
-/// What the header of the tape says beside what the client is.
-fn label(clock: &Clock) -> Result<capture::Config, Failure> {
-    let draw = || -> std::io::Result<([u8; 32], [u8; 16])> { Ok((clock::random()?, clock::random()?)) };
-    let (key, id) = draw().context("failed to draw a key").map_err(Failure::internal)?;
-    Ok(capture::Config {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        git: env!("TAPESTRY_COMMIT").to_owned(),
-        start: live::rfc3339(clock.start_utc()),
-        id: format!("{:032x}", u128::from_ne_bytes(id)),
-        key: Key::from_bytes(key),
-        source: Source::Live,
-        scenario: None,
-        seed: None,
-        env: std::collections::BTreeMap::new(),
-    })
-}
-
 async fn reach(route: &Route) -> Result<(), Failure> {
     let Err(error) = route.probe(REACHED_WITHIN).await else { return Ok(()) };
     let says = anyhow!("cannot reach {}: {}", route.endpoint(), error.explain());
@@ -185,7 +167,7 @@ impl Conversation {
             ..Config::new(bayeux, args.service.clone())
         };
         let taped = match &file {
-            Some(_) => Taped::new(config, label(&clock)?),
+            Some(_) => Taped::new(config, live::label(live::rfc3339(clock.start_utc()), Source::Live)?),
             None => Taped::without_tape(config),
         };
         let user_data: Map<String, Value> =

@@ -1,18 +1,15 @@
 //! `tapestry import har` and `tapestry export har`: what browsers and proxies wrote becomes a tape, and a tape becomes what
 //! developer tools open.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Error, anyhow};
 use recording::audit;
-use recording::capture::{Config, Source};
+use recording::capture::Source;
 use recording::har::{self, ImportError, Imported, LeftOut, Traffic};
-use recording::redaction::{Keep, Shift};
+use recording::redaction::Keep;
 use recording::tape::Tape;
-use recording::token::Key;
-use transport::clock;
 
 use crate::exit::{Exit, Failure};
 use crate::{files, live, output, tapes};
@@ -166,15 +163,17 @@ fn import_one(file: &Path, output: &Path, args: &ImportArgs) -> Result<Exit, Fai
         Failure::usage(Error::new(error).context(format!("`{}`", file.display()))).hint(hint)
     })?;
     match imported {
-        Imported::Original(_) if args.shift_times => {
+        Imported::Original { .. } if args.shift_times => {
             let error = anyhow!("`{}` was exported from a tape, whose times stand on it as they are", file.display());
             Err(Failure::usage(error).hint("leave `--shift-times` out, or record with `tapestry record --shift-times`"))
         }
-        Imported::Original(tape) => {
-            check_original(file, &tape, &args.allow)?;
-            put(output, &tape)?;
+        Imported::Original { bytes, keep } => {
+            if keep != Keep::Everything {
+                check_original(file, &bytes, &args.allow)?;
+            }
+            output::put(output, &bytes)?;
             say(&format!("{}: the tape that the file was exported from", output.display()));
-            if is_unredacted(&tape) {
+            if keep == Keep::Everything {
                 say(&format!(
                     "warning: `{}` is not redacted, as that tape was not: it may hold secrets",
                     output.display()
@@ -183,9 +182,9 @@ fn import_one(file: &Path, output: &Path, args: &ImportArgs) -> Result<Exit, Fai
             Ok(Exit::Success)
         }
         Imported::Traffic(traffic) => {
-            let (tape, messages) = taped(&traffic, live::shift(args.shift_times)?)?;
-            put(output, &tape)?;
-            say(&format!("{}: {}", output.display(), summary(&traffic, messages)));
+            let label = live::label(traffic.start.clone(), Source::Har(traffic.maker))?;
+            output::put(output, &traffic.tape(label, live::shift(args.shift_times)?))?;
+            say(&format!("{}: {}", output.display(), summary(&traffic)));
             for warning in &traffic.warnings {
                 say(&format!("warning: {warning}"));
             }
@@ -197,9 +196,6 @@ fn import_one(file: &Path, output: &Path, args: &ImportArgs) -> Result<Exit, Fai
 /// Nothing in such a file is redacted again, so whoever has edited it may have put a secret in. What the header of the tape says
 /// is kept on purpose is no secret.
 fn check_original(file: &Path, tape: &[u8], allow: &[String]) -> Result<(), Failure> {
-    if is_unredacted(tape) {
-        return Ok(());
-    }
     let findings = audit::audit(tape, &tapes::harmless(allow)).map_err(|error| tapes::no_tape(file, error))?.findings;
     let Some(first) = findings.first() else { return Ok(()) };
     let more = match findings.len() - 1 {
@@ -213,12 +209,9 @@ fn check_original(file: &Path, tape: &[u8], allow: &[String]) -> Result<(), Fail
     Err(Failure::usage(anyhow!(says)).hint(hint))
 }
 
-fn is_unredacted(tape: &[u8]) -> bool {
-    Tape::read(tape).is_ok_and(|tape| tape.header().keep == Keep::Everything)
-}
-
 /// How much was taken, and how much not.
-fn summary(traffic: &Traffic, messages: u64) -> String {
+fn summary(traffic: &Traffic) -> String {
+    let messages = traffic.messages();
     let LeftOut { unreadable, unsent, elsewhere, unrelated } = traffic.left_out;
     let all = traffic.taken + unreadable + unsent + elsewhere + unrelated;
     let reasons = [
@@ -237,27 +230,8 @@ fn summary(traffic: &Traffic, messages: u64) -> String {
 pub(crate) fn export(args: &Export) -> Result<Exit, Failure> {
     let ExportFormat::Har(args) = &args.format;
     let tape: Tape = tapes::read(&args.file)?;
-    put(&args.output, har::export(&tape, env!("CARGO_PKG_VERSION")).as_bytes())?;
+    output::put(&args.output, har::export(&tape, env!("CARGO_PKG_VERSION")).as_bytes())?;
     Ok(Exit::Success)
-}
-
-/// The redacted tape of raw traffic, under a key that nobody keeps, and how many messages it holds.
-fn taped(traffic: &Traffic, shift: Option<Shift>) -> Result<(Vec<u8>, u64), Failure> {
-    let random = |what: &str| format!("failed to draw {what}");
-    let key = clock::random::<32>().with_context(|| random("a key")).map_err(Failure::internal)?;
-    let id = clock::random::<16>().with_context(|| random("a name")).map_err(Failure::internal)?;
-    let config = Config {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        git: env!("TAPESTRY_COMMIT").to_owned(),
-        start: traffic.start.clone(),
-        id: format!("{:032x}", u128::from_ne_bytes(id)),
-        key: Key::from_bytes(key),
-        source: Source::Har(traffic.maker),
-        scenario: None,
-        seed: None,
-        env: BTreeMap::new(),
-    };
-    Ok(traffic.tape(config, shift))
 }
 
 /// A file that the HAR names, if it lies beside it.
@@ -265,13 +239,6 @@ fn beside(har: &Path, name: &str) -> Option<Vec<u8>> {
     let plain = matches!(Path::new(name).components().collect::<Vec<_>>()[..], [Component::Normal(_)]);
     let directory = har.parent().filter(|_| har != Path::new("-"))?;
     plain.then(|| files::read(&directory.join(name)).ok()).flatten()
-}
-
-fn put(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    if path == Path::new("-") {
-        return output::print_bytes(bytes);
-    }
-    files::create(path, bytes)
 }
 
 /// With stderr gone nobody reads it; the exit code says the same.

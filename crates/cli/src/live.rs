@@ -1,9 +1,12 @@
 //! What the commands that touch the network share: runtime, signals, seeds, and the first line of whoever listens.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use anyhow::Context;
+use recording::capture::{Config, Source};
 use recording::redaction::Shift;
+use recording::token::Key;
 use transport::clock;
 use transport::listener::CannotListen;
 
@@ -79,6 +82,23 @@ pub(crate) fn seed(given: Option<u64>) -> Result<u64, Failure> {
 pub(crate) fn shift(wanted: bool) -> Result<Option<Shift>, Failure> {
     let draw = || clock::random::<8>().context("failed to draw an amount of time").map_err(Failure::internal);
     wanted.then(|| Ok(Shift::from_bits(u64::from_le_bytes(draw()?)))).transpose()
+}
+
+/// What the header of a tape says: a random key and name, and nothing of scenario, seed or environment.
+pub(crate) fn label(start: String, source: Source) -> Result<Config, Failure> {
+    let draw = || -> std::io::Result<([u8; 32], [u8; 16])> { Ok((clock::random()?, clock::random()?)) };
+    let (key, id) = draw().context("failed to draw a key").map_err(Failure::internal)?;
+    Ok(Config {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        git: env!("TAPESTRY_COMMIT").to_owned(),
+        start,
+        id: format!("{:032x}", u128::from_ne_bytes(id)),
+        key: Key::from_bytes(key),
+        source,
+        scenario: None,
+        seed: None,
+        env: BTreeMap::new(),
+    })
 }
 
 /// Says where a command listens: the first line on stdout, flushed, so that scripts can wait for it.

@@ -1,7 +1,7 @@
 //! `tapestry tape`: what is on a tape, and packing it.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::anyhow;
 use recording::join::join;
@@ -138,14 +138,14 @@ fn join_parts(Joining { parts, output }: &Joining) -> Result<Exit, Failure> {
     files::stdin_once(parts)?;
     let mut read = Vec::new();
     for part in parts {
-        let bytes = tapes::bytes(part)?;
-        if matches!(Tape::read(&bytes), Err(ReadError::Empty | ReadError::HeaderTorn)) {
+        let tape = Tape::read(&tapes::bytes(part)?);
+        if matches!(tape, Err(ReadError::Empty | ReadError::HeaderTorn)) {
             let part = part.display();
             // With stderr gone nobody reads it; if the part matters, it is missing.
             let _ =
                 writeln!(anstream::stderr(), "warning: `{part}` holds nothing: the recorder was killed as it began it");
         } else {
-            read.push((part, tapes::parse(part, &bytes)?));
+            read.push((part, tapes::told(part, tape)?));
         }
     }
     let (parts, tapes): (Vec<_>, Vec<_>) = read.into_iter().unzip();
@@ -158,18 +158,13 @@ fn join_parts(Joining { parts, output }: &Joining) -> Result<Exit, Failure> {
         };
         Failure::usage(error).hint(hint)
     })?;
-    if output == Path::new("-") {
-        output::print_bytes(&joined.bytes)?;
-    } else {
-        files::create(output, &joined.bytes)?;
-    }
-    if let Some(next) = joined.next {
+    output::put(output, &joined.bytes)?;
+    if let Status::GoesOn { part } = joined.status {
         // With stderr gone nobody reads it; the exit code says the same.
-        let _ = writeln!(anstream::stderr(), "warning: the recording goes on in part {next}, which was not given");
+        let _ = writeln!(anstream::stderr(), "warning: the recording goes on in part {part}, which was not given");
         return Ok(Exit::Incomplete);
     }
-    let status = Tape::read(&joined.bytes).map_err(Failure::internal)?.status();
-    Ok(exit(status))
+    Ok(exit(joined.status))
 }
 
 const fn exit(status: Status) -> Exit {
@@ -184,8 +179,7 @@ const fn exit(status: Status) -> Exit {
 fn write(packing: &Packing, bytes: &[u8], named: impl Fn(&str) -> Option<String>) -> Result<(), Failure> {
     let own = packing.file.to_str().filter(|path| *path != "-").and_then(named).map(PathBuf::from);
     match packing.output.clone().or(own) {
-        Some(path) if path == Path::new("-") => output::print_bytes(bytes),
-        Some(path) => files::create(&path, bytes),
+        Some(path) => output::put(&path, bytes),
         None => Err(Failure::usage(anyhow!("there is no name for the file to write")).hint("give one with `--output`")),
     }
 }

@@ -89,7 +89,12 @@ pub(crate) fn unpacked(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> 
 
 /// Reads the bytes of a tape.
 pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Tape, Failure> {
-    let tape = Tape::read(bytes).map_err(|error| no_tape(path, error))?;
+    told(path, Tape::read(bytes))
+}
+
+/// What came of reading a file; tells if it is not redacted.
+pub(crate) fn told(path: &Path, read: Result<Tape, ReadError>) -> Result<Tape, Failure> {
+    let tape = read.map_err(|error| no_tape(path, error))?;
     if tape.header().keep == Keep::Everything {
         let _ = writeln!(
             anstream::stderr(),

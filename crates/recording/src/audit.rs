@@ -7,7 +7,7 @@
 pub(crate) mod words;
 
 use protocol::bayeux::batch::{Batch, Limits};
-use protocol::bayeux::http::{MESSAGE_PARAMETER, callback_argument};
+use protocol::bayeux::http::{self, Call, MESSAGE_PARAMETER};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -405,12 +405,12 @@ impl Auditor<'_> {
 
     /// A call of callback-polling: its function and its messages. Says whether it is one.
     fn call(&mut self, text: &str) -> bool {
-        let argument = callback_argument(text.as_bytes());
-        if argument.len() == text.len() || !self.messages(argument) {
-            return false;
+        let Some(call) = http::call(text.as_bytes()).filter(|call| self.messages(call.argument)) else { return false };
+        let (ahead, behind) = (String::from_utf8_lossy(call.ahead), String::from_utf8_lossy(call.behind));
+        self.hidden(ahead.strip_prefix(Call::COMMENT).unwrap_or(&ahead));
+        if !matches!(&*behind, "" | ";") {
+            self.hidden(&behind);
         }
-        let function = text.split('(').next().unwrap_or_default();
-        self.hidden(function.strip_prefix("/**/").unwrap_or(function));
         true
     }
 

@@ -10,10 +10,10 @@ mod open;
 use std::collections::BTreeMap;
 
 use protocol::bayeux::batch::{Batch, Limits};
-use protocol::bayeux::http::callback_argument;
 use protocol::bayeux::message::Message;
+use protocol::bayeux::{channel, http};
 use protocol::time::Time;
-use protocol::wire::{Entry, Failure, Headers, Side, Wire};
+use protocol::wire::{Entry, Failure, Headers, Request, Side, Wire};
 use serde_json::value::RawValue;
 
 use self::open::Open;
@@ -208,17 +208,14 @@ impl Capture {
     pub fn rotate(&mut self) -> Option<Seam> {
         let (number, open) = self.part.take()?;
         let end = self.end(self.t, Finish::Aborted, Some(number + 1));
-        let after = self.n;
-        self.part = Some((number + 1, Open::default()));
+        let (after, repeated) = (self.n, open.in_order());
+        self.part = Some((number + 1, open));
         let mut begin = self.begin(after);
-        for told in open.in_order() {
+        for told in repeated {
             let unit = self.n + 1;
             for kind in &told.kinds {
                 begin.extend(self.repeat(told.at, &open::of_unit(kind, unit)).into_bytes());
             }
-        }
-        if let Some((_, fresh)) = &mut self.part {
-            *fresh = open;
         }
         Some(Seam { end, begin })
     }
@@ -297,7 +294,13 @@ impl Capture {
             }
             Wire::Lost(_, error) => Kind::WsErr { conn, link, by: from, error: error.clone() },
         };
-        self.messages += inner.messages.len() as u64;
+        self.messages += inner.count;
+        if let Wire::Request(_, Request { method, .. }) = &entry.wire
+            && method == "GET"
+        {
+            // Callback-polling asks with a query.
+            self.messages += Batch::carried(&entry.wire).len() as u64;
+        }
         if from == Side::Server {
             self.sessions += inner.sessions;
         }
@@ -320,9 +323,8 @@ impl Capture {
 
     /// A TCP connection is there. `peer` is a host with or without a port.
     pub fn conn_open(&mut self, at: Time, conn: ConnLabel, proto: &str, peer: &str, tls: bool) -> Vec<u8> {
-        let proto = self.redactor.label(proto).into_inner();
-        let peer = self.redactor.host(peer).into_inner();
-        self.remember(at, Kind::ConnOpen { conn, proto, peer, tls, synthetic: false })
+        let kind = self.opened(conn, proto, peer, tls, false);
+        self.remember(at, kind)
     }
 
     /// The same for a connection that was there before this tape had to do with it.
@@ -330,9 +332,8 @@ impl Capture {
         if since.as_micros() >= self.t {
             return self.conn_open(since, conn, proto, peer, tls);
         }
-        let proto = self.redactor.label(proto).into_inner();
-        let peer = self.redactor.host(peer).into_inner();
-        self.repeat(since.as_micros(), &Kind::ConnOpen { conn, proto, peer, tls, synthetic: false }).into_bytes()
+        let kind = self.opened(conn, proto, peer, tls, false);
+        self.repeat(since.as_micros(), &kind).into_bytes()
     }
 
     /// A TCP connection is gone.
@@ -342,15 +343,20 @@ impl Capture {
 
     /// A TCP connection must have been there from now on, by what it carries. Nobody saw it come.
     pub fn synthetic_conn_open(&mut self, at: Time, conn: ConnLabel, proto: &str, peer: &str, tls: bool) -> Vec<u8> {
-        let proto = self.redactor.label(proto).into_inner();
-        let peer = self.redactor.host(peer).into_inner();
-        self.line(at, &Kind::ConnOpen { conn, proto, peer, tls, synthetic: true }).into_bytes()
+        let kind = self.opened(conn, proto, peer, tls, true);
+        self.line(at, &kind).into_bytes()
     }
 
     /// A TCP connection carries nothing from now on. Nobody saw it go.
     pub fn synthetic_conn_close(&mut self, at: Time, conn: ConnLabel) -> Vec<u8> {
         let kind = Kind::ConnClose { conn, by: Closer::Net, error: None, synthetic: true };
         self.line(at, &kind).into_bytes()
+    }
+
+    fn opened(&mut self, conn: ConnLabel, proto: &str, peer: &str, tls: bool, synthetic: bool) -> Kind {
+        let proto = self.redactor.label(proto).into_inner();
+        let peer = self.redactor.host(peer).into_inner();
+        Kind::ConnOpen { conn, proto, peer, tls, synthetic }
     }
 
     /// How many lines of a kind, such as `msg`, there are so far.
@@ -468,6 +474,8 @@ impl Capture {
 struct Inner {
     messages: Vec<Box<RawValue>>,
     body: Option<(String, Vec<u8>)>,
+    /// How many messages there are, those of a call too, which have no lines of their own.
+    count: u64,
     /// Handshakes among the messages that succeeded, if the server sent them.
     sessions: u64,
 }
@@ -488,15 +496,21 @@ impl Inner {
         match Batch::parse(bytes, &limits) {
             Ok(batch) => {
                 self.messages = batch.messages.iter().map(|message| message.raw().to_owned()).collect();
-                self.sessions = begun(&batch.messages);
+                self.tally(&batch.messages);
                 if batch.single { Carried::Single } else { Carried::Array(batch.messages.len()) }
             }
             Err(_) => {
-                let called = Batch::parse(callback_argument(bytes), &limits);
-                self.sessions = called.map_or(0, |batch| begun(&batch.messages));
+                if let Some(Ok(batch)) = http::call(bytes).map(|call| Batch::parse(call.argument, &limits)) {
+                    self.tally(&batch.messages);
+                }
                 self.keep(bytes, mime)
             }
         }
+    }
+
+    fn tally(&mut self, messages: &[Message]) {
+        self.count = messages.len() as u64;
+        self.sessions = messages.iter().filter(|message| has_begun(message)).count() as u64;
     }
 
     fn keep(&mut self, bytes: &[u8], mime: &str) -> Carried {
@@ -505,11 +519,9 @@ impl Inner {
     }
 }
 
-/// How many handshakes among replies succeeded.
-fn begun(messages: &[Message]) -> u64 {
-    let begins =
-        |message: &&Message| message.channel() == Some("/meta/handshake") && message.successful() == Some(true);
-    messages.iter().filter(begins).count() as u64
+/// Whether a reply says that a handshake succeeded.
+fn has_begun(message: &Message) -> bool {
+    message.channel() == Some(channel::HANDSHAKE) && message.successful() == Some(true)
 }
 
 /// Redacted bytes are text: messages or one token.

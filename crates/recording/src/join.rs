@@ -7,16 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
 
-use crate::json::{members, quoted};
-use crate::tape::{Kind, Part, Record, Tape, hash_of};
+use crate::json::{members, quoted, text_of};
+use crate::tape::{Kind, Part, Record, Status, Tape, hash_of};
 
 /// A recording in one piece.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joined {
     /// The tape.
     pub bytes: Vec<u8>,
-    /// The number of the part that follows the last one given, if the recording goes on.
-    pub next: Option<u64>,
+    /// How it ends: as the last part given does.
+    pub status: Status,
 }
 
 /// Why tapes cannot be joined. Parts are named by their number, tapes by their place among those given, from 0.
@@ -108,7 +108,7 @@ pub fn join(tapes: &[Tape]) -> Result<Joined, JoinError> {
             joining.take(record, place == last);
         }
     }
-    Ok(Joined { bytes: joining.text.into_bytes(), next: tapes[parts[last].0].next() })
+    Ok(Joined { bytes: joining.text.into_bytes(), status: tapes[parts[last].0].status() })
 }
 
 /// The tapes by the number of their part, each held against the one that follows.
@@ -193,9 +193,7 @@ impl Joining {
         };
         let line = object(members.iter().map(|member| (member.0.as_str(), value(member))));
         self.text.push_str(&line);
-        let word = members.iter().rev().find(|(name, _)| name == "k");
-        let word = word.and_then(|(_, raw)| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-        *self.counts.entry(word).or_default() += 1;
+        *self.counts.entry(text_of(&members, "k").unwrap_or_default()).or_default() += 1;
     }
 }
 

@@ -100,6 +100,16 @@ pub(crate) fn members(text: &str) -> Option<Vec<(String, &RawValue)>> {
     serde_json::from_str::<Members<'_>>(text).ok().map(|Members(members)| members)
 }
 
+/// A member among others; of a repeated one the last.
+pub(crate) fn member<'a>(members: &[(String, &'a RawValue)], name: &str) -> Option<&'a RawValue> {
+    members.iter().rev().find(|(n, _)| n == name).map(|(_, raw)| *raw)
+}
+
+/// The same, if it is a text.
+pub(crate) fn text_of(members: &[(String, &RawValue)], name: &str) -> Option<String> {
+    serde_json::from_str(member(members, name)?.get()).ok()
+}
+
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {

@@ -9,7 +9,7 @@ mod walk;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use protocol::bayeux::http::callback_argument;
+use protocol::bayeux::http;
 use protocol::wire::{Headers, Request, Response, Wire};
 
 use self::walk::{Pair, Walk};
@@ -296,13 +296,12 @@ impl Originals {
         if let Some(node) = Node::parse(text) {
             return self.node(node).to_string().into_bytes();
         }
-        let argument = callback_argument(body);
-        let inside = (argument.len() < body.len()).then(|| std::str::from_utf8(argument).ok()).flatten();
-        if let Some(argument) = inside
-            && let Some(node) = Node::parse(argument)
-            && let Some((ahead, behind)) = text.split_once(argument)
+        if let Some(call) = http::call(body)
+            && let Some(node) = std::str::from_utf8(call.argument).ok().and_then(Node::parse)
         {
-            return format!("{}{}{behind}", self.inside(ahead), self.node(node)).into_bytes();
+            let ahead = self.inside(&String::from_utf8_lossy(call.ahead));
+            let argument = self.node(node).to_string();
+            return [ahead.as_bytes(), b"(", argument.as_bytes(), b")", call.behind].concat();
         }
         if token::whole(text).is_none() {
             return self.inside(text).into_bytes();

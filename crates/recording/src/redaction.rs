@@ -19,8 +19,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use protocol::bayeux;
 use protocol::bayeux::batch::{Batch, Limits};
-use protocol::bayeux::http::callback_argument;
+use protocol::bayeux::http::Call;
 use protocol::chat::CHANNEL_PREFIX;
 use protocol::chat::files::is_target;
 use protocol::wire::{Close, Entry, Exchange, Request, Response, Socket, Wire};
@@ -380,21 +381,16 @@ impl Redactor {
     /// A call of callback-polling (Bayeux 6.2.2) stays one, with its messages redacted and its function under the token that
     /// the request has.
     fn call(&mut self, body: &[u8]) -> Option<Vec<u8>> {
-        let argument = callback_argument(body);
-        if argument.len() == body.len() || Batch::parse(argument, &self.limits).ok()?.single {
+        let call = bayeux::http::call(body).filter(|call| matches!(call.behind.trim_ascii_end(), b"" | b";"))?;
+        if Batch::parse(call.argument, &self.limits).ok()?.single {
             return None;
         }
-        let text = std::str::from_utf8(body).ok()?;
-        let (ahead, behind) = text.split_once(std::str::from_utf8(argument).ok()?)?;
-        let (comment, function) = match ahead.trim().split_once("/**/") {
-            Some(("", function)) => ("/**/", function),
-            Some(_) => return None,
-            None => ("", ahead.trim()),
-        };
-        let function = function.strip_suffix('(')?.trim();
-        let end = Some(behind.trim()).filter(|end| [")", ");"].contains(end))?;
+        let function = call.function().filter(|function| !function.contains(Call::COMMENT))?;
+        let has_comment = call.ahead.trim_ascii_start().starts_with(Call::COMMENT.as_bytes());
+        let comment = if has_comment { Call::COMMENT } else { "" };
+        let end = if call.behind.starts_with(b";") { ";" } else { "" };
         let function = self.unknown(function);
-        Some(format!("{comment}{function}({}{end}", self.carrier(argument)).into_bytes())
+        Some(format!("{comment}{function}({}){end}", self.carrier(call.argument)).into_bytes())
     }
 
     /// What carries messages: a body or a text frame.
@@ -534,12 +530,12 @@ impl Redactor {
             Rule::Keep(Grammar::ChatAdvice) => self.chat_advice(text),
             Rule::Keep(Grammar::Id) => self.message_id(text),
             Rule::Keep(grammar) if policy::obeys(grammar, text) => {
-                let moved = self.shift.map(|shift| match grammar {
-                    Grammar::Moment => shift.number(text),
-                    Grammar::Timestamp => shift.civil(text),
+                let kept = match (self.shift, grammar) {
+                    (Some(shift), Grammar::Moment) => shift.number(text),
+                    (Some(shift), Grammar::Timestamp) => shift.civil(text),
                     _ => Some(text.to_owned()),
-                });
-                moved.unwrap_or_else(|| Some(text.to_owned())).unwrap_or_else(|| self.unknown(text))
+                };
+                kept.unwrap_or_else(|| self.unknown(text))
             }
             Rule::Keep(_) => self.unknown(text),
         }

@@ -11,7 +11,7 @@ use protocol::wire::Side;
 use serde_json::{Value, json};
 
 use crate::compare::{self, Held};
-use crate::json::members;
+use crate::json::{members, text_of};
 use crate::show::{counted, printable};
 use crate::tape::{Carried, ConnLabel, Kind, Link, Record, Tape};
 
@@ -98,17 +98,17 @@ impl Stats {
         for conn in counting.open.values() {
             stats.connections.entry(*conn).or_default().unanswered += 1;
         }
-        let times: BTreeMap<usize, u64> = tape.records().iter().map(|record| (record.line, record.t)).collect();
         for connect in held {
-            stats.connect(connect, &times);
+            stats.connect(connect, tape.records());
         }
         stats
     }
 
-    fn connect(&mut self, connect: Held, times: &BTreeMap<usize, u64>) {
+    fn connect(&mut self, connect: Held, records: &[Record]) {
         let session = self.sessions.entry(connect.session).or_default();
         session.connects += 1;
-        let moment = |line: usize| times.get(&line).copied().unwrap_or_default();
+        let moment =
+            |line: usize| records.binary_search_by_key(&line, |record| record.line).map_or(0, |place| records[place].t);
         let Some(reply) = connect.reply else {
             session.open += 1;
             return;
@@ -335,8 +335,7 @@ impl Counting {
         *session.messages.of(from) += 1;
         session.span = Some((session.span.map_or(at, |(first, _)| first), at));
         let members = members(message).unwrap_or_default();
-        let channel = members.iter().rev().find(|(name, _)| name == "channel");
-        let channel = channel.and_then(|(_, raw)| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        let channel = text_of(&members, "channel").unwrap_or_default();
         *self.stats.channels.entry(channel).or_default().of(from) += 1;
     }
 }

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use conformance::check::check;
 use pretty_assertions::assert_eq;
+use protocol::time::Time;
 use protocol::wire::Entry;
 use recording::capture::{Capture, Config, Source};
-use recording::tape::{Finish, Status, Tape};
+use recording::redaction::Keep;
+use recording::tape::{ConnLabel, Finish, Status, Tape};
 use recording::token::Key;
 use serde_json::Value;
 
@@ -20,9 +22,8 @@ fn good_tapes() -> Vec<(String, Tape)> {
     files(&folder).into_iter().map(|(name, path)| (name, read(&path))).collect()
 }
 
-/// A tape that holds these entries.
-fn taped(entries: &[Entry], finish: Option<Finish>) -> Tape {
-    let (mut capture, mut bytes) = Capture::new(Config {
+fn config() -> Config {
+    Config {
         version: "0.1.0".to_owned(),
         git: "abc1234".to_owned(),
         start: "2026-11-23T09:00:00Z".to_owned(),
@@ -32,7 +33,12 @@ fn taped(entries: &[Entry], finish: Option<Finish>) -> Tape {
         scenario: None,
         seed: Some(7),
         env: Default::default(),
-    });
+    }
+}
+
+/// A tape that holds these entries.
+fn taped(entries: &[Entry], finish: Option<Finish>) -> Tape {
+    let (mut capture, mut bytes) = Capture::new(config());
     for entry in entries {
         bytes.extend(capture.entry(None, entry));
     }
@@ -64,6 +70,23 @@ fn every_line_of_a_good_tape_obeys_the_schema() {
         for (name, at, line) in lines(folder) {
             let wrong = schema.validate(&line).err().map(|error| error.to_string());
             assert_eq!(wrong, None, "{folder}/{name}, line {at}");
+        }
+    }
+}
+
+#[test]
+fn every_line_of_a_tape_that_keeps_everything_obeys_the_schema() {
+    let schema = schema();
+    for conversation in conversations("ok") {
+        let (mut capture, mut bytes) = Capture::keeping(config(), Keep::Everything);
+        bytes.extend(capture.conn_open(Time::ZERO, ConnLabel(1), "http/1.1", "10.1.2.3:8080", false));
+        for entry in &conversation.entries {
+            bytes.extend(capture.entry(Some(ConnLabel(1)), entry));
+        }
+        bytes.extend(capture.finish(Time::ZERO, Finish::Complete));
+        for line in String::from_utf8(bytes).unwrap().lines() {
+            let wrong = schema.validate(&serde_json::from_str(line).unwrap()).err().map(|error| error.to_string());
+            assert_eq!(wrong, None, "{}: {line}", conversation.name);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::bayeux::batch::{Batch, Limits};
-use crate::bayeux::http::{CALLBACK_PARAMETER, MESSAGE_PARAMETER, callback_argument, query_values};
+use crate::bayeux::http::{self, CALLBACK_PARAMETER, Call, MESSAGE_PARAMETER, query_values};
 use crate::wire::{Entry, Exchange, Request, Response, Wire};
 
 /// The exchanges of a stream that are callback-polling.
@@ -19,29 +19,18 @@ impl Callbacks {
     /// otherwise, such as one that named no proper function, is left to those who look at the wrapping.
     pub fn of<'a>(wires: impl IntoIterator<Item = &'a Wire>) -> Self {
         let mut exchanges = BTreeSet::new();
+        let is_of_messages = |call: Call<'_>| Batch::parse(call.argument, &Limits::TAKEN).is_ok();
         for wire in wires {
-            match wire {
-                Wire::Request(exchange, request) if unwrapped(request).is_some() => {
-                    exchanges.insert(*exchange);
-                }
-                Wire::Response(exchange, response) if response.status == 200 => {
-                    let argument = callback_argument(&response.body);
-                    if argument.len() == response.body.len() || Batch::parse(argument, &Limits::TAKEN).is_err() {
-                        exchanges.remove(exchange);
-                    }
-                }
-                Wire::Request(..)
-                | Wire::Response(..)
-                | Wire::Broken(..)
-                | Wire::Upgrade(..)
-                | Wire::Upgraded(..)
-                | Wire::Refused(..)
-                | Wire::Text(..)
-                | Wire::Binary(..)
-                | Wire::Ping(..)
-                | Wire::Pong(..)
-                | Wire::Close(..)
-                | Wire::Lost(..) => {}
+            if let Wire::Request(exchange, request) = wire
+                && unwrapped(request).is_some()
+            {
+                exchanges.insert(*exchange);
+            }
+            if let Wire::Response(exchange, response) = wire
+                && response.status == 200
+                && !http::call(&response.body).is_some_and(is_of_messages)
+            {
+                exchanges.remove(exchange);
             }
         }
         Self { exchanges }
@@ -57,27 +46,13 @@ impl Callbacks {
     }
 
     fn wire(&self, wire: &Wire) -> Option<Wire> {
-        match wire {
-            Wire::Request(exchange, request) if self.exchanges.contains(exchange) => {
-                Some(Wire::Request(*exchange, unwrapped(request)?))
-            }
-            Wire::Response(exchange, response) if self.exchanges.contains(exchange) => {
-                let body = callback_argument(&response.body).to_vec();
-                Some(Wire::Response(*exchange, Response { body, ..response.clone() }))
-            }
-            Wire::Request(..)
-            | Wire::Response(..)
-            | Wire::Broken(..)
-            | Wire::Upgrade(..)
-            | Wire::Upgraded(..)
-            | Wire::Refused(..)
-            | Wire::Text(..)
-            | Wire::Binary(..)
-            | Wire::Ping(..)
-            | Wire::Pong(..)
-            | Wire::Close(..)
-            | Wire::Lost(..) => None,
+        let exchange = wire.exchange().filter(|exchange| self.exchanges.contains(exchange))?;
+        if let Wire::Request(_, request) = wire {
+            return Some(Wire::Request(exchange, unwrapped(request)?));
         }
+        let Wire::Response(_, response) = wire else { return None };
+        let body = http::callback_argument(&response.body).to_vec();
+        Some(Wire::Response(exchange, Response { body, ..response.clone() }))
     }
 }
 

@@ -54,17 +54,45 @@ pub fn callback_request(base: &str, messages: &[Message], callback: &str, text: 
     }
 }
 
-/// What a response of callback-polling calls its function with: what stands between the first `(` and the last `)`. A
-/// comment ahead and a semicolon behind do not matter. What is no call is given back as it is.
+/// A call of a function, as a response of callback-polling has it (Bayeux 6.2.2), in its three pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call<'a> {
+    /// What stands before the first `(`.
+    pub ahead: &'a [u8],
+    /// What stands between it and the last `)`.
+    pub argument: &'a [u8],
+    /// What stands behind that.
+    pub behind: &'a [u8],
+}
+
+impl<'a> Call<'a> {
+    /// What CometD writes ahead of the function.
+    pub const COMMENT: &'static str = "/**/";
+
+    /// The name of the function, without the comment ahead of it and the space around it; `None` if it is no text.
+    #[must_use]
+    pub fn function(&self) -> Option<&'a str> {
+        let ahead = std::str::from_utf8(self.ahead).ok()?.trim_ascii();
+        Some(ahead.strip_prefix(Self::COMMENT).unwrap_or(ahead).trim_ascii())
+    }
+}
+
+/// The call in the body of a response of callback-polling. `None` if it is none: without a pair of brackets, or with what
+/// begins messages or a text ahead of them.
+#[must_use]
+pub fn call(body: &[u8]) -> Option<Call<'_>> {
+    let begin = body.iter().position(|byte| *byte == b'(')?;
+    let end = body.iter().rposition(|byte| *byte == b')')?;
+    let (ahead, argument) = (&body[..begin], body.get(begin + 1..end)?);
+    let is_call = !ahead.iter().any(|byte| b"[{\"".contains(byte));
+    is_call.then(|| Call { ahead, argument, behind: &body[end + 1..] })
+}
+
+/// What a response of callback-polling calls its function with. A comment ahead and a semicolon behind do not matter. What
+/// is no call is given back as it is.
 #[must_use]
 pub fn callback_argument(body: &[u8]) -> &[u8] {
-    let begin = body.iter().position(|byte| *byte == b'(');
-    let end = body.iter().rposition(|byte| *byte == b')');
-    let (Some(begin), Some(end)) = (begin, end) else { return body };
-    if body[..begin].iter().any(|byte| b"[{\"".contains(byte)) {
-        return body;
-    }
-    body.get(begin + 1..end).unwrap_or(body)
+    call(body).map_or(body, |call| call.argument)
 }
 
 /// The upgrade request of a WebSocket: the base path as it is, with the cookies.
@@ -268,6 +296,16 @@ mod tests {
     #[case("<html>", "<html>")]
     fn unwraps_a_call(#[case] body: &str, #[case] argument: &str) {
         assert_eq!(callback_argument(body.as_bytes()), argument.as_bytes());
+    }
+
+    #[rstest]
+    #[case("cb1([1])", "cb1", "")]
+    #[case(" /**/ cb1 ([1]) ;", "cb1", " ;")]
+    #[case("/**/([1])(2);", "", ";")]
+    fn takes_a_call_to_pieces(#[case] body: &str, #[case] function: &str, #[case] behind: &str) {
+        let call = call(body.as_bytes()).expect("a call");
+        assert_eq!((call.function(), call.behind), (Some(function), behind.as_bytes()));
+        assert_eq!([call.ahead, b"(", call.argument, b")", call.behind].concat(), body.as_bytes());
     }
 
     #[test]

@@ -6,9 +6,6 @@ use std::io::Read;
 
 use flate2::read::DeflateDecoder;
 
-/// How an archive begins: with a file, or with its end if it is empty.
-const BEGINNINGS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
-
 const END: &[u8] = b"PK\x05\x06";
 const END_LENGTH: usize = 22;
 const DIRECTORY_ENTRY: &[u8] = b"PK\x01\x02";
@@ -19,8 +16,9 @@ const FILE_LENGTH: usize = 30;
 /// The longest file that is unpacked, in bytes. An archive may promise far more than it is long.
 const LIMIT: u64 = 256 << 20;
 
+/// It begins with a file, or with its end if it is empty.
 pub(super) fn is_archive(bytes: &[u8]) -> bool {
-    BEGINNINGS.iter().any(|beginning| bytes.starts_with(beginning))
+    bytes.starts_with(FILE) || bytes.starts_with(END)
 }
 
 /// An archive whose directory was read.

@@ -7,7 +7,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use jiff::Timestamp;
 use protocol::bayeux::batch::{Batch, Limits};
+use protocol::bayeux::channel;
 use protocol::bayeux::http::query_values;
+use protocol::bayeux::message::Message;
 use protocol::chat::files::is_target;
 use protocol::time::Time;
 use protocol::wire::{self, Entry, Exchange, Failure, Side, Socket, Wire};
@@ -80,8 +82,13 @@ impl Maker {
 /// What became of a HAR.
 #[derive(Clone, Debug)]
 pub enum Imported {
-    /// The bytes of the tape that it was exported from.
-    Original(Vec<u8>),
+    /// The tape that it was exported from.
+    Original {
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// What it keeps on purpose.
+        keep: Keep,
+    },
     /// Traffic that is not redacted yet.
     Traffic(Traffic),
 }
@@ -151,10 +158,10 @@ impl Traffic {
         self.entries.iter().map(|(_, entry)| Batch::carried(&entry.wire).len() as u64).sum()
     }
 
-    /// The redacted tape, and how many messages it holds. A connection opens with the first thing on it and closes with the last one, unless something was
+    /// The redacted tape. A connection opens with the first thing on it and closes with the last one, unless something was
     /// still to come. What is missing stands in marks at the end. Wall times are moved if an amount is given.
     #[must_use]
-    pub fn tape(&self, config: Config, shift: Option<Shift>) -> (Vec<u8>, u64) {
+    pub fn tape(&self, config: Config, shift: Option<Shift>) -> Vec<u8> {
         let config = Config { start: self.start.clone(), source: Source::Har(self.maker), ..config };
         let (mut capture, mut tape) = Capture::shifting(config, Keep::Nothing, shift);
         let mut unopened: BTreeMap<ConnLabel, &Connection> =
@@ -177,7 +184,7 @@ impl Traffic {
             tape.extend(capture.mark(end, &format!("import: {}", warning.replace([',', ';'], ""))));
         }
         tape.extend(capture.finish(end, Finish::Complete));
-        (tape, self.messages())
+        tape
     }
 
     /// The places of the entries after which nothing is to come on a connection.
@@ -431,19 +438,14 @@ fn import_text(
     if let Some(extra) = &extra {
         let items: Vec<&Item> = items.iter().map(|read| &read.item).collect();
         match original::rebuild(extra, &items) {
-            Some(tape) => return Ok(Imported::Original(tape)),
+            Some((bytes, keep)) => return Ok(Imported::Original { bytes, keep }),
             None => warnings.push("the file was changed since it was exported from a tape".to_owned()),
         }
     }
     for read in &mut items {
         read.fetch(attached);
     }
-    let ours = choose(items, origin, entries, &mut left_out).map_err(|error| match error {
-        ImportError::Nothing { entries, mute, .. } => {
-            ImportError::Nothing { entries, mute, warnings: std::mem::take(&mut warnings) }
-        }
-        other => other,
-    })?;
+    let ours = choose(items, origin, entries, &mut left_out, &mut warnings)?;
     let taken = ours.len();
     let mut sequence = Sequence {
         maker,
@@ -540,6 +542,7 @@ fn choose(
     origin: Option<&str>,
     entries: usize,
     left_out: &mut LeftOut,
+    warnings: &mut Vec<String>,
 ) -> Result<Vec<Read>, ImportError> {
     let bases: BTreeSet<(String, String)> =
         items.iter().filter_map(|read| Some((read.origin.clone(), base(read)?.to_owned()))).collect();
@@ -556,7 +559,7 @@ fn choose(
     let ours: Vec<Read> = items.into_iter().filter(belongs).collect();
     left_out.unrelated = read - ours.len();
     if ours.is_empty() {
-        return Err(ImportError::Nothing { entries, mute, warnings: Vec::new() });
+        return Err(ImportError::Nothing { entries, mute, warnings: std::mem::take(warnings) });
     }
     let origins: Vec<String> =
         ours.iter().map(|read| read.origin.clone()).collect::<BTreeSet<_>>().into_iter().collect();
@@ -578,6 +581,8 @@ struct Happened {
     at: i64,
     conn: Option<ConnLabel>,
     from: Side,
+    /// The messages that `wire` carries.
+    messages: Vec<Message>,
     wire: Wire,
 }
 
@@ -617,7 +622,7 @@ impl Sequence<'_> {
     }
 
     fn put(&mut self, at: i64, conn: Option<ConnLabel>, from: Side, wire: Wire) {
-        self.events.push(Happened { at, conn, from, wire });
+        self.events.push(Happened { at, conn, from, messages: Batch::carried(&wire), wire });
     }
 
     fn request(&mut self, read: &Read) -> wire::Request {
@@ -868,7 +873,7 @@ fn put_causes_first(events: &mut [Happened]) {
         if let Wire::Request(exchange, _) = &event.wire {
             began.insert(*exchange, event.at);
         }
-        for value in Batch::carried(&event.wire).iter().flat_map(|message| minted(message.text())) {
+        for value in event.messages.iter().flat_map(minted) {
             match event.from {
                 Side::Client => {
                     let first = used.entry(value).or_insert(event.at);
@@ -902,7 +907,7 @@ fn put_connects_in_turn(events: &mut [Happened]) {
     for (place, event) in events.iter().enumerate() {
         match &event.wire {
             Wire::Request(exchange, _) => {
-                for session in Batch::carried(&event.wire).iter().filter_map(|message| connecting(message.text())) {
+                for session in event.messages.iter().filter_map(connecting) {
                     asked.entry(session).or_default().push((event.at, *exchange));
                 }
             }
@@ -924,16 +929,15 @@ fn put_connects_in_turn(events: &mut [Happened]) {
 }
 
 /// The session of a connect.
-fn connecting(message: &str) -> Option<String> {
-    let message: Value = serde_json::from_str(message).unwrap_or_default();
-    (message["channel"] == "/meta/connect").then(|| message["clientId"].as_str().map(str::to_owned))?
+fn connecting(message: &Message) -> Option<String> {
+    message.client_id().filter(|_| message.channel() == Some(channel::CONNECT)).map(|id| id.expose().to_owned())
 }
 
 /// What a server makes up and a client can only have from it.
-fn minted(message: &str) -> impl Iterator<Item = String> {
-    let message: Value = serde_json::from_str(message).unwrap_or_default();
-    let values = [message["clientId"].as_str(), message["data"]["secureKey"].as_str()];
-    values.map(|value| value.map(str::to_owned)).into_iter().flatten()
+fn minted(message: &Message) -> impl Iterator<Item = String> {
+    let session = message.client_id().map(|id| id.expose().to_owned());
+    let key = message.value("data").and_then(|data| data["secureKey"].as_str().map(str::to_owned));
+    [session, key].into_iter().flatten()
 }
 
 /// Everything by its time; what has the same time stands in the order of the file. Gives the moment of the first.

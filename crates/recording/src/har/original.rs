@@ -6,6 +6,7 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use protocol::bayeux::batch::{Batch, Limits};
 
 use super::file::{Extra, Item};
+use crate::redaction::Keep;
 use crate::tape::{Carried, Kind, MAX_LINE, Tape, line_of, mime};
 
 /// The lines behind that of a unit, made from what its carrier holds; `None` if that is not what the unit announces.
@@ -32,8 +33,8 @@ fn body_mime(kind: &Kind) -> String {
     }
 }
 
-/// The bytes of the tape that a HAR was exported from; `None` if it was changed since so that they are no tape any more.
-pub(super) fn rebuild(log: &Extra, items: &[&Item]) -> Option<Vec<u8>> {
+/// The bytes of the tape that a HAR was exported from, and what it keeps on purpose; `None` if it was changed since so that they are no tape any more.
+pub(super) fn rebuild(log: &Extra, items: &[&Item]) -> Option<(Vec<u8>, Keep)> {
     // Each line with the place of the entry that has it.
     let mut lines = Vec::new();
     for text in &log.lines {
@@ -68,7 +69,9 @@ pub(super) fn rebuild(log: &Extra, items: &[&Item]) -> Option<Vec<u8>> {
         }
     }
     let bytes = bytes.into_bytes();
-    Tape::read(&bytes).ok().filter(|tape| tape.torn() == 0).map(|_| bytes)
+    let tape = Tape::read(&bytes).ok().filter(|tape| tape.torn() == 0)?;
+    let keep = tape.header().keep;
+    Some((bytes, keep))
 }
 
 /// What the entry holds of what a unit carries.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use protocol::bayeux::http::callback_argument;
+use protocol::bayeux::http;
 use protocol::chat::files::{Form, is_target};
 use protocol::wire::{Headers, Request, Response, Wire};
 
@@ -156,11 +156,9 @@ impl<'a> Walk<'a> {
         if let (Some(said), Some(redacted)) = (parsed(said), parsed(redacted)) {
             return self.node(&said, &redacted);
         }
-        let (argument, redacted_argument) = (callback_argument(said), callback_argument(redacted));
-        if argument.len() < said.len()
-            && let (Some(inner), Some(redacted_inner)) = (parsed(argument), parsed(redacted_argument))
-            && let (Some(function), Some(redacted_function)) =
-                (function_of(said, argument), function_of(redacted, redacted_argument))
+        if let (Some(call), Some(redacted_call)) = (http::call(said), http::call(redacted))
+            && let (Some(inner), Some(redacted_inner)) = (parsed(call.argument), parsed(redacted_call.argument))
+            && let (Some(function), Some(redacted_function)) = (call.function(), redacted_call.function())
         {
             self.text(function, redacted_function)?;
             return self.node(&inner, &redacted_inner);
@@ -289,13 +287,6 @@ pub(super) fn tokens(text: &str) -> Vec<Range<usize>> {
 fn parsed(body: &[u8]) -> Option<Node> {
     let node = Node::parse(std::str::from_utf8(body).ok()?)?;
     matches!(node, Node::List(_) | Node::Object(_)).then_some(node)
-}
-
-/// The function of a call of callback-polling.
-fn function_of<'a>(call: &'a [u8], argument: &[u8]) -> Option<&'a str> {
-    let begin = call.windows(argument.len().max(1)).position(|window| window == argument)?;
-    let ahead = std::str::from_utf8(&call[..begin]).ok()?.trim();
-    Some(ahead.trim_start_matches("/**/").trim_end_matches('(').trim())
 }
 
 /// What a wire value is, for people.

@@ -52,10 +52,10 @@ impl Shift {
         let is_plain = fraction.bytes().skip(1).all(|byte| byte.is_ascii_digit());
         let number: i128 = whole.parse().ok().filter(|_| is_plain)?;
         let unit: i128 = match number {
-            i128::MIN..1_000_000_000 => return Some(text.to_owned()),
-            1_000_000_000..100_000_000_000 => 1,
-            100_000_000_000..100_000_000_000_000 => 1_000,
-            100_000_000_000_000..100_000_000_000_000_000 => 1_000_000,
+            _ if number < i128::from(EARLIEST) => return Some(text.to_owned()),
+            ..100_000_000_000 => 1,
+            ..100_000_000_000_000 => 1_000,
+            ..100_000_000_000_000_000 => 1_000_000,
             _ => 1_000_000_000,
         };
         Some(format!("{}{fraction}", number - i128::from(self.0) * unit))
@@ -69,13 +69,13 @@ impl Shift {
             return if is_number || policy::few_digits(text) { Date::Kept } else { Date::Unclear };
         };
         let Some(seconds) = seconds(date) else { return Date::Unclear };
+        if seconds < EARLIEST {
+            return Date::Kept;
+        }
         // A constant would betray the shift if it were moved, and a time of the conversation if it were not.
         let is_near = start.is_some_and(|start| (start.as_second() - seconds).abs() <= 366 * DAY);
-        match self.moved(date) {
-            _ if seconds < EARLIEST => Date::Kept,
-            Some(moved) if is_near => Date::Moved(moved.strftime(form).to_string()),
-            _ => Date::Unclear,
-        }
+        let moved = self.moved(date).filter(|_| is_near);
+        moved.map_or(Date::Unclear, |moved| Date::Moved(moved.strftime(form).to_string()))
     }
 
     fn moved(self, time: DateTime) -> Option<DateTime> {

@@ -53,9 +53,11 @@ fn faults(search: &Search, policy: Arc<Policy>, session: &corpus::Session) -> Ve
         if tape.contains(&canary.value) || tape.contains(&escaped[1..escaped.len() - 1]) {
             faults.push(format!("the canary of {} is there", canary.place));
         }
-        let class = Class::ALL.iter().find(|class| class.prefix() == canary.prefix);
-        let token = class.map(|class| token::token(&Key::from_bytes(KEY), *class, &canary.value));
-        if token.is_some_and(|token| !tape.contains(&token)) {
+        if ["", "number"].contains(&canary.prefix) {
+            continue;
+        }
+        let class = Class::ALL.iter().find(|class| class.prefix() == canary.prefix).expect("a class has this prefix");
+        if !tape.contains(&token::token(&Key::from_bytes(KEY), *class, &canary.value)) {
             faults.push(format!("{} has no token of class {}", canary.place, canary.prefix));
         }
     }
@@ -214,11 +216,12 @@ fn table() -> String {
                     }
                     policy::Field::Subprotocol => "the same, others become `auth_` tokens: one may be a credential",
                     policy::Field::Date => {
-                        "words of a closed list and short numbers are kept, others become `unk_` tokens; `--shift-times` moves it if it is a date"
+                        "words of a closed list and short numbers are kept, others become `unk_` tokens; `--shift-times` moves a date within a year of the start, and hides others after 2001"
                     }
                     policy::Field::Host => "hosts become `$host.N`, the rest is hidden like a path",
-                    policy::Field::Cookie | policy::Field::SetCookie => {
-                        "values become `ck_` tokens; attributes are kept if they are words of the closed list"
+                    policy::Field::Cookie => "values become `ck_` tokens, names that are not known `key_` tokens",
+                    policy::Field::SetCookie => {
+                        "the same; attributes are kept if the closed list has their words, `Domain` and `Path` as hosts and paths are, and others are left out"
                     }
                     policy::Field::Credentials => "the scheme is kept, the rest becomes an `auth_` token",
                 };
@@ -432,7 +435,7 @@ fn an_id_that_is_no_counter_keeps_whether_it_was_odd() {
 #[test]
 fn an_id_that_may_be_a_time_is_hidden_where_times_are_moved() {
     let mut plain = Redactor::new(Key::from_bytes(KEY));
-    let shift = Some(super::shift::Shift::from_bits(7));
+    let shift = Some(Shift::from_bits(7));
     let mut moved = Redactor { shift, ..Redactor::new(Key::from_bytes(KEY)) };
     for (id, hidden) in [(r#"{"id":"1795428215"}"#, r#"{"id":"id_"#), (r#"{"id":1795428215}"#, r#"{"id":70707"#)] {
         assert_eq!(plain.message(id), id);

@@ -13,7 +13,7 @@ use super::{
     Carried, Closer, ConnLabel, Control, Finish, Header, Kind, Link, MAX_DEPTH, MAX_LINE, Part, ReadError, Record,
     Status, Tape, VERSION, Version,
 };
-use crate::json::members;
+use crate::json::{member, members, text_of};
 use crate::redaction::Keep;
 
 /// How a tape's first line begins.
@@ -201,7 +201,7 @@ struct Reader {
     n: u64,
     t: u64,
     open: Option<Open>,
-    end: Option<Finish>,
+    end: Option<Status>,
 }
 
 struct Finished {
@@ -228,14 +228,19 @@ impl Reader {
         let member = |member| ReadError::Member { line: line.number, kind: word.clone(), member };
         let kind = kind(&word, &members).map_err(member)?;
         self.check_unit(line.number, &kind)?;
-        if let Kind::End { status, counts, hash, .. } = &kind {
+        if let Kind::End { status, counts, next, hash, .. } = &kind {
             if *hash != hash_of(before) {
                 return Err(ReadError::Hash { line: line.number });
             }
             if *counts != self.counts {
                 return Err(ReadError::Counts { line: line.number });
             }
-            self.end = Some(*status);
+            // The end of a part has a word that readers who know of no parts take for less than complete.
+            self.end = Some(match (next, status) {
+                (Some(part), _) => Status::GoesOn { part: *part },
+                (None, Finish::Complete) => Status::Complete,
+                (None, Finish::Aborted) => Status::Aborted,
+            });
         }
         if kind.carried().lines() > 0 {
             let before = self.records.len();
@@ -283,18 +288,7 @@ impl Reader {
         if let Some(open) = self.open {
             self.records.truncate(open.before);
         }
-        let next = match self.records.last().map(|record| &record.kind) {
-            Some(Kind::End { next, .. }) => *next,
-            _ => None,
-        };
-        // The end of a part has a word that readers who know of no parts take for less than complete.
-        let status = match (self.end, next) {
-            (None, _) => Status::Interrupted,
-            (Some(_), Some(part)) => Status::GoesOn { part },
-            (Some(Finish::Complete), None) => Status::Complete,
-            (Some(Finish::Aborted), None) => Status::Aborted,
-        };
-        Finished { records: self.records, status }
+        Finished { records: self.records, status: self.end.unwrap_or(Status::Interrupted) }
     }
 }
 
@@ -314,7 +308,7 @@ struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'a> Members<'a> {
     fn raw(&self, name: &str) -> Option<&'a RawValue> {
-        self.0.iter().rev().find(|(n, _)| n == name).map(|(_, raw)| *raw)
+        member(&self.0, name)
     }
 
     fn value(&self, name: &str) -> Option<Value> {
@@ -322,7 +316,7 @@ impl<'a> Members<'a> {
     }
 
     fn text(&self, name: &str) -> Option<String> {
-        serde_json::from_str(self.raw(name)?.get()).ok()
+        text_of(&self.0, name)
     }
 
     fn whole(&self, name: &str) -> Option<u64> {

@@ -3,7 +3,7 @@
 use pretty_assertions::assert_eq;
 use protocol::chat::files::{Form, Upload};
 use protocol::time::Time;
-use protocol::wire::{Entry, Exchange, Request, Side, Socket, Transport, Wire};
+use protocol::wire::{Entry, Exchange, Headers, Request, Response, Side, Socket, Transport, Wire};
 use recording::audit::{Audit, audit};
 use recording::capture::Capture;
 use recording::redaction::Keep;
@@ -53,6 +53,20 @@ fn a_redacted_form_is_clean_and_a_field_in_it_is_found() {
         let wrong = text.replacen("fileUpload", "aunt", 1);
         assert_eq!(audit(wrong.as_bytes(), &[]).unwrap().findings.len(), 1, "{text}");
     }
+}
+
+#[rstest]
+#[case::ahead("/**/unk_", "/**/Ann unk_", 18)]
+#[case::behind(");\"", ") Ann Smith\"", 10)]
+#[case::behind_the_semicolon(");\"", "); Ann\"", 5)]
+fn what_stands_around_the_messages_of_a_call_is_found(#[case] from: &str, #[case] to: &str, #[case] characters: usize) {
+    let response = Response { status: 200, headers: Headers::new(), body: b"/**/f([]);".to_vec() };
+    let entry = Entry { at: Time::ZERO, from: Side::Server, wire: Wire::Response(Exchange(1), response) };
+    let text = String::from_utf8(pieces(RUN, &[entry], None).concat()).unwrap();
+    assert_eq!(found(&audit(text.as_bytes(), &[]).unwrap()), Vec::<String>::new(), "{text}");
+    assert!(text.contains(from), "{text}");
+    let found = audit(text.replacen(from, to, 1).as_bytes(), &[]).unwrap().findings;
+    assert!(matches!(found.as_slice(), [only] if only.place == "text" && only.characters == characters), "{found:?}");
 }
 
 #[rstest]

@@ -7,10 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pretty_assertions::assert_eq;
+use protocol::bayeux::batch::Batch;
 use protocol::time::Time;
 use protocol::wire::{Failure, Side, Wire};
 use recording::audit::audit;
-use recording::capture::{Config, Source};
+use recording::capture::{Capture, Config, Source};
 use recording::compare::compare;
 use recording::har::{ImportError, Imported, LeftOut, Maker, Traffic, export, import};
 use recording::stats::Stats;
@@ -41,7 +42,7 @@ fn config() -> Config {
     }
 }
 
-fn nothing_beside(_: &str) -> Option<Vec<u8>> {
+pub(crate) fn nothing_beside(_: &str) -> Option<Vec<u8>> {
     None
 }
 
@@ -53,7 +54,7 @@ fn traffic(har: &[u8]) -> Traffic {
 }
 
 pub(crate) fn tape(har: &[u8]) -> Tape {
-    Tape::read(&traffic(har).tape(config(), None).0).expect("a tape")
+    Tape::read(&traffic(har).tape(config(), None)).expect("a tape")
 }
 
 /// A HAR of exchanges that each carry a handshake, changed as wanted.
@@ -133,7 +134,7 @@ fn a_socket_without_messages_beside_a_conversation_is_missed() {
     );
     let traffic = traffic(&har);
     assert_eq!(traffic.warnings, ["entry 2 is a WebSocket without its messages, which the exporter left out"]);
-    let tape = Tape::read(&traffic.tape(config(), None).0).unwrap();
+    let tape = Tape::read(&traffic.tape(config(), None)).unwrap();
     let labels: Vec<String> = tape.marks().into_iter().map(|mark| mark.label).collect();
     assert_eq!(labels, ["import: entry 2 is a WebSocket without its messages which the exporter left out"]);
 }
@@ -157,7 +158,7 @@ fn a_tape_becomes_a_har_and_the_same_tape_again() {
     for (name, bytes) in tapes() {
         let tape = Tape::read(&bytes).unwrap();
         match import(export(&tape, "0.1.0").as_bytes(), None, &mut nothing_beside) {
-            Ok(Imported::Original(again)) => {
+            Ok(Imported::Original { bytes: again, .. }) => {
                 assert_eq!(String::from_utf8_lossy(&again), String::from_utf8_lossy(&tape.to_bytes()), "{name}")
             }
             other => panic!("{name}: {other:?}"),
@@ -196,7 +197,7 @@ fn a_har_that_was_edited_is_no_tape_any_more() {
     let bytes = fs::read(root().join("recordings/cometd-8.0.11-websocket.tape.jsonl")).unwrap();
     let har = export(&Tape::read(&bytes).unwrap(), "0.1.0");
     let value: Value = serde_json::from_str(&har).unwrap();
-    assert!(matches!(import(value.to_string().as_bytes(), None, &mut nothing_beside), Ok(Imported::Original(_))));
+    assert!(matches!(import(value.to_string().as_bytes(), None, &mut nothing_beside), Ok(Imported::Original { .. })));
     let edited = har.replacen(r#"\"successful\":true"#, r#"\"successful\":false"#, 1);
     assert!(edited != har);
     let traffic = traffic(edited.as_bytes());
@@ -350,7 +351,7 @@ fn no_secret_of_a_har_reaches_the_tape() {
         },
         1,
     );
-    let text = String::from_utf8(traffic(&har).tape(config(), None).0).unwrap();
+    let text = String::from_utf8(traffic(&har).tape(config(), None)).unwrap();
     assert!(!text.contains("canary") && !text.contains("corp.example"), "{text}");
 }
 
@@ -733,10 +734,25 @@ fn what_is_missing_passes_the_audit() {
         },
         10,
     );
-    let traffic = traffic(&har);
-    assert_eq!(traffic.warnings.len(), 14, "{:#?}", traffic.warnings);
-    let findings = audit(&traffic.tape(config(), None).0, &[]).expect("a tape").findings;
+    let mut har: Value = serde_json::from_slice(&har).unwrap();
+    har["log"]["_bx"] = json!({"lines": ["of no tape"]});
+    let traffic = traffic(har.to_string().as_bytes());
+    assert_eq!(traffic.warnings.len(), 15, "{:#?}", traffic.warnings);
+    let findings = audit(&traffic.tape(config(), None), &[]).expect("a tape").findings;
     assert!(findings.is_empty(), "{}", findings.iter().map(|finding| format!("{finding}\n")).collect::<String>());
+}
+
+#[test]
+fn a_recorder_counts_the_messages_of_any_transport() {
+    for transport in ["callback-polling", "long-polling"] {
+        let entries = tape(&fixture(&format!("chrome-{transport}.har"))).entries();
+        let (mut capture, _) = Capture::new(config());
+        for entry in &entries {
+            let _ = capture.entry(None, entry);
+        }
+        let carried: usize = entries.iter().map(|entry| Batch::carried(&entry.wire).len()).sum();
+        assert_eq!((capture.messages(), carried > 40), (carried as u64, true), "{transport}");
+    }
 }
 
 /// The messages of callback-polling have no lines of their own, and count all the same.

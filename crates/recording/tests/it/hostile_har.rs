@@ -2,33 +2,21 @@
 //! back from its HAR whatever it holds.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use protocol::time::Time;
-use protocol::wire::{Close, Entry, Exchange, Failure, Headers, Request, Response, Side, Socket, Wire};
-use recording::capture::{Capture, Config, Source};
+use protocol::wire::{Close, Entry, Exchange, Failure, Headers, Request, Response, Side, Socket, Transport, Wire};
+use recording::capture::Capture;
 use recording::har::{Imported, export, import};
 use recording::redaction::Keep;
 use recording::tape::{Closer, ConnLabel, Finish, Tape};
-use recording::token::Key;
 use serde_json::{Value, json};
 
-fn config() -> Config {
-    Config {
-        version: "0.1.0".to_owned(),
-        git: "test".to_owned(),
-        start: "2026-11-23T09:00:00Z".to_owned(),
-        id: "0".repeat(32),
-        key: Key::from_bytes([1; 32]),
-        source: Source::Sim,
-        scenario: None,
-        seed: Some(1),
-        env: BTreeMap::new(),
-    }
-}
+use crate::har::{fixture, nothing_beside};
+use crate::sample::{Run, config};
+
+const RUN: Run = Run::new(Transport::WebSocket);
 
 /// A line of a tape, or a unit.
 #[derive(Clone, Debug)]
@@ -126,7 +114,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// A tape of all these steps, whole or without its end.
 fn tape(steps: &[(Step, bool)], keep: Keep, end: Option<Finish>) -> Vec<u8> {
-    let (mut capture, mut bytes) = Capture::keeping(config(), keep);
+    let (mut capture, mut bytes) = Capture::keeping(config(RUN), keep);
     let mut at = Time::ZERO;
     for (number, (step, is_client)) in (0_u64..).zip(steps) {
         at = Time::from_micros(number / 2 * 7);
@@ -153,22 +141,14 @@ fn tape(steps: &[(Step, bool)], keep: Keep, end: Option<Finish>) -> Vec<u8> {
     bytes
 }
 
-fn nothing_beside(_: &str) -> Option<Vec<u8>> {
-    None
-}
-
-fn fixture(name: &str) -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/har").join(name)).expect("the fixture is there")
-}
-
 /// Whatever comes of a file: nothing, or a tape that can be read.
 fn outcome(har: &[u8]) -> Result<(), TestCaseError> {
     match import(har, None, &mut nothing_beside) {
         Ok(Imported::Traffic(traffic)) => {
-            let read = Tape::read(&traffic.tape(config(), None).0);
+            let read = Tape::read(&traffic.tape(config(RUN), None));
             prop_assert!(read.is_ok(), "{:?}", read.err());
         }
-        Ok(Imported::Original(_)) => {}
+        Ok(Imported::Original { .. }) => {}
         Err(error) => prop_assert!(!error.to_string().is_empty() && !error.hint().is_empty()),
     }
     Ok(())
@@ -226,7 +206,7 @@ proptest! {
         let bytes = tape(&steps, keep, end);
         let read = Tape::read(&bytes).expect("what the writer writes is a tape");
         match import(export(&read, "0.1.0").as_bytes(), None, &mut nothing_beside) {
-            Ok(Imported::Original(again)) => {
+            Ok(Imported::Original { bytes: again, .. }) => {
                 prop_assert_eq!(String::from_utf8_lossy(&again), String::from_utf8_lossy(&bytes));
             }
             other => prop_assert!(false, "{:?}", other.map(|_| "traffic")),

@@ -43,7 +43,7 @@ pub(crate) fn tape(name: &str) -> Tape {
         seed: None,
         env: BTreeMap::new(),
     };
-    Tape::read(&traffic.tape(config, None).0).expect("a written tape is readable")
+    Tape::read(&traffic.tape(config, None)).expect("a written tape is readable")
 }
 
 /// Replays with each message of one side made into any number of messages.
