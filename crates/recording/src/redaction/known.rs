@@ -25,6 +25,9 @@ pub(super) const SHORTEST_WORD: usize = 3;
 /// How many secrets are remembered. After that each new one takes the place of the one that was not seen for longest, about.
 const MOST: usize = 100_000;
 
+/// Whose form something is, the eldest first: `Ann Smith` and `ann smith` look alike.
+type Owners = Vec<(Arc<str>, Class)>;
+
 /// Secrets that were seen, and how to find them. `Debug` tells only how many.
 #[derive(Clone)]
 pub(super) struct Known {
@@ -32,12 +35,10 @@ pub(super) struct Known {
     /// The values in the order in which they are thought of when one must go.
     queue: VecDeque<Arc<str>>,
     /// Each form of each value, in lower case.
-    ///
-    /// A form may have several owners, the eldest first: `Ann Smith` and `ann smith` look alike.
-    forms: BTreeMap<Box<[u8]>, Vec<(Arc<str>, Class)>>,
+    forms: BTreeMap<Box<[u8]>, Owners>,
     beginnings: Beginnings,
     /// Values that are too short for forms, in lower case.
-    short: BTreeMap<Box<str>, Vec<(Arc<str>, Class)>>,
+    short: BTreeMap<Box<str>, Owners>,
     most: usize,
 }
 

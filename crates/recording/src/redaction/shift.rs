@@ -51,11 +51,13 @@ impl Shift {
         let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
         let is_plain = fraction.bytes().skip(1).all(|byte| byte.is_ascii_digit());
         let number: i128 = whole.parse().ok().filter(|_| is_plain)?;
+        if number < i128::from(EARLIEST) {
+            return Some(text.to_owned());
+        }
         let unit: i128 = match number {
-            _ if number < i128::from(EARLIEST) => return Some(text.to_owned()),
             ..100_000_000_000 => 1,
-            ..100_000_000_000_000 => 1_000,
-            ..100_000_000_000_000_000 => 1_000_000,
+            100_000_000_000..100_000_000_000_000 => 1_000,
+            100_000_000_000_000..100_000_000_000_000_000 => 1_000_000,
             _ => 1_000_000_000,
         };
         Some(format!("{}{fraction}", number - i128::from(self.0) * unit))
