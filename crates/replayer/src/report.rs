@@ -152,7 +152,8 @@ impl Replay {
     pub fn json(&self) -> Value {
         let statistics = &self.statistics;
         json!({
-            "status": self.status.to_string(),
+            "status": self.status.word(),
+            "next": self.status.next(),
             "clients": statistics.clients,
             "leftOut": statistics.left_out,
             "sessions": statistics.sessions,

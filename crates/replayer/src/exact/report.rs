@@ -112,7 +112,8 @@ impl Replay {
             })
         });
         json!({
-            "status": self.status.to_string(),
+            "status": self.status.word(),
+            "next": self.status.next(),
             "calls": statistics.calls,
             "timers": statistics.timers,
             "received": statistics.received,
