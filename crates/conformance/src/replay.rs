@@ -230,9 +230,9 @@ impl Rerun for Visit {
 
     fn told(event: visit::Event) -> Told {
         match event {
-            visit::Event::Begun | visit::Event::Breaks(_) => Told::Nothing,
+            visit::Event::Begun => Told::Nothing,
             visit::Event::Asks(step) => Ask::of_user(step).into(),
-            visit::Event::Finished(finished) => Told::Finished(finished.0),
+            visit::Event::Finished(visited) => Told::Finished(visited.outcome),
         }
     }
 
