@@ -493,7 +493,7 @@ fn carrier_of(wire: &Wire) -> Option<Carrier> {
 /// How a tape names what carries messages.
 fn place_of(carrier: Carrier) -> String {
     match carrier {
-        Carrier::Exchange(exchange) => format!("e{}", exchange.0),
-        Carrier::Socket(socket) => format!("s{}", socket.0),
+        Carrier::Exchange(exchange) => exchange.to_string(),
+        Carrier::Socket(socket) => socket.to_string(),
     }
 }
