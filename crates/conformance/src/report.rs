@@ -59,10 +59,13 @@ pub enum Again {
     Tape(String),
 }
 
+/// How the name of a tape ends.
+pub const TAPE: &str = ".tape.jsonl";
+
 /// The name of an entry's tape within its folder.
 #[must_use]
 pub fn tape_name(result: &CaseResult) -> String {
-    format!("{}.tape.jsonl", result.name().replace('@', "."))
+    format!("{}{TAPE}", result.name().replace('@', "."))
 }
 
 /// What cut a run short.
