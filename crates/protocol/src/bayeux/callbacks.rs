@@ -24,11 +24,8 @@ impl Callbacks {
                 Wire::Request(exchange, request) if unwrapped(request).is_some() => {
                     exchanges.insert(*exchange);
                 }
-                Wire::Response(exchange, response) if response.status == 200 => {
-                    let argument = callback_argument(&response.body);
-                    if argument.len() == response.body.len() || Batch::parse(argument, &Limits::TAKEN).is_err() {
-                        exchanges.remove(exchange);
-                    }
+                Wire::Response(exchange, response) if is_no_call(response) => {
+                    exchanges.remove(exchange);
                 }
                 Wire::Request(..)
                 | Wire::Response(..)
@@ -107,6 +104,13 @@ fn unwrapped(request: &Request) -> Option<Request> {
         headers: request.headers.clone(),
         body: body.into_bytes(),
     })
+}
+
+/// Whether the answer to callback-polling gives a page nothing: a success that is no call of a function with messages.
+#[must_use]
+pub fn is_no_call(response: &Response) -> bool {
+    let argument = callback_argument(&response.body);
+    response.status == 200 && (argument.len() == response.body.len() || Batch::parse(argument, &Limits::TAKEN).is_err())
 }
 
 #[cfg(test)]
