@@ -20,7 +20,7 @@ use transport::tls::Trust;
 
 use self::search::{MARKER, Search};
 use self::voice::Voice;
-use crate::harness::{Listening, ask, run, shown, tapestry, within_seconds};
+use crate::harness::{Listening, ask, run, shown, signal, tapestry, within_seconds};
 use crate::reverse_proxy::in_background;
 
 #[path = "../canary/corpus.rs"]
@@ -164,8 +164,7 @@ fn own(wire: Wire) -> Wire {
 }
 
 fn terminate(mut child: Child) -> Option<i32> {
-    let pid = child.id().to_string();
-    Command::new("kill").args(["-TERM", &pid]).status().expect("kill starts");
+    signal(&child, "-TERM");
     child.wait().expect("it ends").code()
 }
 
