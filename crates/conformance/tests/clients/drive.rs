@@ -7,18 +7,17 @@ use conformance::clients::visit::{Event, Visit, Visited};
 use conformance::clients::{Settings, Step};
 use conformance::conclude::{CaseResult, conclude};
 use conformance::run::Outcome;
-use conformance::testimony::{Label, Testimony};
+use conformance::testimony::Testimony;
 use protocol::bayeux::client as bayeux;
 use protocol::chat::client::{Client, Config};
 use protocol::chat::operation::RequestChat;
 use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
 use protocol::wire::{Entry, Transport};
-use recording::capture::Source;
-use recording::redaction::Redactor;
-use recording::token::Key;
 use simulator::link::Network;
 use simulator::pair::Pair;
+
+use crate::shared::{label, redacted};
 
 pub(crate) const SERVICE: &str = "customer-support";
 
@@ -156,11 +155,6 @@ fn drive_noting<C: Driven>(
     }
 }
 
-/// The key behind the tokens of a tape.
-pub(crate) fn key() -> Key {
-    Key::from_bytes([9; 32])
-}
-
 /// Runs a scenario and judges it as `tapestry conformance --client` does, and gives its tape too.
 pub(crate) fn testify<C: Driven>(
     case: &'static Case,
@@ -171,27 +165,10 @@ pub(crate) fn testify<C: Driven>(
     let mut notes = Notes::default();
     let visited = drive_noting(Network::default(), case, transport, client, seed, &mut notes);
     let Notes { asked, given_up, end } = notes;
-    let label = Label {
-        version: "0.0.0".to_owned(),
-        git: "0000000".to_owned(),
-        source: Source::Sim,
-        start: "2026-01-01T00:00:00Z".to_owned(),
-        id: format!("{seed:032x}"),
-        key: key(),
-        embedded: false,
-    };
     let settings = Settings { transport: Some(transport), ..Settings::new(SERVICE) };
-    let mut testimony = Testimony::of_client(case, visited.outcome.transport, &settings, seed, label);
+    let mut testimony = Testimony::of_client(case, visited.outcome.transport, &settings, seed, label(seed, false));
     testimony.take(visited, &asked, given_up);
     testimony.conclude(end)
-}
-
-/// Redacts entries as a tape does.
-pub(crate) fn redacted(entries: &[Entry], seed: u64) -> Vec<Entry> {
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    let mut redactor = Redactor::new(Key::from_bytes(key));
-    entries.iter().map(|entry| redactor.entry(entry).into_inner()).collect()
 }
 
 /// Runs a scenario and judges it.

@@ -5,29 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use conformance::cases::{Case, case};
 use conformance::clients::scenarios;
 use conformance::conclude::CaseResult;
-use conformance::replay::{Recorded, Replay, Unfit, replay, replay_showing};
+use conformance::replay::{Recorded, Unfit};
 use conformance::requirements::Catalogue;
 use conformance::verdict::Kind as Judgement;
 use protocol::chat::client::Client;
-use protocol::wire::{Entry, Side, Transport};
+use protocol::wire::Transport;
 use recording::audit::audit;
-use recording::redaction::Redactor;
 use recording::tape::{Kind, Tape};
 
-use crate::drive::{SEED, config, key, testify};
+use crate::drive::{SEED, config, testify};
 use crate::mutant::Mutant;
 use crate::mutants::DEFECTS;
+use crate::shared::{again, said_otherwise};
 
 /// Every scenario over each of its transports with our own client: what it came to, and its tape.
 fn all() -> impl Iterator<Item = (CaseResult, Vec<u8>)> {
     let each = scenarios().iter().flat_map(|case| case.transports.iter().map(move |transport| (case, *transport)));
     each.map(|(case, transport)| testify(case, transport, Client::new(config(transport)), SEED))
-}
-
-fn again(tape: &[u8]) -> Replay {
-    let tape = Tape::read(tape).expect("it is a tape");
-    let recorded = Recorded::read(tape.header()).expect("its header is complete").expect("it is of a case");
-    replay(&recorded, &tape)
 }
 
 /// How a verdict offline is another one, if it is.
@@ -120,27 +114,10 @@ fn a_scenario_that_breaks_nothing_has_no_fault_on_its_tape() {
 /// byte.
 #[test]
 fn every_scenario_says_the_same_offline() {
-    let other = |(then, tape): (CaseResult, Vec<u8>)| Some(format!("{}: {}\n", then.name(), said_otherwise(&tape)?));
+    let other =
+        |(then, tape): (CaseResult, Vec<u8>)| Some(format!("{}: {}\n", then.name(), said_otherwise(&tape, SEED)?));
     let different: Vec<String> = all().filter_map(other).collect();
     assert!(different.is_empty(), "{}\n{}", different.len(), different.concat());
-}
-
-/// The first thing that a scenario says otherwise when it is run again against its tape.
-fn said_otherwise(tape: &[u8]) -> Option<String> {
-    let tape = Tape::read(tape).expect("it is a tape");
-    let recorded = Recorded::read(tape.header()).expect("its header is complete").expect("it is of a case");
-    let mut redactor = Redactor::new(key());
-    let mut said = Vec::new();
-    let _ = replay_showing(&recorded, &tape, &mut |entry| said.push(redactor.entry(entry).into_inner()));
-    let own = |entries: Vec<Entry>| entries.into_iter().filter(|entry| entry.from == Side::Server);
-    let (mut said, mut taped) = (own(said), own(tape.entries()));
-    loop {
-        match (said.next(), taped.next()) {
-            (None, None) => return None,
-            (said, taped) if said == taped => {}
-            (said, taped) => return Some(format!("{said:?}\n  and the tape has {taped:?}")),
-        }
-    }
 }
 
 #[test]
