@@ -2,12 +2,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use tempfile::TempDir;
 
 use crate::fake_gws::FakeGws;
-use crate::harness::{Listening, ask, run, shown, tapestry, within_seconds};
+use crate::harness::{Listening, ask, run, shown, signal, tapestry, within_seconds};
 
 const SUITE: [&str; 3] = ["conformance", "--service", "customer-support"];
 
@@ -83,7 +83,7 @@ fn an_interrupt_ends_the_chats_that_are_open() {
     assert!(within_seconds(20, || chats().contains("chatId")), "no chat was opened");
     // The answer that tells the suite of its chat comes a little later.
     (0..100).for_each(|_| drop(chats()));
-    Command::new("kill").args(["-INT", &suite.id().to_string()]).status().expect("kill starts");
+    signal(&suite, "-INT");
     let output = suite.wait_with_output().expect("it ends");
     let text = shown(&output);
     assert_eq!(output.status.code(), Some(130), "{text}");

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use rstest::rstest;
 use tempfile::TempDir;
 
-use crate::harness::{Listening, run, shown, tapestry};
+use crate::harness::{Listening, run, shown, signal, tapestry};
 
 /// A chat in the making: lines go in and come out.
 pub(crate) struct Chat {
@@ -167,8 +167,7 @@ fn an_interrupt_ends_the_chat_in_order() {
     let (serving, _folder) = serve_without_agent();
     let mut chat = Chat::start(&serving.url, "customer-support", &[]);
     chat.line_with("Ann joined");
-    let pid = chat.child.id().to_string();
-    Command::new("kill").args(["-INT", &pid]).status().expect("kill starts");
+    signal(&chat.child, "-INT");
     let stdin = chat.stdin.take();
     let output = chat.wait();
     drop(stdin);
@@ -377,8 +376,7 @@ fn an_interrupt_leaves_a_whole_tape() {
     let (_room, tape) = room_for_tape();
     let mut chat = Chat::start(&serving.url, "customer-support", &["--tape", &tape]);
     chat.line_with("Ann joined");
-    let pid = chat.child.id().to_string();
-    Command::new("kill").args(["-INT", &pid]).status().expect("kill starts");
+    signal(&chat.child, "-INT");
     let stdin = chat.stdin.take();
     assert_eq!(chat.wait().status.code(), Some(130));
     drop(stdin);

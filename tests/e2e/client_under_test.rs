@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::harness::{run, shown, tapestry, within_seconds};
+use crate::harness::{run, shown, signal, tapestry, within_seconds};
 
 /// The command that chats as a client under test.
 fn chat() -> String {
@@ -106,7 +106,7 @@ fn whoever_interrupts_is_not_told_that_nobody_came() {
     let mut stdout = BufReader::new(suite.stdout.take().expect("it is piped"));
     let mut line = String::new();
     stdout.read_line(&mut line).expect("it says where it listens");
-    Command::new("kill").args(["-INT", &suite.id().to_string()]).status().expect("kill starts");
+    signal(&suite, "-INT");
     let output = suite.wait_with_output().expect("it ends");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(130), "{stderr}");

@@ -6,12 +6,12 @@ mod web;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use rstest::rstest;
 use tempfile::TempDir;
 
-use crate::harness::{Listening, ask, root, run, shown, tapestry};
+use crate::harness::{Listening, ask, root, run, shown, signal, tapestry};
 
 /// The ids of what was found, with their levels, and the exit code.
 fn found(arguments: &[&str]) -> (Vec<String>, i32) {
@@ -76,7 +76,7 @@ fn an_interrupt_ends_the_chat_that_was_opened() {
     let mut line = String::new();
     stderr.read_line(&mut line).expect("it says something");
     assert!(line.starts_with("opening a chat on the service"), "{line}");
-    Command::new("kill").args(["-INT", &doctor.id().to_string()]).status().expect("kill starts");
+    signal(&doctor, "-INT");
     let status = doctor.wait().expect("it ends");
     stderr.read_to_string(&mut line).expect("a text");
     assert_eq!(status.code(), Some(130), "{line}");

@@ -27,6 +27,11 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
     tapestry(arguments).output().expect("the program starts")
 }
 
+/// Sends the program a signal, such as `-INT`.
+pub(crate) fn signal(child: &Child, signal: &str) {
+    Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill starts");
+}
+
 /// Whether something comes true before so many seconds have passed.
 pub(crate) fn within_seconds(seconds: u64, mut is_true: impl FnMut() -> bool) -> bool {
     let until = Instant::now() + Duration::from_secs(seconds);
@@ -115,8 +120,8 @@ impl Listening {
     }
 
     /// Sends it a signal and waits for its end.
-    pub(crate) fn signal(mut self, signal: &str) -> ExitStatus {
-        Command::new("kill").args([signal, &self.id().to_string()]).status().expect("kill starts");
+    pub(crate) fn signal(mut self, word: &str) -> ExitStatus {
+        signal(&self.child, word);
         self.child.wait().expect("it ends")
     }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::audit::{TRANSPORTS, chat};
@@ -233,6 +234,25 @@ fn a_later_part_alone_is_not_judged() {
     assert!(text.contains("part 2") && text.contains("told again"), "{text}");
 }
 
+/// Programs are told the same by all commands that read a part.
+#[test]
+fn a_part_that_is_not_the_last_has_one_word_for_programs() {
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
+    let (recorder, _) = recording_with(&folder, &serving.url, &["--rotate", "1kB"]);
+    for _ in 0..3 {
+        assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
+    }
+    recorder.signal("-TERM");
+    let first = &tapes(&folder)[0];
+    for command in ["check", "replay"] {
+        let output = run(&[command, "--format", "json", first]);
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        // One command takes several tapes.
+        let said = said.get(0).unwrap_or(&said);
+        assert_eq!((&said["status"], &said["next"]), (&"goes-on".into(), &2.into()), "{command}: {}", shown(&output));
+    }
+}
+
 /// A part that is not the last is no broken tape, and neither is what some parts are joined to.
 #[test]
 fn a_part_says_in_which_part_the_recording_goes_on() {
@@ -366,7 +386,7 @@ fn all_tapes_of_a_recording_are_moved_by_one_amount(#[case] options: &[&str]) {
     let (mut starts, mut with_events) = (Vec::new(), 0);
     for tape in &tapes {
         let text = fs::read_to_string(tape).unwrap();
-        let mut lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let header = lines.next().unwrap();
         assert_eq!(header["redact"]["times"], "shifted", "{header}");
         let start = header["start"].as_str().unwrap().to_owned();

@@ -173,14 +173,8 @@ impl CheckReport {
             .collect();
         json!({
             "tape": name,
-            "status": match self.status {
-                Status::GoesOn { .. } => "goes-on".to_owned(),
-                Status::Complete | Status::Aborted | Status::Interrupted => self.status.to_string(),
-            },
-            "next": match self.status {
-                Status::GoesOn { part } => Some(part),
-                Status::Complete | Status::Aborted | Status::Interrupted => None,
-            },
+            "status": self.status.word(),
+            "next": self.status.next(),
             "torn": self.torn,
             "messages": self.messages,
             "sessions": self.sessions,

@@ -102,7 +102,7 @@ impl Expectations {
                 return Err(ExpectationError::Case(entry.case.clone()));
             };
             if let Some(name) = &entry.transport {
-                let Some(transport) = Transport::ALL.into_iter().find(|transport| transport.name() == name) else {
+                let Some(transport) = Transport::by_name(name) else {
                     return Err(ExpectationError::Transport(name.clone()));
                 };
                 if !case.transports.contains(&transport) {

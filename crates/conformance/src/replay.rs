@@ -71,12 +71,12 @@ impl Recorded {
         let Some(case) = header.scenario.as_deref().and_then(cases::case) else { return Ok(None) };
         let missing = |member| Unfit { case: case.id.to_owned(), member };
         let env = |name: &str| header.env.get(name).map(String::as_str);
-        let transport = |word: &str| Transport::ALL.into_iter().find(|one| one.name() == word);
         let base = env(BASE).ok_or_else(|| missing("env.base"))?.to_owned();
         let service = env(SERVICE).map(str::to_owned);
         let peer = if case.is_of_client() {
             let wanted = env(WANTED).ok_or_else(|| missing("env.wanted"))?;
-            let wanted = (wanted != ANY).then(|| transport(wanted).ok_or_else(|| missing("env.wanted"))).transpose()?;
+            let wanted =
+                (wanted != ANY).then(|| Transport::by_name(wanted).ok_or_else(|| missing("env.wanted"))).transpose()?;
             Peer::Client(clients::Settings {
                 base,
                 service: service.ok_or_else(|| missing("env.service"))?,
@@ -95,7 +95,7 @@ impl Recorded {
         };
         Ok(Some(Self {
             case,
-            transport: env(TRANSPORT).and_then(transport).ok_or_else(|| missing("env.transport"))?,
+            transport: env(TRANSPORT).and_then(Transport::by_name).ok_or_else(|| missing("env.transport"))?,
             peer,
             seed: header.seed.ok_or_else(|| missing("seed"))?,
             embedded: env(TARGET) == Some(EMBEDDED),
@@ -230,9 +230,9 @@ impl Rerun for Visit {
 
     fn told(event: visit::Event) -> Told {
         match event {
-            visit::Event::Begun | visit::Event::Breaks(_) => Told::Nothing,
+            visit::Event::Begun => Told::Nothing,
             visit::Event::Asks(step) => Ask::of_user(step).into(),
-            visit::Event::Finished(finished) => Told::Finished(finished.0),
+            visit::Event::Finished(visited) => Told::Finished(visited.outcome),
         }
     }
 

@@ -59,10 +59,13 @@ pub enum Again {
     Tape(String),
 }
 
+/// How the name of a tape ends.
+pub const TAPE: &str = ".tape.jsonl";
+
 /// The name of an entry's tape within its folder.
 #[must_use]
 pub fn tape_name(result: &CaseResult) -> String {
-    format!("{}.tape.jsonl", result.name().replace('@', "."))
+    format!("{}{TAPE}", result.name().replace('@', "."))
 }
 
 /// What cut a run short.
@@ -169,27 +172,26 @@ impl Tally {
         Self { verdicts: BTreeMap::from([(result.verdict, 1)]), chats: result.chats, worst: result }
     }
 
-    /// Whether a result is worse than all before.
-    #[must_use]
-    pub fn is_worsened_by(&self, result: &CaseResult) -> bool {
-        result.verdict < self.worst.verdict
-    }
-
-    /// Adds a result to those of its place in the plan.
-    pub fn enter(tallies: &mut BTreeMap<usize, Self>, place: usize, result: CaseResult) {
+    /// Adds a result to those of its place in the plan; says whether it stands for them, being worse than all before.
+    pub fn enter(tallies: &mut BTreeMap<usize, Self>, place: usize, result: CaseResult) -> bool {
         match tallies.entry(place) {
-            Entry::Vacant(vacant) => drop(vacant.insert(Self::new(result))),
+            Entry::Vacant(vacant) => {
+                vacant.insert(Self::new(result));
+                true
+            }
             Entry::Occupied(mut tally) => tally.get_mut().add(result),
         }
     }
 
     /// Adds what the entry came to once more.
-    fn add(&mut self, result: CaseResult) {
+    fn add(&mut self, result: CaseResult) -> bool {
         *self.verdicts.entry(result.verdict).or_default() += 1;
         self.chats = [self.chats, result.chats].into_iter().sum();
-        if self.is_worsened_by(&result) {
+        let is_worse = result.verdict < self.worst.verdict;
+        if is_worse {
             self.worst = result;
         }
+        is_worse
     }
 
     /// The result that stands for all, with the chats of all, and what differed if something did.

@@ -16,7 +16,7 @@ use recording::token::{Class, Key};
 
 use crate::actor::{Request, Step};
 use crate::cases::Case;
-use crate::clients;
+use crate::clients::{self, visit::Visited};
 use crate::conclude::{CaseResult, conclude};
 use crate::run::{Agent, Outcome, Settings};
 
@@ -147,13 +147,29 @@ impl Testimony {
         self.note(at, &Ask::of_agent(request));
     }
 
-    /// Notes what the user of a client under test is to do.
-    pub fn ask_user(&mut self, at: Time, step: clients::Step) {
-        self.note(at, &Ask::of_user(step));
+    /// Takes a whole visit of a client under test: what crossed the wire, and before each entry what was broken and what its
+    /// user was asked for until then; at the end why it was given up, if it was, and what the case came to.
+    pub fn take(&mut self, visited: Visited, asked: &[(Time, clients::Step)], given_up: Option<(Time, &str)>) {
+        let Visited { outcome, entries, faults } = visited;
+        let (mut faults, mut asked) = (faults.iter().peekable(), asked.iter().peekable());
+        for (number, entry) in entries.iter().enumerate() {
+            while let Some(fault) = faults.next_if(|fault| fault.entries <= number) {
+                self.fault(fault);
+            }
+            while let Some((at, step)) = asked.next_if(|(at, _)| *at <= entry.at) {
+                self.note(*at, &Ask::of_user(*step));
+            }
+            self.see(entry);
+        }
+        faults.for_each(|fault| self.fault(fault));
+        asked.for_each(|(at, step)| self.note(*at, &Ask::of_user(*step)));
+        if let Some((at, says)) = given_up {
+            self.tape.extend(self.capture.mark(at, &format!("{GIVEN_UP}{says}")));
+        }
+        self.learn(outcome);
     }
 
-    /// Notes what was broken on purpose.
-    pub fn fault(&mut self, fault: &clients::Fault) {
+    fn fault(&mut self, fault: &clients::Fault) {
         self.tape.extend(self.capture.fault(fault.at, fault.kind, &fault.place, &fault.parameters));
     }
 
@@ -165,11 +181,6 @@ impl Testimony {
             tokens.push(token);
         }
         self.tape.extend(self.capture.mark_of(at, &ask.label, &tokens));
-    }
-
-    /// Notes why a client under test was given up.
-    pub fn give_up(&mut self, at: Time, says: &str) {
-        self.tape.extend(self.capture.mark(at, &format!("{GIVEN_UP}{says}")));
     }
 
     /// Takes what the case came to.

@@ -112,13 +112,33 @@ pub enum Status {
     Interrupted,
 }
 
+impl Status {
+    /// A word for programs.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::GoesOn { .. } => "goes-on",
+            Self::Aborted => "aborted",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// The number of the part in which the recording goes on, if it does.
+    #[must_use]
+    pub const fn next(self) -> Option<u64> {
+        match self {
+            Self::GoesOn { part } => Some(part),
+            Self::Complete | Self::Aborted | Self::Interrupted => None,
+        }
+    }
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Complete => f.write_str("complete"),
-            Self::GoesOn { part } => write!(f, "goes on in part {part}"),
-            Self::Aborted => f.write_str("aborted"),
-            Self::Interrupted => f.write_str("interrupted"),
+        match self.next() {
+            Some(part) => write!(f, "goes on in part {part}"),
+            None => f.write_str(self.word()),
         }
     }
 }
@@ -183,10 +203,7 @@ impl Tape {
     /// The number of the part in which the recording goes on, if it does.
     #[must_use]
     pub const fn next(&self) -> Option<u64> {
-        match self.status {
-            Status::GoesOn { part } => Some(part),
-            Status::Complete | Status::Aborted | Status::Interrupted => None,
-        }
+        self.status.next()
     }
 
     /// Whether the tape is whole.

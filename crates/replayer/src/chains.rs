@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::bayeux::advice::Reconnect;
 use protocol::bayeux::batch::{Batch, Limits};
-use protocol::bayeux::callbacks::Callbacks;
+use protocol::bayeux::callbacks::{Callbacks, is_no_call};
 use protocol::bayeux::channel;
 use protocol::bayeux::http::{BROWSER_COOKIE, Cookies, cookie};
 use protocol::bayeux::message::Message;
@@ -80,9 +80,10 @@ pub(crate) fn chains(tape: &Tape) -> (Vec<Chain>, usize) {
     let mut attribution = Attribution::default();
     let mut units = Vec::new();
     let located = tape.located();
-    let calls = Calls::of(&located);
+    let wires = located.iter().map(|located| &located.entry.wire);
+    let asked = Callbacks::of(wires.filter(|wire| matches!(wire, Wire::Request(..))));
     for located in located {
-        let unit = unit(&located, &calls);
+        let unit = unit(&located, &asked);
         attribution.take(units.len(), &unit, located.conn);
         units.push(unit);
     }
@@ -97,28 +98,13 @@ pub(crate) fn chains(tape: &Tape) -> (Vec<Chain>, usize) {
     (chains, outside)
 }
 
-/// What of a tape is callback-polling.
-struct Calls {
-    /// What was asked.
-    asked: Callbacks,
-    /// What was asked and answered with the call of a function with messages, or not at all.
-    proper: Callbacks,
-}
-
-impl Calls {
-    fn of(entries: &[Located]) -> Self {
-        let wires = || entries.iter().map(|located| &located.entry.wire);
-        let asked = Callbacks::of(wires().filter(|wire| matches!(wire, Wire::Request(..))));
-        Self { asked, proper: Callbacks::of(wires()) }
-    }
-}
-
-fn unit(located: &Located, calls: &Calls) -> Unit {
-    let asked = calls.asked.unwrap(&located.entry);
-    let is_callback = matches!(asked, Cow::Owned(_));
+/// Reads an entry; `asked` are the exchanges in which the client asked for a call.
+fn unit(located: &Located, asked: &Callbacks) -> Unit {
+    let unwrapped = asked.unwrap(&located.entry);
+    let is_callback = matches!(unwrapped, Cow::Owned(_));
     // An answer that is no call gives the client nothing, whatever stands in it.
-    let no_call = is_callback && matches!(calls.proper.unwrap(&located.entry), Cow::Borrowed(_));
-    let entry = if no_call && located.entry.from == Side::Server { Cow::Borrowed(&located.entry) } else { asked };
+    let no_call = is_callback && matches!(&located.entry.wire, Wire::Response(_, response) if is_no_call(response));
+    let entry = if no_call { Cow::Borrowed(&located.entry) } else { unwrapped };
     let body = match &entry.wire {
         Wire::Request(_, request) => Some(request.body.as_slice()),
         Wire::Response(..) if no_call => None,

@@ -492,8 +492,8 @@ impl<'a> Player<'a> {
                 let asked = messages.into_iter().map(|message| self.on_message(message)).collect();
                 self.carriers.exchanges.insert(exchange, Open { callback, asked, deliveries: Vec::new() });
             }
-            Wire::Text(_, text) => {
-                for message in carrier::messages(text.as_bytes()) {
+            Wire::Text(..) => {
+                for message in Batch::carried(&wire) {
                     let asked = self.on_message(message);
                     self.queue_frames(&asked);
                 }

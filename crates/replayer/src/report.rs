@@ -1,5 +1,6 @@
 //! A replay for a person at a terminal and for a program.
 
+use protocol::time::Time;
 use recording::compare::render::{differ, marked};
 use recording::tape::Status;
 use serde_json::{Value, json};
@@ -106,17 +107,8 @@ impl Replay {
                 client => text.push_str(&format!("note: client {client}, line {}: {}\n", note.line, note.text)),
             }
         }
-        match self.status {
-            Status::Complete => {}
-            Status::Interrupted => text.push_str(&format!(
-                "the tape was interrupted; replayed to its last complete unit, which ends on line {}\n",
-                self.last_line
-            )),
-            Status::GoesOn { part } => {
-                text.push_str(&format!("the recording goes on in part {part}; replayed as far as this tape goes\n"));
-            }
-            Status::Aborted => text.push_str("the recording was cut short; replayed to its end\n"),
-        }
+        let end = format!("to its last complete unit, which ends on line {}", self.last_line);
+        text.push_str(&extent(self.status, &end));
         text.push_str(&self.summary());
         text.push('\n');
         text
@@ -126,24 +118,21 @@ impl Replay {
     #[must_use]
     pub fn summary(&self) -> String {
         let statistics = &self.statistics;
-        let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
         let left_out = match statistics.left_out {
             0 => String::new(),
-            number => format!(", {} left out", count(number, "client")),
+            number => format!(", {} left out", counted(number, "client")),
         };
         if statistics.messages == 0 {
             return format!("nothing to replay: the tape holds no conversation from its handshake on{left_out}");
         }
-        let time = statistics.time;
         format!(
-            "replayed {} in {}: {} and {} compared in {}.{:03} s of virtual time, {}{left_out}",
-            count(statistics.clients, "client"),
-            count(statistics.sessions, "session"),
-            count(statistics.messages, "message"),
-            count(statistics.events, "event"),
-            time.as_secs(),
-            time.subsec_millis(),
-            count(self.divergences.len(), "divergence"),
+            "replayed {} in {}: {} and {} compared in {} s of virtual time, {}{left_out}",
+            counted(statistics.clients, "client"),
+            counted(statistics.sessions, "session"),
+            counted(statistics.messages, "message"),
+            counted(statistics.events, "event"),
+            Time::ZERO + statistics.time,
+            counted(self.divergences.len(), "divergence"),
         )
     }
 
@@ -152,7 +141,8 @@ impl Replay {
     pub fn json(&self) -> Value {
         let statistics = &self.statistics;
         json!({
-            "status": self.status.to_string(),
+            "status": self.status.word(),
+            "next": self.status.next(),
             "clients": statistics.clients,
             "leftOut": statistics.left_out,
             "sessions": statistics.sessions,
@@ -164,4 +154,20 @@ impl Replay {
             "exit": self.exit_code(),
         })
     }
+}
+
+/// How far a tape that is not whole was replayed, as a line; `end` says it of an interrupted one.
+pub(crate) fn extent(status: Status, end: &str) -> String {
+    match status {
+        Status::Complete => String::new(),
+        Status::Interrupted => format!("the tape was interrupted; replayed {end}\n"),
+        Status::GoesOn { part } => {
+            format!("the recording goes on in part {part}; replayed as far as this tape goes\n")
+        }
+        Status::Aborted => "the recording was cut short; replayed to its end\n".to_owned(),
+    }
+}
+
+pub(crate) fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

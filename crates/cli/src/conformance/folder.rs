@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use ::conformance::cases;
 use ::conformance::conclude::CaseResult;
-use ::conformance::report::{Report, json, junit, tape_name};
+use ::conformance::report::{Report, TAPE, json, junit, tape_name};
 use anyhow::{Context, bail};
 use protocol::wire::Transport;
 use serde_json::Value;
@@ -22,8 +22,6 @@ use crate::files;
 const RESULT: &str = "result.json";
 /// The report for a continuous integration.
 const JUNIT: &str = "junit.xml";
-/// How the name of a tape ends.
-const TAPE: &str = ".tape.jsonl";
 
 /// Where the report goes.
 pub(super) struct Folder(PathBuf);
@@ -139,7 +137,7 @@ impl Folder {
         let is_tape = |name: &OsString| {
             let entry = name.to_str().and_then(|name| name.strip_suffix(TAPE)).and_then(|entry| entry.rsplit_once('.'));
             entry.is_some_and(|(id, transport)| {
-                let is_known = || cases::case(id).is_some() && Transport::ALL.iter().any(|one| one.name() == transport);
+                let is_known = || cases::case(id).is_some() && Transport::by_name(transport).is_some();
                 named.contains(&(id, transport)) || is_known()
             })
         };

@@ -46,15 +46,14 @@ impl Journal {
     /// Enters what an entry of the plan came to.
     pub(super) fn enter(&self, place: usize, done: Done) {
         let Done { result, tape } = done;
-        let is_worse = self.so_far().entries.get(&place).is_none_or(|tally| tally.is_worsened_by(&result));
-        if is_worse {
+        let stands = Tally::enter(&mut self.so_far().entries, place, result.clone());
+        if stands {
             match tape {
                 Some(tape) => self.keep_tape(&result, &tape),
                 // The tape of a better time would be no evidence of this one.
                 None => self.folder.iter().for_each(|folder| folder.drop_tape(&result)),
             }
         }
-        Tally::enter(&mut self.so_far().entries, place, result);
     }
 
     /// Enters an entry that was cut short. Its tape is kept, unless there is one of a time when it was not.

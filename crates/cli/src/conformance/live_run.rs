@@ -54,13 +54,6 @@ pub(super) struct Ran {
     pub(super) hint: Option<String>,
 }
 
-/// How one entry ended.
-enum Ended {
-    Done(Box<Done>),
-    /// The run was cut short meanwhile, or before it began.
-    CutShort,
-}
-
 /// What the entries of a run share.
 struct Learned {
     /// Since the run began.
@@ -121,12 +114,11 @@ pub(super) async fn run(
             };
             // Nobody closes the semaphore.
             let permit = permits.acquire_many(wanted).await;
-            let ended = judge(planned, &peer, seed.wrapping_add(planned.number), &learned, is_cut, &journal).await;
             // After an interrupt nothing is begun that would need to know.
-            let Ended::Done(done) = ended else { return None };
+            let done = judge(planned, &peer, seed.wrapping_add(planned.number), &learned, is_cut, &journal).await?;
             allowance.settle(needs, done.result.chats);
             drop((permit, allowed));
-            Some((place, enter(&journal, place, *done)))
+            Some((place, enter(&journal, place, done)))
         });
     }
     let sum = pace.needs.iter().copied().sum();
@@ -170,6 +162,7 @@ fn enter(journal: &Journal, place: usize, done: Done) -> CaseResult {
     result
 }
 
+/// What an entry came to; nothing if the run was cut short meanwhile, or before it began.
 async fn judge(
     planned: Planned,
     peer: &Peer,
@@ -177,11 +170,11 @@ async fn judge(
     learned: &RefCell<Learned>,
     mut is_cut: watch::Receiver<bool>,
     journal: &Arc<Journal>,
-) -> Ended {
+) -> Option<Done> {
     let cases::Planned { case, transport, not_applicable } = planned.entry;
-    let unrun = |result: CaseResult| Ended::Done(Box::new(Done { result, tape: None }));
+    let unrun = |result: CaseResult| Some(Done { result, tape: None });
     if *is_cut.borrow() {
-        return Ended::CutShort;
+        return None;
     }
     if let Some(why) = not_applicable {
         return unrun(CaseResult::not_applicable(case, transport, why));
@@ -225,7 +218,7 @@ async fn judge(
         if !machine.is_finished() || witness.outcome().is_none() {
             driver::run(&mut machine, Side::Client, &clock, &mut connections, &mut witness, pending()).await;
         }
-        return Ended::CutShort;
+        return None;
     }
     let done = witness.conclude(clock.now());
     let mut learned = learned.borrow_mut();
@@ -234,7 +227,7 @@ async fn judge(
     if needs_agent {
         learned.absence.learn(&done.result);
     }
-    Ended::Done(Box::new(done))
+    Some(done)
 }
 
 /// Draws what nobody can guess.

@@ -137,8 +137,8 @@ pub(crate) struct House {
     services: BTreeSet<String>,
     /// What the client's user is to do.
     pub(crate) asked: VecDeque<Step>,
-    /// What was broken on purpose and is not yet told.
-    pub(crate) faults: VecDeque<Fault>,
+    /// What was broken on purpose.
+    pub(crate) faults: Vec<Fault>,
     /// What was judged so far.
     pub(crate) ledger: Vec<Judged>,
     /// When the case wants to be woken.
@@ -178,7 +178,7 @@ impl House {
             chats_begun: 0,
             services,
             asked: VecDeque::new(),
-            faults: VecDeque::new(),
+            faults: Vec::new(),
             ledger: Vec::new(),
             wake: None,
         }
@@ -353,7 +353,7 @@ impl House {
     fn breaks(&mut self, kind: &'static str, place: &str, parameters: &[(&str, &str)]) {
         let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let entries = self.entries.len();
-        self.faults.push_back(Fault { at: self.now, entries, kind, place: place.to_owned(), parameters });
+        self.faults.push(Fault { at: self.now, entries, kind, place: place.to_owned(), parameters });
     }
 
     fn end(&mut self, carrier: Carrier, wire: Wire) {
@@ -493,7 +493,7 @@ fn carrier_of(wire: &Wire) -> Option<Carrier> {
 /// How a tape names what carries messages.
 fn place_of(carrier: Carrier) -> String {
     match carrier {
-        Carrier::Exchange(exchange) => format!("e{}", exchange.0),
-        Carrier::Socket(socket) => format!("s{}", socket.0),
+        Carrier::Exchange(exchange) => exchange.to_string(),
+        Carrier::Socket(socket) => socket.to_string(),
     }
 }

@@ -51,10 +51,19 @@ pub enum Event {
     Begun,
     /// The client's user is to do something.
     Asks(Step),
-    /// Something is broken on purpose.
-    Breaks(Fault),
-    /// The case has come to its end. What crossed the wire, as seen from here, stands beside it, and is not redacted.
-    Finished(Box<(Outcome, Vec<Entry>)>),
+    /// The case has come to its end.
+    Finished(Box<Visited>),
+}
+
+/// What there is to say of a visit at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visited {
+    /// What the case came to.
+    pub outcome: Outcome,
+    /// What crossed the wire, as seen from here; not redacted.
+    pub entries: Vec<Entry>,
+    /// What was broken on purpose, in order.
+    pub faults: Vec<Fault>,
 }
 
 /// A running client-side case. See the module's text.
@@ -126,8 +135,8 @@ impl Visit {
         };
         self.stop(verdict);
         self.events.drain(..).find_map(|event| match event {
-            Event::Finished(finished) => Some(finished.0),
-            Event::Begun | Event::Asks(_) | Event::Breaks(_) => None,
+            Event::Finished(visited) => Some(visited.outcome),
+            Event::Begun | Event::Asks(_) => None,
         })
     }
 
@@ -168,10 +177,6 @@ impl Visit {
         while let Some(step) = self.shared.with(|house| house.asked.pop_front()) {
             self.events.push_back(Event::Asks(step));
         }
-        let faults = self.shared.with(|house| std::mem::take(&mut house.faults));
-        if !self.is_finished() {
-            self.events.extend(faults.into_iter().map(Event::Breaks));
-        }
     }
 
     /// Polls what is running; says whether something else is to run at once.
@@ -208,9 +213,9 @@ impl Visit {
     fn finish(&mut self) {
         let Stage::Leaving(_, verdict) = std::mem::replace(&mut self.stage, Stage::Done) else { return };
         let case = self.case;
-        let faults = self.shared.with(|house| std::mem::take(&mut house.faults));
-        self.events.extend(faults.into_iter().map(Event::Breaks));
-        let (judged, ending, entries, transport, took) = self.shared.with(|house| {
+        let (judged, ending, faults, entries, transport, took) = self.shared.with(|house| {
+            // That the end cuts what is still open is nothing that was broken.
+            let faults = std::mem::take(&mut house.faults);
             let left = house.heard.iter().any(|heard| heard.is(channel::DISCONNECT));
             let ending = match (house.granted().is_some(), left) {
                 (false, _) => Ending::NoSession,
@@ -221,12 +226,12 @@ impl Visit {
             let used = house.heard.iter().find(|heard| heard.is(channel::HANDSHAKE)).map(|heard| heard.transport);
             let transport = used.or(house.settings.transport).unwrap_or(Transport::WebSocket);
             let took = house.now - self.began;
-            (std::mem::take(&mut house.ledger), ending, house.entries.clone(), transport, took)
+            (std::mem::take(&mut house.ledger), ending, faults, house.entries.clone(), transport, took)
         });
         let (judged, stop) = stage::settle(judged, verdict);
         // The chats are the client's, and end with the scenario.
         let outcome = Outcome { case, transport, judged, stop, ending, chats: Chats::default(), took };
-        self.events.push_back(Event::Finished(Box::new((outcome, entries))));
+        self.events.push_back(Event::Finished(Box::new(Visited { outcome, entries, faults })));
         self.shared.with(turn_away);
     }
 

@@ -35,8 +35,8 @@ fn visit(pair: &mut Pair<Client, Door>) -> (usize, Kind) {
     let limit = now + std::time::Duration::from_secs(300);
     loop {
         assert_eq!(pair.drive_until(limit, |pair| !pair.server_events.is_empty()), Ok(true));
-        if let Some((_, (place, Event::Finished(finished)))) = pair.server_events.pop_front() {
-            return (place, finished.0.kind());
+        if let Some((_, (place, Event::Finished(visited)))) = pair.server_events.pop_front() {
+            return (place, visited.outcome.kind());
         }
     }
 }
@@ -83,6 +83,6 @@ fn a_scenario_that_nobody_comes_to_is_given_up() {
     let mut door = door();
     door.give_up(Time::ZERO, 0, "no client came");
     let output = protocol::machine::Machine::poll_output(&mut door);
-    let Some(protocol::machine::Output::Event((0, Event::Finished(finished)))) = output else { panic!("{output:?}") };
-    assert_eq!(finished.0.kind(), Kind::Inconclusive);
+    let Some(protocol::machine::Output::Event((0, Event::Finished(visited)))) = output else { panic!("{output:?}") };
+    assert_eq!(visited.outcome.kind(), Kind::Inconclusive);
 }

@@ -3,22 +3,21 @@
 use std::time::Duration;
 
 use conformance::cases::Case;
-use conformance::clients::visit::{Event, Visit};
-use conformance::clients::{Fault, Settings, Step};
+use conformance::clients::visit::{Event, Visit, Visited};
+use conformance::clients::{Settings, Step};
 use conformance::conclude::{CaseResult, conclude};
 use conformance::run::Outcome;
-use conformance::testimony::{Label, Testimony};
+use conformance::testimony::Testimony;
 use protocol::bayeux::client as bayeux;
 use protocol::chat::client::{Client, Config};
 use protocol::chat::operation::RequestChat;
 use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
 use protocol::wire::{Entry, Transport};
-use recording::capture::Source;
-use recording::redaction::Redactor;
-use recording::token::Key;
 use simulator::link::Network;
 use simulator::pair::Pair;
+
+use crate::shared::{label, redacted};
 
 pub(crate) const SERVICE: &str = "customer-support";
 
@@ -103,7 +102,8 @@ pub(crate) fn drive_over<C: Driven>(
     client: C,
     seed: u64,
 ) -> (Outcome, Vec<Entry>) {
-    drive_noting(network, case, transport, client, seed, &mut Notes::default())
+    let Visited { outcome, entries, .. } = drive_noting(network, case, transport, client, seed, &mut Notes::default());
+    (outcome, entries)
 }
 
 /// What is told of a scenario beside its end.
@@ -113,8 +113,8 @@ struct Notes {
     asked: Vec<(Time, Step)>,
     /// Why the client was given up.
     given_up: Option<(Time, &'static str)>,
-    /// What was broken on purpose.
-    faults: Vec<Fault>,
+    /// When it came to its end.
+    end: Time,
 }
 
 /// The same, with what is told.
@@ -125,7 +125,7 @@ fn drive_noting<C: Driven>(
     client: C,
     seed: u64,
     notes: &mut Notes,
-) -> (Outcome, Vec<Entry>) {
+) -> Visited {
     let settings = Settings { transport: Some(transport), ..Settings::new(SERVICE) };
     let mut pair = Pair::new(client, Visit::new(case, &settings, seed), network, seed).without_entries();
     pair.client.begin(Time::ZERO);
@@ -134,13 +134,15 @@ fn drive_noting<C: Driven>(
         let told = pair.drive_until(limit, |pair| !pair.server_events.is_empty());
         match (told, pair.server_events.pop_front()) {
             (Ok(_), Some((_, Event::Begun))) => {}
-            (Ok(_), Some((_, Event::Breaks(fault)))) => notes.faults.push(fault),
             (Ok(_), Some((_, Event::Asks(step)))) => {
                 let now = pair.now();
                 pair.client.obey(now, step);
                 notes.asked.push((now, step));
             }
-            (Ok(_), Some((_, Event::Finished(finished)))) => return *finished,
+            (Ok(_), Some((_, Event::Finished(visited)))) => {
+                notes.end = pair.now();
+                return *visited;
+            }
             // Whoever drives a visit gives up a client that does not come.
             (Ok(_), None) => {
                 let now = pair.now();
@@ -153,11 +155,6 @@ fn drive_noting<C: Driven>(
     }
 }
 
-/// The key behind the tokens of a tape.
-pub(crate) fn key() -> Key {
-    Key::from_bytes([9; 32])
-}
-
 /// Runs a scenario and judges it as `tapestry conformance --client` does, and gives its tape too.
 pub(crate) fn testify<C: Driven>(
     case: &'static Case,
@@ -166,42 +163,12 @@ pub(crate) fn testify<C: Driven>(
     seed: u64,
 ) -> (CaseResult, Vec<u8>) {
     let mut notes = Notes::default();
-    let (outcome, entries) = drive_noting(Network::default(), case, transport, client, seed, &mut notes);
-    let Notes { asked, given_up, faults } = notes;
-    let label = Label {
-        version: "0.0.0".to_owned(),
-        git: "0000000".to_owned(),
-        source: Source::Sim,
-        start: "2026-01-01T00:00:00Z".to_owned(),
-        id: format!("{seed:032x}"),
-        key: key(),
-        embedded: false,
-    };
+    let visited = drive_noting(Network::default(), case, transport, client, seed, &mut notes);
+    let Notes { asked, given_up, end } = notes;
     let settings = Settings { transport: Some(transport), ..Settings::new(SERVICE) };
-    let mut testimony = Testimony::of_client(case, outcome.transport, &settings, seed, label);
-    let mut faults = faults.iter().peekable();
-    for (number, entry) in entries.iter().enumerate() {
-        while let Some(fault) = faults.next_if(|fault| fault.entries <= number) {
-            testimony.fault(fault);
-        }
-        testimony.see(entry);
-    }
-    faults.for_each(|fault| testimony.fault(fault));
-    asked.into_iter().for_each(|(at, step)| testimony.ask_user(at, step));
-    let end = entries.last().map_or(Time::ZERO, |entry| entry.at) + outcome.took;
-    if let Some((at, says)) = given_up {
-        testimony.give_up(at, says);
-    }
-    testimony.learn(outcome);
+    let mut testimony = Testimony::of_client(case, visited.outcome.transport, &settings, seed, label(seed, false));
+    testimony.take(visited, &asked, given_up);
     testimony.conclude(end)
-}
-
-/// Redacts entries as a tape does.
-pub(crate) fn redacted(entries: &[Entry], seed: u64) -> Vec<Entry> {
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    let mut redactor = Redactor::new(Key::from_bytes(key));
-    entries.iter().map(|entry| redactor.entry(entry).into_inner()).collect()
 }
 
 /// Runs a scenario and judges it.

@@ -9,9 +9,10 @@ use conformance::verdict::Kind;
 use protocol::chat::client::Client;
 use protocol::wire::Transport;
 
-use crate::drive::{SEED, config, drive, redacted};
+use crate::drive::{SEED, config, drive};
 use crate::mutant::Mutant;
 use crate::mutants::DEFECTS;
+use crate::shared::redacted;
 
 /// The requirements that a scenario saw broken by itself, or of which it observed something else than of a right client.
 fn noticed(sound: &Outcome, defective: &Outcome) -> BTreeSet<String> {

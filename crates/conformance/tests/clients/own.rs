@@ -13,7 +13,8 @@ use protocol::chat::client::Client;
 use protocol::wire::Transport;
 use simulator::link::Network;
 
-use crate::drive::{SEED, config, drive, drive_over, judge, redacted};
+use crate::drive::{SEED, config, drive, drive_over, judge};
+use crate::shared::redacted;
 
 /// What a right client comes to: a question that nobody answers is observed.
 fn right(result: &CaseResult) -> bool {

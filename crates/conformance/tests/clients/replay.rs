@@ -1,27 +1,27 @@
 //! The tape of a scenario comes to the verdict that the scenario came to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use conformance::cases::{Case, case};
 use conformance::clients::scenarios;
 use conformance::conclude::CaseResult;
-use conformance::replay::{Recorded, Replay, Unfit, replay, replay_showing};
+use conformance::replay::{Recorded, Unfit};
 use conformance::requirements::Catalogue;
 use conformance::verdict::Kind as Judgement;
 use protocol::chat::client::Client;
-use protocol::wire::{Entry, Side, Transport};
+use protocol::wire::Transport;
 use recording::audit::audit;
-use recording::redaction::Redactor;
 use recording::tape::{Kind, Tape};
 
-use crate::drive::{SEED, config, key, testify};
+use crate::drive::{SEED, config, testify};
 use crate::mutant::Mutant;
 use crate::mutants::DEFECTS;
+use crate::shared::{again, said_otherwise};
 
-fn again(tape: &[u8]) -> Replay {
-    let tape = Tape::read(tape).expect("it is a tape");
-    let recorded = Recorded::read(tape.header()).expect("its header is complete").expect("it is of a case");
-    replay(&recorded, &tape)
+/// Every scenario over each of its transports with our own client: what it came to, and its tape.
+fn all() -> impl Iterator<Item = (CaseResult, Vec<u8>)> {
+    let each = scenarios().iter().flat_map(|case| case.transports.iter().map(move |transport| (case, *transport)));
+    each.map(|(case, transport)| testify(case, transport, Client::new(config(transport)), SEED))
 }
 
 /// How a verdict offline is another one, if it is.
@@ -33,27 +33,17 @@ fn difference(then: &CaseResult, tape: &[u8]) -> Option<String> {
 
 #[test]
 fn every_scenario_comes_to_the_same_offline() {
-    let mut different = Vec::new();
-    for case in scenarios() {
-        for transport in case.transports {
-            let (then, tape) = testify(case, *transport, Client::new(config(*transport)), SEED);
-            different.extend(difference(&then, &tape));
-        }
-    }
+    let different: Vec<String> = all().filter_map(|(then, tape)| difference(&then, &tape)).collect();
     assert!(different.is_empty(), "{}\n{}", different.len(), different.concat());
 }
 
 #[test]
 fn every_tape_of_a_scenario_passes_the_audit() {
     let mut found = Vec::new();
-    for case in scenarios() {
-        for transport in case.transports {
-            let (then, tape) = testify(case, *transport, Client::new(config(*transport)), SEED);
-            let lines: Vec<&str> = std::str::from_utf8(&tape).expect("a tape is text").lines().collect();
-            let findings = audit(&tape, &[case.id.to_owned()]).expect("it is a tape").findings;
-            let shown = findings.iter().map(|it| format!("{}: {it}\n  {}\n", then.name(), lines[it.line - 1]));
-            found.extend(shown);
-        }
+    for (then, tape) in all() {
+        let lines: Vec<&str> = std::str::from_utf8(&tape).expect("a tape is text").lines().collect();
+        let findings = audit(&tape, &[then.case.id.to_owned()]).expect("it is a tape").findings;
+        found.extend(findings.iter().map(|it| format!("{}: {it}\n  {}\n", then.name(), lines[it.line - 1])));
     }
     assert!(found.is_empty(), "{}\n{}", found.len(), found.concat());
 }
@@ -62,14 +52,11 @@ fn every_tape_of_a_scenario_passes_the_audit() {
 #[test]
 fn what_a_scenario_breaks_on_purpose_is_on_its_tape() {
     let mut kinds = BTreeMap::new();
-    for case in scenarios() {
-        for transport in case.transports {
-            let (_, tape) = testify(case, *transport, Client::new(config(*transport)), SEED);
-            for record in Tape::read(&tape).unwrap().records() {
-                if let Kind::Fault { fault, place, parameters } = &record.kind {
-                    *kinds.entry(fault.clone()).or_insert(0) += 1;
-                    assert!(!place.is_empty() && !parameters.get().contains("unk_"), "{}", record.text);
-                }
+    for (_, tape) in all() {
+        for record in Tape::read(&tape).unwrap().records() {
+            if let Kind::Fault { fault, place, parameters } = &record.kind {
+                *kinds.entry(fault.clone()).or_insert(0) += 1;
+                assert!(!place.is_empty() && !parameters.get().contains("unk_"), "{}", record.text);
             }
         }
     }
@@ -77,6 +64,43 @@ fn what_a_scenario_breaks_on_purpose_is_on_its_tape() {
     let all =
         ["answered", "closed", "cut", "delayed", "dropped", "forgotten", "lost", "refused", "replaced", "swallowed"];
     assert_eq!(kinds, all);
+}
+
+/// Whoever reads on from a fault comes to what it did to the connection.
+#[test]
+fn a_fault_stands_ahead_of_what_comes_of_it() {
+    let mut came = BTreeSet::new();
+    for (then, tape) in all() {
+        let tape = Tape::read(&tape).unwrap();
+        for (number, record) in tape.records().iter().enumerate() {
+            let Kind::Fault { fault, place, .. } = &record.kind else { continue };
+            let next = tape.records()[number..].iter().find(|next| link(&next.kind).as_ref() == Some(place));
+            let next = next.map_or("nothing", |next| next.kind.word());
+            let is_right = match fault.as_str() {
+                "cut" => matches!(next, "http.err" | "ws.err"),
+                "closed" => next == "ws.ctl",
+                "refused" => next == "http.res",
+                _ => continue,
+            };
+            assert!(is_right, "{}: after {} comes {next}", then.name(), record.text);
+            came.insert((fault.clone(), next));
+        }
+    }
+    assert_eq!(came.len(), 4, "{came:?}");
+}
+
+/// The exchange or socket that a line of its own tells something of.
+fn link(kind: &Kind) -> Option<String> {
+    match kind {
+        Kind::HttpReq { link, .. }
+        | Kind::HttpRes { link, .. }
+        | Kind::HttpErr { link, .. }
+        | Kind::WsOpen { link, .. }
+        | Kind::WsMsg { link, .. }
+        | Kind::WsCtl { link, .. }
+        | Kind::WsErr { link, .. } => Some(link.to_string()),
+        _ => None,
+    }
 }
 
 #[test]
@@ -90,32 +114,10 @@ fn a_scenario_that_breaks_nothing_has_no_fault_on_its_tape() {
 /// byte.
 #[test]
 fn every_scenario_says_the_same_offline() {
-    let mut different = Vec::new();
-    for case in scenarios() {
-        for transport in case.transports {
-            let (then, tape) = testify(case, *transport, Client::new(config(*transport)), SEED);
-            different.extend(said_otherwise(&tape).map(|says| format!("{}: {says}\n", then.name())));
-        }
-    }
+    let other =
+        |(then, tape): (CaseResult, Vec<u8>)| Some(format!("{}: {}\n", then.name(), said_otherwise(&tape, SEED)?));
+    let different: Vec<String> = all().filter_map(other).collect();
     assert!(different.is_empty(), "{}\n{}", different.len(), different.concat());
-}
-
-/// The first thing that a scenario says otherwise when it is run again against its tape.
-fn said_otherwise(tape: &[u8]) -> Option<String> {
-    let tape = Tape::read(tape).expect("it is a tape");
-    let recorded = Recorded::read(tape.header()).expect("its header is complete").expect("it is of a case");
-    let mut redactor = Redactor::new(key());
-    let mut said = Vec::new();
-    let _ = replay_showing(&recorded, &tape, &mut |entry| said.push(redactor.entry(entry).into_inner()));
-    let own = |entries: Vec<Entry>| entries.into_iter().filter(|entry| entry.from == Side::Server);
-    let (mut said, mut taped) = (own(said), own(tape.entries()));
-    loop {
-        match (said.next(), taped.next()) {
-            (None, None) => return None,
-            (said, taped) if said == taped => {}
-            (said, taped) => return Some(format!("{said:?}\n  and the tape has {taped:?}")),
-        }
-    }
 }
 
 #[test]

@@ -14,7 +14,8 @@ use simulator::gms::{self, Gms};
 use simulator::link::Network;
 use simulator::pair::Pair;
 
-use crate::drive::{SEED, SERVICE, redacted, settings};
+use crate::drive::{SEED, SERVICE, settings};
+use crate::shared::redacted;
 
 /// What blocks a case whose agent does all but some steps.
 fn blocked_by(id: &str, lacks: &[&str]) -> Option<String> {

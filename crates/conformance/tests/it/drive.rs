@@ -1,30 +1,27 @@
 //! Drives cases against a server machine in virtual time.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use conformance::actor::Request;
 use conformance::cases::{Case, Planned, plan};
 use conformance::conclude::{CaseResult, conclude};
 use conformance::expectations::{Expectations, SIMULATOR};
-use conformance::replay::{Recorded, Replay, replay, replay_showing};
 use conformance::report::{About, Again, Report, Tally, json};
 use conformance::run::{Agent, Event, Outcome, Run, Settings};
-use conformance::testimony::{Label, Testimony};
+use conformance::testimony::Testimony;
 use protocol::bayeux::dialect::Dialect;
 use protocol::machine::{Input, Machine, Output};
 use protocol::time::Time;
-use protocol::wire::{Entry, Request as WireRequest, Response, Side, Transport, Wire};
-use recording::capture::Source;
-use recording::redaction::Redactor;
-use recording::tape::Tape;
-use recording::token::{self, Key};
+use protocol::wire::{Entry, Transport};
 use simulator::control;
 use simulator::gms::{self, Gms};
 use simulator::link::Network;
 use simulator::mutation::{Mutant, Mutation};
 use simulator::pair::Pair;
+
+use crate::shared::{again, label, redacted};
 
 pub(crate) const SERVICE: &str = "customer-support";
 
@@ -181,14 +178,6 @@ impl Machine for Lasting {
     }
 }
 
-/// Redacts entries as a tape does.
-pub(crate) fn redacted(entries: &[Entry], seed: u64) -> Vec<Entry> {
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    let mut redactor = Redactor::new(Key::from_bytes(key));
-    entries.iter().map(|entry| redactor.entry(entry).into_inner()).collect()
-}
-
 /// Runs a case and judges it as `tapestry conformance` does, and gives its tape too.
 pub(crate) fn testify<B: Machine + 'static>(
     case: &'static Case,
@@ -200,7 +189,7 @@ pub(crate) fn testify<B: Machine + 'static>(
     let mut asked = Vec::new();
     let run = Run::new(case, transport, settings, seed);
     let (outcome, pair) = drive_pair(Network::default(), case, run, server, seed, &mut asked);
-    let mut testimony = Testimony::new(case, transport, settings, seed, label(seed));
+    let mut testimony = Testimony::new(case, transport, settings, seed, label(seed, true));
     let mut asked = asked.iter().peekable();
     for entry in pair.entries() {
         while let Some((at, request)) = asked.next_if(|(at, _)| *at <= entry.at) {
@@ -214,13 +203,6 @@ pub(crate) fn testify<B: Machine + 'static>(
     testimony.conclude(end)
 }
 
-/// Judges a tape again.
-pub(crate) fn again(tape: &[u8]) -> Replay {
-    let tape = Tape::read(tape).expect("it is a tape");
-    let recorded = Recorded::read(tape.header()).expect("its header is complete").expect("it is of a case");
-    replay(&recorded, &tape)
-}
-
 /// How an entry in `result.json` is another one offline, if it is.
 pub(crate) fn difference(then: &CaseResult, tape: &[u8]) -> Option<String> {
     let entry = |result: &CaseResult| {
@@ -232,67 +214,6 @@ pub(crate) fn difference(then: &CaseResult, tape: &[u8]) -> Option<String> {
     let same = then == now && offline.divergence.is_none() && !offline.ends_early;
     let (name, divergence) = (offline.result.name(), offline.divergence);
     (!same).then(|| format!("{name}\n  then {then}\n  now  {now}\n  {divergence:?}\n"))
-}
-
-/// The first thing that a case says otherwise when it is run again against its tape, redacted as it was then.
-pub(crate) fn said_otherwise(tape: &[u8], seed: u64) -> Option<String> {
-    let text = String::from_utf8_lossy(tape);
-    let ids: BTreeSet<&str> = token::find(&text).into_iter().map(|(range, _)| &text[range]).collect();
-    let tape = Tape::read(tape).expect("it is a tape");
-    let recorded = Recorded::read(tape.header()).expect("its header is complete").expect("it is of a case");
-    let mut redactor = Redactor::new(label(seed).key);
-    let mut said = Vec::new();
-    let _ = replay_showing(&recorded, &tape, &mut |entry| {
-        let entry = Entry { wire: with_ids(&entry.wire, &ids), ..*entry };
-        said.push(redactor.entry(&entry).into_inner());
-    });
-    let own = |entries: Vec<Entry>| entries.into_iter().filter(|entry| entry.from == Side::Client);
-    let (mut said, mut taped) = (own(said), own(tape.entries()));
-    loop {
-        match (said.next(), taped.next()) {
-            (None, None) => return None,
-            (said, taped) if said == taped => {}
-            (said, taped) => return Some(format!("{said:?}\n  and the tape has {taped:?}")),
-        }
-    }
-}
-
-/// The same with the ids of clients as the tape has them: a case gets them without a `_`, which no id of a client has.
-fn with_ids(wire: &Wire, ids: &BTreeSet<&str>) -> Wire {
-    let put = |text: &str| {
-        let ids = ids.iter().filter(|id| id.starts_with("cid_"));
-        ids.fold(text.to_owned(), |text, id| text.replace(&id.replace('_', ""), id))
-    };
-    let put_bytes = |bytes: &[u8]| match std::str::from_utf8(bytes) {
-        Ok(text) => put(text).into_bytes(),
-        Err(_) => bytes.to_vec(),
-    };
-    match wire {
-        Wire::Request(exchange, request) => {
-            let (target, body) = (put(&request.target), put_bytes(&request.body));
-            Wire::Request(*exchange, WireRequest { target, body, ..request.clone() })
-        }
-        Wire::Response(exchange, response) => {
-            Wire::Response(*exchange, Response { body: put_bytes(&response.body), ..response.clone() })
-        }
-        Wire::Text(socket, text) => Wire::Text(*socket, put(text)),
-        other => other.clone(),
-    }
-}
-
-/// What stands at the head of a tape of a virtual run.
-fn label(seed: u64) -> Label {
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    Label {
-        version: "0.0.0".to_owned(),
-        git: "0000000".to_owned(),
-        source: Source::Sim,
-        start: "2026-01-01T00:00:00Z".to_owned(),
-        id: format!("{seed:032x}"),
-        key: Key::from_bytes(key),
-        embedded: true,
-    }
 }
 
 /// Runs a case and judges it.

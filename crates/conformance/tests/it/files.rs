@@ -9,7 +9,8 @@ use rstest::rstest;
 use simulator::gms::{self, Gms};
 use simulator::mutation::{FILES_OFF, Mutation, NO_FILES};
 
-use crate::drive::{SEED, SERVICE, drive, judge, mutant, redacted, settings};
+use crate::drive::{SEED, SERVICE, drive, judge, mutant, settings};
+use crate::shared::redacted;
 
 fn about_files() -> impl Iterator<Item = &'static Case> {
     cases().iter().filter(|case| case.id.starts_with("chat.file."))

@@ -5,7 +5,8 @@ use protocol::wire::Transport;
 use recording::compare::Canonical;
 use rstest::rstest;
 
-use crate::drive::{SEED, drive, healthy, redacted, settings};
+use crate::drive::{SEED, drive, healthy, settings};
+use crate::shared::redacted;
 
 #[rstest]
 #[case("bayeux.handshake.succeeds", Transport::LongPolling)]

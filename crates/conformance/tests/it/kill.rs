@@ -13,8 +13,9 @@ use conformance::verdict::Kind;
 use protocol::wire::{Close, Wire};
 use simulator::mutation::{Mutation, mutations};
 
-use crate::drive::{Lasting, SEED, drive, healthy, mutant, redacted, settings};
+use crate::drive::{Lasting, SEED, drive, healthy, mutant, settings};
 use crate::mutants::{Tries, entries, late_tries, noticed, testable, tries};
+use crate::shared::redacted;
 
 /// Requirements that no mutation breaks, and why.
 const WITHOUT_MUTATION: &[(&str, &str)] = &[

@@ -15,5 +15,6 @@ mod profiles;
 mod regressions;
 mod replay;
 mod reports;
+mod shared;
 mod suite;
 mod variety;

@@ -13,7 +13,8 @@ use conformance::verdict::Kind;
 use protocol::wire::{Entry, Transport};
 use simulator::mutation::{Mutation, mutations};
 
-use crate::drive::{Lasting, SEED, drive, healthy, mutant, redacted, settings};
+use crate::drive::{Lasting, SEED, drive, healthy, mutant, settings};
+use crate::shared::redacted;
 
 /// What one entry came to with a mutation.
 pub(crate) struct Tried {

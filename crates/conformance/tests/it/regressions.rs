@@ -13,8 +13,9 @@ use conformance::rules::rule;
 use conformance::verdict::Kind;
 use simulator::mutation::Mutation;
 
-use crate::drive::{SEED, drive, healthy, mutant, redacted, settings};
+use crate::drive::{SEED, drive, healthy, mutant, settings};
 use crate::mutants::noticed;
+use crate::shared::redacted;
 
 /// Where a bug is one of the CometD that the simulator stands for, nothing need be planted.
 const AS_IT_IS: &str = "the simulator itself";

@@ -12,8 +12,9 @@ use rstest::rstest;
 use simulator::gms::{self, Gms};
 use simulator::mutation::mutations;
 
-use crate::drive::{SEED, again, difference, healthy, mutant, said_otherwise, settings, testify};
+use crate::drive::{SEED, difference, healthy, mutant, settings, testify};
 use crate::mutants::judges_of;
+use crate::shared::{again, said_otherwise};
 
 #[test]
 fn every_case_comes_to_the_same_offline() {

@@ -11,3 +11,6 @@ mod matrix;
 mod mutants;
 mod offline;
 mod repetitions;
+#[path = "../it/shared.rs"]
+#[allow(dead_code, reason = "shared with the other tests")]
+mod shared;

@@ -19,7 +19,6 @@ impl Callbacks {
     /// otherwise, such as one that named no proper function, is left to those who look at the wrapping.
     pub fn of<'a>(wires: impl IntoIterator<Item = &'a Wire>) -> Self {
         let mut exchanges = BTreeSet::new();
-        let is_of_messages = |call: Call<'_>| Batch::parse(call.argument, &Limits::TAKEN).is_ok();
         for wire in wires {
             if let Wire::Request(exchange, request) = wire
                 && unwrapped(request).is_some()
@@ -27,8 +26,7 @@ impl Callbacks {
                 exchanges.insert(*exchange);
             }
             if let Wire::Response(exchange, response) = wire
-                && response.status == 200
-                && !http::call(&response.body).is_some_and(is_of_messages)
+                && is_no_call(response)
             {
                 exchanges.remove(exchange);
             }
@@ -82,6 +80,13 @@ fn unwrapped(request: &Request) -> Option<Request> {
         headers: request.headers.clone(),
         body: body.into_bytes(),
     })
+}
+
+/// Whether the answer to callback-polling gives a page nothing: a success that is no call of a function with messages.
+#[must_use]
+pub fn is_no_call(response: &Response) -> bool {
+    let is_of_messages = |call: Call<'_>| Batch::parse(call.argument, &Limits::TAKEN).is_ok();
+    response.status == 200 && !http::call(&response.body).is_some_and(is_of_messages)
 }
 
 #[cfg(test)]

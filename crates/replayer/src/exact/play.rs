@@ -121,6 +121,8 @@ pub fn replay(tape: &Tape) -> Result<Option<Replay>, Unfit> {
 struct Step<'a> {
     line: usize,
     at: Time,
+    /// Whether what came or was sent was too long to be redacted message by message.
+    is_too_long: bool,
     deed: Deed<'a>,
 }
 
@@ -133,10 +135,8 @@ enum Deed<'a> {
         name: &'a str,
         due: Option<Time>,
     },
-    /// What came, and whether it was too long to be redacted message by message.
-    Comes(&'a Located, bool),
-    /// The same about what was sent.
-    Sends(&'a Located, bool),
+    Comes(&'a Located),
+    Sends(&'a Located),
     /// A random number that no client of this version takes.
     Drawn(&'a str),
 }
@@ -148,15 +148,16 @@ fn steps<'a>(tape: &'a Tape, located: &'a [Located]) -> Vec<Step<'a>> {
             (Kind::Call { operation, arguments }, _) => Deed::Call { name: operation, arguments: arguments.get() },
             (Kind::Timer { name, due }, _) => Deed::Timer { name, due: due.map(Time::from_micros) },
             (Kind::Rand { purpose, .. }, _) => Deed::Drawn(purpose),
-            (_, Some(unit)) if unit.entry.from == Side::Server => Deed::Comes(unit, is_too_long(&record.kind)),
+            (_, Some(unit)) if unit.entry.from == Side::Server => Deed::Comes(unit),
             // Pongs are the transport's own business.
             (Kind::WsCtl { .. }, Some(unit)) if matches!(unit.entry.wire, Wire::Ping(..) | Wire::Pong(..)) => {
                 return None;
             }
-            (_, Some(unit)) => Deed::Sends(unit, is_too_long(&record.kind)),
+            (_, Some(unit)) => Deed::Sends(unit),
             _ => return None,
         };
-        Some(Step { line: record.line, at: Time::from_micros(record.t), deed })
+        let (at, is_too_long) = (Time::from_micros(record.t), is_too_long(&record.kind));
+        Some(Step { line: record.line, at, is_too_long, deed })
     };
     tape.records().iter().filter_map(step).collect()
 }
@@ -217,8 +218,8 @@ impl<'a> Player<'a> {
     }
 
     fn take(&mut self, step: &Step<'_>) -> Result<(), Box<Departure>> {
-        if let Deed::Sends(unit, is_too_long) = step.deed {
-            return self.sends(step, unit, is_too_long);
+        if let Deed::Sends(unit) = step.deed {
+            return self.sends(step, unit);
         }
         self.has_nothing_to_say(Some(step.line))?;
         self.is_not_overdue(Some(step.line), step.at)?;
@@ -243,8 +244,8 @@ impl<'a> Player<'a> {
                 self.statistics.timers += 1;
                 self.client.handle_input(self.now, Input::Timeout);
             }
-            Deed::Comes(unit, is_too_long) => {
-                if *is_too_long {
+            Deed::Comes(unit) => {
+                if step.is_too_long {
                     self.unsure.get_or_insert_with(|| too_long(step.line));
                 }
                 self.originals.meet(&unit.entry.wire);
@@ -267,7 +268,7 @@ impl<'a> Player<'a> {
     }
 
     /// Holds what the client put on the wire next against the tape.
-    fn sends(&mut self, step: &Step<'_>, unit: &Located, is_too_long: bool) -> Result<(), Box<Departure>> {
+    fn sends(&mut self, step: &Step<'_>, unit: &Located) -> Result<(), Box<Departure>> {
         let (line, taped) = (Some(step.line), &unit.entry.wire);
         let Some(wire) = self.queue.pop_front() else {
             return Err(self.departs(line, What::NotSent, shown(taped), "nothing".to_owned()));
@@ -276,7 +277,7 @@ impl<'a> Player<'a> {
             let says = format!("sent at {} s, and on the tape at {} s", self.now, step.at);
             return Err(self.departs(line, What::Differs(says), shown(taped), shown(&wire)));
         }
-        if is_too_long {
+        if step.is_too_long {
             self.doubts(|| too_long(step.line));
             return Ok(());
         }

@@ -3,10 +3,10 @@
 use protocol::bayeux::batch::Batch;
 use protocol::time::Time;
 use protocol::wire::Wire;
-use recording::tape::Status;
 use serde_json::{Value, json};
 
 use super::play::{Departure, Replay, What};
+use crate::report::{counted, extent};
 
 /// How much of what crossed the wire is shown, in characters.
 const SHOWN: usize = 600;
@@ -61,14 +61,7 @@ impl Replay {
                 "note: replayed without the limit on the length of targets, since tokens are longer than values\n",
             );
         }
-        match self.status {
-            Status::Complete => {}
-            Status::Interrupted => text.push_str("the tape was interrupted; replayed as far as it goes\n"),
-            Status::GoesOn { part } => {
-                text.push_str(&format!("the recording goes on in part {part}; replayed as far as this tape goes\n"));
-            }
-            Status::Aborted => text.push_str("the recording was cut short; replayed to its end\n"),
-        }
+        text.push_str(&extent(self.status, "as far as it goes"));
         text.push_str(&self.summary());
         text.push('\n');
         text
@@ -77,9 +70,7 @@ impl Replay {
     /// The last line: what was replayed and what came out.
     #[must_use]
     pub fn summary(&self) -> String {
-        let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
         let statistics = &self.statistics;
-        let time = statistics.time;
         let came = match (&self.departure, &self.doubt) {
             (None, None) => "no departure",
             (Some(_), None) => "then a departure",
@@ -87,13 +78,12 @@ impl Replay {
             (Some(_), Some(_)) => "then nothing that can be judged",
         };
         format!(
-            "exact replay: {}, {} and {} of the server, and {} of the client as on the tape, in {}.{:03} s of virtual time; {came}",
-            count(statistics.calls, "call"),
-            count(statistics.timers, "timer"),
-            count(statistics.received, "unit"),
-            count(statistics.sent, "unit"),
-            time.as_secs(),
-            time.subsec_millis(),
+            "exact replay: {}, {} and {} of the server, and {} of the client as on the tape, in {} s of virtual time; {came}",
+            counted(statistics.calls, "call"),
+            counted(statistics.timers, "timer"),
+            counted(statistics.received, "unit"),
+            counted(statistics.sent, "unit"),
+            Time::ZERO + statistics.time,
         )
     }
 
@@ -112,7 +102,8 @@ impl Replay {
             })
         });
         json!({
-            "status": self.status.to_string(),
+            "status": self.status.word(),
+            "next": self.status.next(),
             "calls": statistics.calls,
             "timers": statistics.timers,
             "received": statistics.received,
@@ -150,11 +141,8 @@ pub(super) fn shown(wire: &Wire) -> String {
         Wire::Pong(..) => "pong".to_owned(),
         Wire::Close(_, close) => format!("close {} {}", close.code, close.reason).trim_end().to_owned(),
     };
-    let link = match (wire.exchange(), wire.socket()) {
-        (Some(exchange), _) => format!("e{}", exchange.0),
-        (None, Some(socket)) => format!("s{}", socket.0),
-        (None, None) => String::new(),
-    };
+    let exchange = wire.exchange().map(|exchange| exchange.to_string());
+    let link = exchange.or_else(|| wire.socket().map(|socket| socket.to_string())).unwrap_or_default();
     let mut text = format!("{link} {what}");
     if !messages.is_empty() {
         text.push_str(&format!(" {}", messages.join(" ")));

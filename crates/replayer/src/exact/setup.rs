@@ -83,9 +83,8 @@ pub(super) fn read(header: &Header) -> Result<Option<Config>, Unfit> {
     if env.0.contains_key("handshakeExt") {
         return Err(Unfit::HandshakeExt);
     }
-    let transport = |word: &str| Transport::ALL.into_iter().find(|transport| transport.name() == word);
     let words = env.text("transports")?.split(' ');
-    let transports: Option<Vec<Transport>> = words.map(transport).collect();
+    let transports: Option<Vec<Transport>> = words.map(Transport::by_name).collect();
     let transports = transports.ok_or(Unfit::Missing("transports"))?;
     let bayeux = bayeux::Config {
         base: env.text("base")?.to_owned(),

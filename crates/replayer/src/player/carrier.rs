@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use protocol::bayeux::advice::Reconnect;
-use protocol::bayeux::batch::{Batch, Limits};
 use protocol::bayeux::channel;
 use protocol::bayeux::message::Message;
 use protocol::time::Time;
@@ -162,11 +161,6 @@ impl Sent {
     pub(super) fn latency(&self) -> Option<std::time::Duration> {
         self.replies.first().map(|reply| reply.at - self.at)
     }
-}
-
-/// The messages that the live client sent together.
-pub(super) fn messages(body: &[u8]) -> Vec<Message> {
-    Batch::parse(body, &Limits::TAKEN).map(|batch| batch.messages).unwrap_or_default()
 }
 
 /// A response with messages, over callback-polling as the call of this function.

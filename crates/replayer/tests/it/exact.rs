@@ -7,6 +7,7 @@ use std::time::Duration;
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use protocol::bayeux::batch::Limits;
 use protocol::bayeux::client as bayeux;
 use protocol::chat::client::Config;
 use protocol::chat::files::Upload;
@@ -16,7 +17,7 @@ use protocol::time::Time;
 use protocol::wire::{Side, Transport};
 use recording::audit::audit;
 use recording::capture::{self, Source};
-use recording::tape::{Finish, Tape};
+use recording::tape::{Finish, Kind, Tape};
 use recording::token::Key;
 use replayer::exact::{Call, Replay, Taped, Unfit, replay};
 use rstest::rstest;
@@ -45,12 +46,14 @@ struct World {
     seed: u64,
     ack: bool,
     ids: bool,
+    /// Whether both sides take messages of any length.
+    wide: bool,
     acts: Vec<Act>,
 }
 
 impl World {
     fn new(transport: Transport, acts: Vec<Act>) -> Self {
-        Self { transports: vec![transport], seed: 1, ack: false, ids: false, acts }
+        Self { transports: vec![transport], seed: 1, ack: false, ids: false, wide: false, acts }
     }
 
     /// Lets it happen, and gives the tape of it.
@@ -58,12 +61,18 @@ impl World {
         let mut bayeux = bayeux::Config::new("/genesys/cometd", &self.transports);
         bayeux.extensions.ack = self.ack;
         bayeux.extensions.timesync = self.ids;
+        if self.wide {
+            bayeux.limits.bytes = usize::MAX;
+        }
         let auth = self.ids.then(|| Secret::new("YW5uOmh1bnRlcjI="));
         let config = Config { auth, legacy_ids: self.ids, ..Config::new(bayeux, "support") };
         let client = Taped::new(config, label(self.seed));
         let mut settings = Settings::new("support");
         settings.dialect.options.extensions.ack = self.ack;
         settings.dialect.options.extensions.timesync = self.ids;
+        if self.wide {
+            settings.gms.message_limit = usize::MAX;
+        }
         let network = Network { jitter: Duration::from_millis(self.seed % 40), ..Network::default() };
         let mut pair = Pair::new(client, Gms::new(settings, self.seed), network, self.seed);
         for act in &self.acts {
@@ -284,7 +293,8 @@ proptest! {
     ) {
         let mut all = vec![Act::Call(start())];
         all.extend(acts);
-        let replay = replayed(&World { transports, seed, ack, ids, acts: all }.tape());
+        let world = World { transports, seed, ack, ids, ..World::new(Transport::LongPolling, all) };
+        let replay = replayed(&world.tape());
         prop_assert!(replay.departure.is_none(), "{}", replay.text());
         prop_assert_eq!(replay.exit_code(), 0);
     }
@@ -455,6 +465,26 @@ fn over_callback_polling_length_alone_departs_from_nothing() {
 fn what_is_too_long_to_be_redacted_is_not_judged() {
     let acts = vec![Act::Call(start()), Act::Wait(3_000), say(&"a".repeat(1 << 20)), Act::Wait(1_000)];
     let replay = replayed(&World::new(Transport::WebSocket, acts).tape());
+    assert_eq!((replay.doubt.is_some(), replay.exit_code()), (true, 3), "{}", replay.text());
+}
+
+/// The echo alone is too long, so that the client of the replay does not know what it heard.
+#[test]
+fn what_follows_from_a_unit_too_long_to_be_redacted_is_not_judged() {
+    let limit = Limits::default().bytes;
+    let acts = vec![Act::Call(start()), Act::Wait(3_000), say(&"a".repeat(limit - 300)), Act::Wait(1_000)];
+    let tape = World { wide: true, ..World::new(Transport::LongPolling, acts) }.tape();
+    let longest = |word: &str| {
+        let bytes =
+            tape.records().iter().filter(|record| record.kind.word() == word).filter_map(|record| match &record.kind {
+                Kind::HttpReq { bytes, .. } | Kind::HttpRes { bytes, .. } => *bytes,
+                _ => None,
+            });
+        bytes.max().expect("there are some")
+    };
+    assert!(longest("http.req") <= limit as u64 && longest("http.res") > limit as u64);
+    let replay = replayed(&tape);
+    assert!(replay.departure.is_some(), "{}", replay.text());
     assert_eq!((replay.doubt.is_some(), replay.exit_code()), (true, 3), "{}", replay.text());
 }
 

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use ::conformance::clients::visit::Event;
-use ::conformance::clients::{Fault, Settings, Step};
-use ::conformance::run::Outcome;
+use ::conformance::clients::visit::{Event, Visited};
+use ::conformance::clients::{Settings, Step};
 use ::conformance::testimony::{Label, Testimony};
 use anyhow::Context;
 use protocol::time::Time;
@@ -42,8 +41,6 @@ pub(super) struct Desk {
     /// What was asked for in each scenario, and why some were given up.
     asked: BTreeMap<usize, Vec<(Time, Step)>>,
     given_up: BTreeMap<usize, (Time, String)>,
-    /// What each scenario broke on purpose.
-    faults: BTreeMap<usize, Vec<Fault>>,
     last_heard: Time,
 }
 
@@ -71,7 +68,6 @@ impl Desk {
             asks: Vec::new(),
             asked: BTreeMap::new(),
             given_up: BTreeMap::new(),
-            faults: BTreeMap::new(),
             last_heard: Time::ZERO,
         })
     }
@@ -122,7 +118,7 @@ impl Desk {
     }
 
     /// Redacts what crossed the wire, and judges it.
-    fn conclude(&mut self, now: Time, place: usize, outcome: Outcome, entries: &[Entry]) {
+    fn conclude(&mut self, now: Time, place: usize, visited: Visited) {
         let (Some(planned), Some((key, id))) = (self.plan.get(place), self.keys.get(place)) else { return };
         let Some(settings) = self.settings.get(place) else { return };
         let label = Label {
@@ -135,33 +131,18 @@ impl Desk {
             embedded: false,
         };
         let seed = self.seed.wrapping_add(planned.number);
-        let mut testimony = Testimony::of_client(planned.case, outcome.transport, settings, seed, label);
-        let mut asked = self.asked.remove(&place).unwrap_or_default().into_iter().peekable();
-        let mut faults = self.faults.remove(&place).unwrap_or_default().into_iter().peekable();
-        for (number, entry) in entries.iter().enumerate() {
-            while let Some(fault) = faults.next_if(|fault| fault.entries <= number) {
-                testimony.fault(&fault);
-            }
-            while let Some((at, step)) = asked.next_if(|(at, _)| *at <= entry.at) {
-                testimony.ask_user(at, step);
-            }
-            testimony.see(entry);
-        }
-        faults.for_each(|fault| testimony.fault(&fault));
-        asked.for_each(|(at, step)| testimony.ask_user(at, step));
-        if let Some((at, says)) = self.given_up.remove(&place) {
-            testimony.give_up(at, &says);
-        }
-        testimony.learn(outcome);
-        let has_crossed = |tape: Vec<u8>| Some(tape).filter(|_| !entries.is_empty());
+        let mut testimony = Testimony::of_client(planned.case, visited.outcome.transport, settings, seed, label);
+        let has_crossed = !visited.entries.is_empty();
+        let (asked, given_up) = (self.asked.remove(&place).unwrap_or_default(), self.given_up.remove(&place));
+        testimony.take(visited, &asked, given_up.as_ref().map(|(at, says)| (*at, says.as_str())));
         if self.is_cut {
             let (result, tape) = testimony.cut_short(now);
-            self.journal.cut_short(Done { result, tape: has_crossed(tape) });
+            self.journal.cut_short(Done { result, tape: has_crossed.then_some(tape) });
             return;
         }
         let (result, tape) = testimony.conclude(now);
         self.progress.tell(&result);
-        self.journal.enter(place, Done { result, tape: has_crossed(tape) });
+        self.journal.enter(place, Done { result, tape: has_crossed.then_some(tape) });
         self.done.insert(place);
     }
 }
@@ -182,11 +163,7 @@ impl Tap<(usize, Event)> for Desk {
                 self.asks.push((place, step));
                 self.asked.entry(place).or_default().push((now, step));
             }
-            Event::Breaks(fault) => self.faults.entry(place).or_default().push(fault),
-            Event::Finished(finished) => {
-                let (outcome, entries) = *finished;
-                self.conclude(now, place, outcome, &entries);
-            }
+            Event::Finished(visited) => self.conclude(now, place, *visited),
         }
         ControlFlow::Break(())
     }

@@ -72,14 +72,13 @@ impl House {
     pub(super) fn pass_gate(&mut self, wire: Wire) -> Option<Wire> {
         let Gate::Status(status) = self.gate else { return Some(wire) };
         let refusal = Response { status, headers: Headers::new(), body: Vec::new() };
-        if let (Wire::Request(..) | Wire::Upgrade(..), Some(carrier)) = (&wire, carrier_of(&wire)) {
-            self.breaks("refused", &place_of(carrier), &[("status", &status.to_string())]);
-        }
-        match wire {
-            Wire::Request(exchange, _) => self.put(Wire::Response(exchange, refusal)),
-            Wire::Upgrade(socket, _) => self.put(Wire::Refused(socket, refusal)),
+        let (place, answer) = match wire {
+            Wire::Request(exchange, _) => (exchange.to_string(), Wire::Response(exchange, refusal)),
+            Wire::Upgrade(socket, _) => (socket.to_string(), Wire::Refused(socket, refusal)),
             other => return Some(other),
-        }
+        };
+        self.breaks("refused", &place, &[("status", &status.to_string())]);
+        self.put(answer);
         None
     }
 
