@@ -57,7 +57,7 @@ const HIDDEN: &[(&str, &[&str], &str)] = &[
     ("data.messages[].userData", &["file-id"], "file"),
     ("data.userData", PUSH, "push"),
     ("data", PUSH, "push"),
-    ("data.userData", &["file-name", "file-description", "TimeZone", "GCTI_SYSTEM"], "ud"),
+    ("data.userData", &["file-name", "file-description", "GCTI_SYSTEM"], "ud"),
     ("data.messages[].eventAttributes", &["quit-reason-text"], "ud"),
     ("data.messages[].eventAttributes.GCTI_SYSTEM", &["quit-reason-text"], "ud"),
     // What no rule knows.
@@ -104,6 +104,7 @@ const KEPT: &[(&str, &str, &str)] = &[
     ("data.messages[]", "type", "\"NovelEvent\""),
     ("data.messages[].from", "type", "\"NovelRole\""),
     ("data.messages[].from", "participantId", "\"12345678\""),
+    ("data.userData", "TimeZone", "-480"),
     ("data.userData", "upload-need-agent", "\"true\""),
     ("data.userData", "upload-file-types", "\"pdf:docx:png\""),
     ("data.userData", "download-attempts", "\"12345678\""),

@@ -274,18 +274,8 @@ impl Auditor<'_> {
             Node::Text(text) => self.text(text, rule),
             Node::List(items) => items.iter().for_each(|item| self.node(item, rule)),
             Node::Object(members) => {
-                let place = match rule {
-                    Rule::Inside(place) => place,
-                    Rule::Hide(Class::UserData) => Place::UserData,
-                    Rule::Hide(_) | Rule::Keep(_) => Place::Unknown,
-                };
                 for (name, node) in members {
-                    let rule = match (rule, self.policy.rule(place, name)) {
-                        (Rule::Hide(class), Rule::Inside(_) | Rule::Keep(_)) if class != Class::UserData => {
-                            Rule::Hide(class)
-                        }
-                        (_, rule) => rule,
-                    };
+                    let (place, rule) = (rule.place(), self.policy.rule_within(rule, name));
                     self.at_member(place, name, |a| a.node(node, rule));
                 }
             }
@@ -296,7 +286,7 @@ impl Auditor<'_> {
     fn plain(&mut self, plain: &str, is_number: bool, rule: Rule) {
         let digits = plain.bytes().filter(u8::is_ascii_digit).count();
         let guess = match rule {
-            Rule::Hide(Class::UserData) | Rule::Inside(_) if digits <= policy::SHORT_NUMBER => return,
+            Rule::Inside(_) if digits <= policy::SHORT_NUMBER => return,
             Rule::Hide(class) => class_guess(class),
             Rule::Inside(_) => "a telephone number or an id",
             Rule::Keep(grammar) if policy::obeys_as_number(grammar, plain) => return,
@@ -321,12 +311,15 @@ impl Auditor<'_> {
                 let known = policy::is_vocabulary_in_any_case(text) || words::is_suite_word(text);
                 self.check(known, guess(text), text);
             }
-            Rule::Keep(Grammar::Id) => self.check(policy::is_message_id(text), "a key or an id", text),
+            Rule::Keep(Grammar::Id) => {
+                let known = policy::is_message_id(text) || token::is_number_token(text);
+                self.check(known, "a key or an id", text);
+            }
             Rule::Keep(
                 grammar
                 @ (Grammar::Digits | Grammar::Moment | Grammar::Endings | Grammar::Version | Grammar::Timestamp),
             ) => {
-                self.check(policy::obeys(grammar, text), guess(text), text);
+                self.check(policy::obeys(grammar, text) || token::is_number_token(text), guess(text), text);
             }
             Rule::Keep(Grammar::Channel) => self.channel(text),
             Rule::Keep(Grammar::Error) => self.error(text),
@@ -338,9 +331,19 @@ impl Auditor<'_> {
         if !channel.starts_with('/') {
             return self.hidden(channel);
         }
+        let service = self.service.clone();
+        let is_known = |segment: &str| {
+            let is_service = service.as_deref() == Some(segment) || words::is_suite_service(segment);
+            is_service || kept::is_segment(segment) || words::is_suite_segment(channel, segment)
+        };
+        let digits = channel.split('/').filter(|segment| !is_known(segment)).map(policy::loose_digits).sum();
         for segment in channel.split('/') {
-            let is_service = self.service.as_deref() == Some(segment) || words::is_suite_service(segment);
-            let known = is_service || kept::is_segment(segment) || words::is_suite_segment(channel, segment);
+            let known = is_known(segment);
+            if !known && policy::is_number_in_channel(segment, digits) && !self.is_allowed(segment) {
+                self.audit.texts += 1;
+                self.find(guess(segment), segment);
+                continue;
+            }
             // What no channel may hold stands between words; an address is one word.
             let is_between = |c: char| (' '..='~').contains(&c) && !policy::is_of_channel(c);
             for word in segment.split(|c| !known && !segment.contains('@') && is_between(c)) {

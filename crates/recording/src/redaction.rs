@@ -9,6 +9,7 @@
 pub(crate) mod files;
 pub(crate) mod http;
 mod known;
+mod scrub;
 pub(crate) mod policy;
 mod shift;
 mod texts;
@@ -32,8 +33,8 @@ use crate::token::{self, Class, Key};
 
 pub(crate) use self::files::BOUNDARY;
 pub(crate) use self::http::decoded;
-use self::known::Known;
 pub(crate) use self::known::percent;
+use self::known::{Known, Scope};
 pub use self::policy::POLICY_VERSION;
 use self::policy::{Grammar, Place, Policy, Rule};
 pub use self::shift::Shift;
@@ -52,6 +53,9 @@ pub enum Keep {
 
 /// How many services of channels are remembered.
 const SERVICES: usize = 100;
+
+/// Of a longer segment of a channel nothing is kept, in bytes.
+const LONGEST_SEGMENT: usize = 200;
 
 /// How many places of unknown texts are remembered.
 pub const PATHS: usize = 50;
@@ -278,7 +282,7 @@ impl Redactor {
         } else {
             self.within("label", |redactor| redactor.hide(Class::Unknown, label))
         };
-        Redacted::of(self.scrub(kept, false))
+        Redacted::of(self.scrub(kept, Scope::Secrets))
     }
 
     /// Redacts a wall time of our own, RFC 3339 in UTC: it is moved if wall times are, else kept like a label.
@@ -300,8 +304,7 @@ impl Redactor {
             return self.label(said);
         }
         let channel = self.within("label", |redactor| redactor.channel(said));
-        // A service may happen to be somebody's name.
-        Redacted::of(self.scrub(channel, said.starts_with(CHANNEL_PREFIX)))
+        Redacted::of(self.scrub_channel(&channel))
     }
 
     /// The name of a chat service, which stands in the name of its channel by right.
@@ -339,7 +342,7 @@ impl Redactor {
             node.to_string().replace(['\n', '\r'], " ")
         } else {
             let node = self.within("args", |redactor| redactor.node(node, Rule::Inside(Place::Data)));
-            self.scrub_node(node).to_string()
+            self.scrub_node(node, Rule::Inside(Place::Data)).to_string()
         };
         Redacted::of(RawValue::from_string(text).expect("a node is printed as JSON"))
     }
@@ -403,7 +406,7 @@ impl Redactor {
     fn message(&mut self, text: &str) -> String {
         let node = Node::parse(text).unwrap_or_else(|| Node::Opaque(text.to_owned()));
         let node = self.node(node, Rule::Inside(Place::Message));
-        self.scrub_node(node).to_string()
+        self.scrub_node(node, Rule::Inside(Place::Message)).to_string()
     }
 
     /// Bytes that nobody understands, as one token of their length.
@@ -422,24 +425,15 @@ impl Redactor {
             Node::Text(text) => Node::Text(self.text(&text, rule)),
             Node::List(items) => Node::List(items.into_iter().map(|item| self.node(item, rule)).collect()),
             Node::Object(members) => {
-                let place = match rule {
-                    Rule::Inside(place) => place,
-                    Rule::Hide(Class::UserData) => Place::UserData,
-                    Rule::Hide(_) | Rule::Keep(_) => Place::Unknown,
-                };
-                Node::Object(members.into_iter().map(|member| self.member(member, place, rule)).collect())
+                Node::Object(members.into_iter().map(|member| self.member(member, rule)).collect())
             }
             Node::Opaque(raw) => Node::Text(self.hide(Class::Unknown, &raw)),
         }
     }
 
-    fn member(&mut self, (name, node): (String, Node), place: Place, outer: Rule) -> (String, Node) {
-        let rule = match (outer, self.policy.rule(place, &name)) {
-            // Inside a hidden member everything is hidden.
-            (Rule::Hide(class), Rule::Inside(_) | Rule::Keep(_)) if class != Class::UserData => Rule::Hide(class),
-            (_, rule) => rule,
-        };
-        let name = if policy::keeps_name(place, &name) || token::whole(&name).is_some() {
+    fn member(&mut self, (name, node): (String, Node), outer: Rule) -> (String, Node) {
+        let rule = self.policy.rule_within(outer, &name);
+        let name = if policy::keeps_name(outer.place(), &name) || token::whole(&name).is_some() {
             name
         } else {
             self.hide(Class::Name, &name)
@@ -472,13 +466,7 @@ impl Redactor {
     fn plain(&mut self, plain: String, rule: Rule) -> Node {
         let is_short = plain.bytes().filter(u8::is_ascii_digit).count() <= policy::SHORT_NUMBER;
         let class = match rule {
-            // A small number in attached data, such as a time zone, names nobody.
-            Rule::Hide(Class::UserData) | Rule::Inside(_) if is_short => {
-                if self.keep == Keep::Texts && matches!(rule, Rule::Hide(_)) && plain.parse::<u64>().is_ok() {
-                    self.known.learn(Class::UserData, &plain);
-                }
-                return Node::Plain(plain);
-            }
+            Rule::Inside(_) if is_short => return Node::Plain(plain),
             Rule::Hide(class) => class,
             Rule::Inside(_) => Class::Unknown,
             // Some clients count from the time.
@@ -487,21 +475,29 @@ impl Redactor {
                 Grammar::Id => Class::MessageId,
                 _ => Class::Unknown,
             },
-            Rule::Keep(Grammar::Moment | Grammar::Timestamp) => match self.shift.map(|shift| shift.number(&plain)) {
-                None => return Node::Plain(plain),
-                Some(Some(moved)) => return Node::Plain(moved),
-                Some(None) => Class::Unknown,
-            },
+            Rule::Keep(Grammar::Moment | Grammar::Timestamp | Grammar::Digits) => {
+                match self.shift.map(|shift| shift.number(&plain)) {
+                    None => return Node::Plain(plain),
+                    Some(Some(moved)) => return Node::Plain(moved),
+                    Some(None) => Class::Unknown,
+                }
+            }
             Rule::Keep(_) => return Node::Plain(plain),
         };
-        if token::is_number_token(&plain) || !Node::Plain(plain.clone()).is_number() {
-            return Node::Plain(plain);
+        let is_number = Node::Plain(plain.clone()).is_number();
+        Node::Plain(if is_number { self.hide_number(class, &plain) } else { plain })
+    }
+
+    /// Replaces a number, as a number or as the text of one: some servers give back one for the other.
+    fn hide_number(&mut self, class: Class, number: &str) -> String {
+        if token::is_number_token(number) {
+            return number.to_owned();
         }
         if class != Class::MessageId {
-            self.known.learn(class, &plain);
+            self.known.learn(class, number);
         }
         self.count(class, true);
-        Node::Plain(token::number_token(&self.key, class, &plain))
+        token::number_token(&self.key, class, number)
     }
 
     /// An id of a message: a counter is kept, of any other the class of its token says whether it is well formed.
@@ -509,12 +505,16 @@ impl Redactor {
         if token::whole(id).is_some() || (policy::is_message_id(id) && !self.is_hidden_id(id)) {
             return id.to_owned();
         }
+        if policy::is_digits(id) {
+            return self.hide_number(Class::MessageId, id);
+        }
         let is_odd = id.bytes().any(|byte| !byte.is_ascii_alphanumeric());
         self.hide(if is_odd { Class::OddMessageId } else { Class::MessageId }, id)
     }
 
     /// Whether an id may be a wall time where these are moved.
     fn is_hidden_id(&self, id: &str) -> bool {
+        let id = id.trim_start_matches('-');
         self.shift.is_some_and(|shift| shift.number(id).is_some_and(|moved| moved != id))
     }
 
@@ -531,11 +531,14 @@ impl Redactor {
             Rule::Keep(Grammar::Id) => self.message_id(text),
             Rule::Keep(grammar) if policy::obeys(grammar, text) => {
                 let kept = match (self.shift, grammar) {
-                    (Some(shift), Grammar::Moment) => shift.number(text),
+                    (Some(shift), Grammar::Moment | Grammar::Digits) => shift.number(text),
                     (Some(shift), Grammar::Timestamp) => shift.civil(text),
                     _ => Some(text.to_owned()),
                 };
                 kept.unwrap_or_else(|| self.unknown(text))
+            }
+            Rule::Keep(Grammar::Moment | Grammar::Digits) if policy::is_digits(text) => {
+                self.hide_number(Class::Unknown, text)
             }
             Rule::Keep(_) => self.unknown(text),
         }
@@ -549,6 +552,9 @@ impl Redactor {
         if class == Class::Text && self.keep == Keep::Texts {
             return self.without_addresses(value);
         }
+        if class == Class::Text {
+            return self.text_token(value);
+        }
         // What is attached is searched for in texts alone.
         if class == Class::UserData && self.keep == Keep::Texts && !policy::is_vocabulary(value) {
             self.known.learn(class, value);
@@ -558,6 +564,14 @@ impl Redactor {
         }
         self.count(class, !value.is_empty());
         token::token(&self.key, class, value)
+    }
+
+    fn text_token(&mut self, text: &str) -> String {
+        if token::whole(text) == Some(Class::Text) {
+            return text.to_owned();
+        }
+        self.count(Class::Text, !text.is_empty());
+        token::token(&self.key, Class::Text, text)
     }
 
     /// A text at a place where nothing is expected.
@@ -580,23 +594,33 @@ impl Redactor {
             return self.unknown(channel);
         }
         let service = channel.strip_prefix(CHANNEL_PREFIX);
-        let segments: Vec<String> =
-            channel.split('/').map(|segment| self.segment(segment, service == Some(segment))).collect();
+        let is_word = |segment: &str| words::is_segment(segment) || service == Some(segment);
+        let digits = channel.split('/').filter(|segment| !is_word(segment)).map(policy::loose_digits).sum();
+        let segments: Vec<String> = channel
+            .split('/')
+            .map(|segment| match service {
+                _ if words::is_segment(segment) => segment.to_owned(),
+                Some(service) if service == segment && policy::is_service(segment) => segment.to_owned(),
+                _ => self.segment(segment, policy::is_number_in_channel(segment, digits)),
+            })
+            .collect();
         segments.join("/")
     }
 
-    /// A segment is kept if it is a word; of any other, what no channel may hold is kept as evidence, and the rest hidden.
-    fn segment(&mut self, segment: &str, is_service: bool) -> String {
-        let is_kept = words::is_segment(segment)
-            || token::whole(segment).is_some()
+    /// A segment is kept if it is a word; of any other, what no channel may hold is kept as evidence, and the rest hidden. A
+    /// `#`, which no channel may hold either, stands for what could say more than that.
+    fn segment(&mut self, segment: &str, is_number: bool) -> String {
+        let is_kept = token::whole(segment).is_some()
             || segment.bytes().all(|byte| byte == b'*')
-            || policy::is_segment(segment)
-            || (is_service && policy::is_service(segment));
+            || (policy::is_segment(segment) && !is_number);
         if is_kept {
             return segment.to_owned();
         }
-        if !segment.bytes().all(|byte| (b' '..=b'~').contains(&byte) && !b"\"\\@".contains(&byte)) {
-            return self.unknown(segment);
+        let is_odd = !segment.chars().all(policy::is_of_channel);
+        let is_plain = segment.bytes().all(|byte| (b' '..=b'~').contains(&byte) && !b"\"\\@".contains(&byte));
+        if is_number || !is_plain || segment.len() > LONGEST_SEGMENT {
+            let mark = if is_odd { "#" } else { "" };
+            return format!("{}{mark}", self.unknown(segment));
         }
         let (mut kept, mut rest) = (String::new(), segment);
         while !rest.is_empty() {
@@ -611,12 +635,7 @@ impl Redactor {
 
     /// `ddd:arg,arg:text`, or words that are known as a whole.
     fn error(&mut self, error: &str) -> String {
-        let grammar = || {
-            let (code, rest) = error.split_once(':')?;
-            let (arguments, text) = rest.split_once(':')?;
-            (code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit())).then_some((code, arguments, text))
-        };
-        let Some((code, arguments, text)) = grammar() else {
+        let Some((code, arguments, text)) = policy::error_parts(error) else {
             return if policy::is_vocabulary(error) { error.to_owned() } else { self.hide(Class::Text, error) };
         };
         let arguments: Vec<String> = arguments
@@ -642,86 +661,6 @@ impl Redactor {
         let reference = self.hide(Class::Reference, reference);
         let tail = self.hide(Class::Text, tail);
         format!("{words_token} {REFERENCE}{reference}]{tail}")
-    }
-
-    fn scrub_node(&mut self, node: Node) -> Node {
-        match node {
-            Node::Text(text) if text.starts_with('/') && !text.contains(' ') => Node::Text(self.scrub_channel(&text)),
-            Node::Text(text) => {
-                // A numeric id may happen to be somebody's alias.
-                let by_right = text.bytes().all(|byte| byte.is_ascii_digit());
-                let known = self.known.class(&text).filter(|_| !by_right && text.len() >= known::SHORTEST_WORD);
-                Node::Text(match known {
-                    Some(class) if !policy::is_vocabulary(&text) => token::token(&self.key, class, &text),
-                    _ => self.scrub_text(text, by_right),
-                })
-            }
-            Node::List(items) => Node::List(items.into_iter().map(|item| self.scrub_node(item)).collect()),
-            Node::Object(members) => Node::Object(
-                members.into_iter().map(|(name, node)| (self.scrub_name(name), self.scrub_node(node))).collect(),
-            ),
-            Node::Plain(_) | Node::Opaque(_) => node,
-        }
-    }
-
-    fn scrub_text(&self, text: String, by_right: bool) -> String {
-        let scrubbed = self.scrub(text, by_right);
-        if self.keep != Keep::Texts || by_right || policy::is_vocabulary(&scrubbed) {
-            return scrubbed;
-        }
-        self.known.scrub_words(&scrubbed, |class, value| token::token(&self.key, class, value))
-    }
-
-    /// The name of a member that no rule needs is hidden if a known secret stands in it.
-    fn scrub_name(&self, name: String) -> String {
-        let by_right = self.policy.names_member(&name) || words::is_name(&name) || words::is_place(&name);
-        if by_right || policy::keeps_name(Place::UserData, &name) {
-            return self.scrub(name, true);
-        }
-        self.scrub_word(name)
-    }
-
-    fn scrub_channel(&mut self, channel: &str) -> String {
-        let service = channel.strip_prefix(CHANNEL_PREFIX).map(str::to_owned);
-        let segments: Vec<String> = channel
-            .split('/')
-            .map(|segment| {
-                if words::is_segment(segment) || self.services.contains(segment) {
-                    return self.scrub(segment.to_owned(), true);
-                }
-                let kept = self.scrub_word(segment.to_owned());
-                if service.as_deref() == Some(&kept) && self.services.len() < SERVICES {
-                    self.services.insert(kept.clone());
-                }
-                kept
-            })
-            .collect();
-        segments.join("/")
-    }
-
-    /// Hides a whole word in which a known secret of any class stands.
-    fn scrub_word(&self, word: String) -> String {
-        if policy::is_vocabulary(&word) || token::whole(&word).is_some() {
-            return word;
-        }
-        if let Some(class) = self.known.class(&word).filter(|_| word.len() >= known::SHORTEST_WORD) {
-            return token::token(&self.key, class, &word);
-        }
-        let scrubbed = self.scrub(word.clone(), false);
-        if scrubbed == word || token::whole(&scrubbed).is_some() {
-            return scrubbed;
-        }
-        token::token(&self.key, Class::Unknown, &word)
-    }
-
-    /// Searches a kept text for known secrets. These are not counted: they were, where they were learned.
-    fn scrub(&self, text: String, credentials_only: bool) -> String {
-        if policy::is_vocabulary(&text) || token::whole(&text).is_some() {
-            return text;
-        }
-        let key = &self.key;
-        let token = |class, value: &str| token::token(key, class, value);
-        self.known.scrub(&text, credentials_only, token).unwrap_or(text)
     }
 }
 

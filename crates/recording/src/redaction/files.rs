@@ -102,13 +102,12 @@ impl Redactor {
         let (place, own) = attached.map_or((Place::Data, name), |name| (Place::UserData, name));
         let rule = self.policy.rule(place, own);
         let value = self.text(value, rule);
-        let value = self.scrub(value, false);
+        let value = self.scrub_value(value, rule);
         let known = match place {
             Place::UserData => policy::keeps_name(place, own),
             _ => FIELDS.contains(&own),
         };
         let kept = if known || token::whole(own).is_some() { own.to_owned() } else { self.hide(Class::Name, own) };
-        let kept = self.scrub(kept, true);
         (if attached.is_some() { format!("userData[{kept}]") } else { kept }, value)
     }
 

@@ -6,6 +6,7 @@ use protocol::bayeux::batch::Batch;
 use protocol::bayeux::http::MESSAGE_PARAMETER;
 use protocol::wire::Headers;
 
+use super::known::Scope;
 use super::policy::{Field, Place, Rule};
 use super::shift::Date;
 use super::words::{FIELD_SEPARATORS, is_field_word};
@@ -100,6 +101,8 @@ impl Redactor {
             return in_query(&self.carrier(value.as_bytes()));
         }
         match self.policy.rule(Place::Data, name) {
+            // What somebody wrote is kept in messages, if at all.
+            Rule::Hide(Class::Text) => self.text_token(&value),
             Rule::Hide(class) => self.hide(class, &value),
             Rule::Keep(_) | Rule::Inside(_) => self.unknown(&value),
         }
@@ -120,7 +123,7 @@ impl Redactor {
                 Some(Field::Credentials) => self.credentials(value),
                 None => continue,
             };
-            kept = kept.with(name, &self.scrub(value, true));
+            kept = kept.with(name, &self.scrub(value, Scope::Credentials));
         }
         kept
     }

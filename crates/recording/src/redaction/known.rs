@@ -13,6 +13,7 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::policy;
 use crate::json::quoted;
 use crate::token::{self, Class};
 
@@ -40,6 +41,29 @@ pub(super) struct Known {
     /// Values that are too short for forms, in lower case.
     short: BTreeMap<Box<str>, Owners>,
     most: usize,
+}
+
+/// Which secrets are searched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Credentials and ids: personal values may stand there by right.
+    Credentials,
+    /// All but attached data, whose words are too common; its long numbers are not.
+    Secrets,
+    /// All, in texts that somebody wrote.
+    Texts,
+}
+
+impl Scope {
+    fn has(self, class: Class, value: &str) -> bool {
+        match self {
+            Self::Credentials => class.is_credential(),
+            Self::Secrets => {
+                class != Class::UserData || (policy::is_digits(value) && value.len() > policy::SHORT_NUMBER)
+            }
+            Self::Texts => true,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -100,13 +124,8 @@ impl Known {
         self.values.get(value).map(|known| known.class)
     }
 
-    /// Replaces every known secret inside a text; `None` if there is none. With `credentials_only`, personal values stay.
-    pub(super) fn scrub(
-        &self,
-        text: &str,
-        credentials_only: bool,
-        token: impl Fn(Class, &str) -> String,
-    ) -> Option<String> {
+    /// Replaces every known secret inside a text; `None` if there is none.
+    pub(super) fn scrub(&self, text: &str, scope: Scope, token: impl Fn(Class, &str) -> String) -> Option<String> {
         // Most texts hold nothing that looks like a secret: they are not copied.
         let mut lower = None;
         let (mut out, mut done) = (String::new(), 0);
@@ -115,7 +134,7 @@ impl Known {
                 continue;
             }
             let lower = lower.get_or_insert_with(|| text.to_ascii_lowercase());
-            let Some((length, value, class)) = self.longest(&lower.as_bytes()[at..], credentials_only) else {
+            let Some((length, value, class)) = self.longest(&lower.as_bytes()[at..], scope) else {
                 continue;
             };
             let end = at + length;
@@ -129,18 +148,22 @@ impl Known {
     }
 
     /// Replaces short secrets where they are whole words.
-    pub(super) fn scrub_words(&self, text: &str, token: impl Fn(Class, &str) -> String) -> String {
+    pub(super) fn scrub_words(&self, text: &str, scope: Scope, token: impl Fn(Class, &str) -> String) -> String {
         let (mut out, mut done, mut before) = (String::new(), 0, ' ');
         for (at, c) in text.char_indices() {
-            let begins = at >= done && !is_of_word(before);
+            let begins = at >= done && is_of_word(c) && !is_of_word(before);
             before = c;
+            if !begins {
+                continue;
+            }
             let value = |length: usize| {
                 let word = text.get(at..at + length)?;
                 let ends = !text[at + length..].starts_with(is_of_word);
-                self.short.get(word.to_ascii_lowercase().as_str()).filter(|_| ends)?.first()
+                let owners = self.short.get(word.to_ascii_lowercase().as_str()).filter(|_| ends)?;
+                owners.iter().find(|(value, class)| scope.has(*class, value))
             };
             let found = (SHORTEST_WORD..SHORTEST).rev().find_map(|length| Some((length, value(length)?)));
-            if let Some((length, (value, class))) = found.filter(|_| begins) {
+            if let Some((length, (value, class))) = found {
                 out.push_str(&text[done..at]);
                 out.push_str(&token(*class, value));
                 done = at + length;
@@ -150,7 +173,7 @@ impl Known {
     }
 
     /// The longest form that a text begins with: its length, and what it stands for.
-    fn longest(&self, text: &[u8], credentials_only: bool) -> Option<(usize, &str, Class)> {
+    fn longest(&self, text: &[u8], scope: Scope) -> Option<(usize, &str, Class)> {
         // A form that the text begins with, and that is longer than what the nearest one below has in common with the text,
         // would be nearer.
         let mut bound = text;
@@ -162,7 +185,7 @@ impl Known {
                 bound = &bound[..common];
                 continue;
             }
-            match owners.iter().find(|(_, class)| !credentials_only || class.is_credential()) {
+            match owners.iter().find(|(value, class)| scope.has(*class, value)) {
                 Some((value, class)) => return Some((common, value, *class)),
                 None => bound = &bound[..common - 1],
             }
@@ -362,7 +385,7 @@ mod tests {
     use super::*;
 
     fn scrub(known: &Known, text: &str) -> Option<String> {
-        known.scrub(text, false, |class, _| format!("<{}>", class.prefix()))
+        known.scrub(text, Scope::Texts, |class, _| format!("<{}>", class.prefix()))
     }
 
     fn known() -> Known {
@@ -431,7 +454,9 @@ mod tests {
         known.learn(Class::Nickname, "Bo");
         known.learn(Class::Nickname, "Bob");
         known.learn(Class::Nickname, "Bö L");
-        let shown = |known: &Known, text: &str| known.scrub_words(text, |class, _| format!("<{}>", class.prefix()));
+        let shown = |known: &Known, text: &str| {
+            known.scrub_words(text, Scope::Texts, |class, _| format!("<{}>", class.prefix()))
+        };
         assert_eq!(
             shown(&known, "Hi bob, Bobby, Bob's, üBob and Bö L!"),
             "Hi <nick>, Bobby, <nick>'s, üBob and <nick>!"
@@ -446,7 +471,7 @@ mod tests {
 
     #[test]
     fn can_leave_personal_values() {
-        let shown = known().scrub("Ann Smith K3y+/=seven", true, |class, _| class.prefix().to_owned());
+        let shown = known().scrub("Ann Smith K3y+/=seven", Scope::Credentials, |class, _| class.prefix().to_owned());
         assert_eq!(shown.as_deref(), Some("Ann Smith sk"));
     }
 
@@ -473,7 +498,8 @@ mod tests {
         assert_eq!(shown("Johannes-keyed"), "<sk>");
         assert_eq!(shown("Johannes-keptJohann"), "<nick><nick>");
         assert_eq!(shown("xJohannx"), "x<nick>x");
-        let credentials = known.scrub("Johannes-kept, Johann", true, |class, _| class.prefix().to_owned());
+        let credentials =
+            known.scrub("Johannes-kept, Johann", Scope::Credentials, |class, _| class.prefix().to_owned());
         assert_eq!(credentials.as_deref(), Some("cid-kept, Johann"));
     }
 
@@ -512,7 +538,7 @@ mod tests {
         let mut known = Known::default();
         known.learn(Class::Nickname, "Ann Smith");
         known.learn(Class::SecureKey, "ann smith");
-        let shown = known.scrub("ANN SMITH", true, |class, _| class.prefix().to_owned());
+        let shown = known.scrub("ANN SMITH", Scope::Credentials, |class, _| class.prefix().to_owned());
         assert_eq!(shown.as_deref(), Some("sk"));
     }
 

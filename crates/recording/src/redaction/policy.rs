@@ -9,7 +9,7 @@ mod rows;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use crate::token::Class;
+use crate::token::{self, Class};
 
 pub(crate) use self::rows::ROWS;
 
@@ -46,6 +46,17 @@ pub(crate) enum Rule {
     Keep(Grammar),
     /// An object whose members have rules of their own; a text in its place is hidden.
     Inside(Place),
+}
+
+impl Rule {
+    /// Where the members of an object stand that has the rule.
+    pub(crate) const fn place(self) -> Place {
+        match self {
+            Self::Inside(place) => place,
+            Self::Hide(Class::UserData) => Place::UserData,
+            Self::Hide(_) | Self::Keep(_) => Place::Unknown,
+        }
+    }
 }
 
 /// What a kept text may look like.
@@ -172,6 +183,14 @@ impl Policy {
     /// How a header field is treated; `None` to leave it out.
     pub(crate) fn field(&self, lower_case: &str) -> Option<Field> {
         self.fields.get(lower_case).copied()
+    }
+
+    /// The rule of a member of an object that has a rule itself: inside a hidden member everything is hidden.
+    pub(crate) fn rule_within(&self, outer: Rule, name: &str) -> Rule {
+        match (outer, self.rule(outer.place(), name)) {
+            (Rule::Hide(class), Rule::Inside(_) | Rule::Keep(_)) if class != Class::UserData => Rule::Hide(class),
+            (_, rule) => rule,
+        }
     }
 
     /// Whether a row names a member in any place.
@@ -335,6 +354,30 @@ pub(crate) fn is_identifier(name: &str) -> bool {
 
 /// How many digits a number may have at a place that no rule names: ids, keys and telephone numbers have more.
 pub(crate) const SHORT_NUMBER: usize = 6;
+
+/// Whether a text is a whole number without a sign.
+pub(crate) fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// How many digits stand in a text beside those of tokens.
+pub(crate) fn loose_digits(text: &str) -> usize {
+    digits(text) - token::find(text).into_iter().map(|(range, _)| digits(&text[range])).sum::<usize>()
+}
+
+/// Whether a segment of a channel may be a telephone number, a date or an address, or a piece of one: `in_channel` is how many
+/// digits stand in all of its segments that are no known words.
+pub(crate) fn is_number_in_channel(segment: &str, in_channel: usize) -> bool {
+    let digits = loose_digits(segment);
+    digits > 3 || (digits > 0 && in_channel > SHORT_NUMBER)
+}
+
+/// The code, the arguments and the text of an `error` (Bayeux 3.12).
+pub(crate) fn error_parts(error: &str) -> Option<(&str, &str, &str)> {
+    let (code, rest) = error.split_once(':')?;
+    let (arguments, text) = rest.split_once(':')?;
+    (code.len() == 3 && is_digits(code)).then_some((code, arguments, text))
+}
 
 /// Whether a text is a whole number of so many digits.
 pub(crate) fn is_short_number(text: &str) -> bool {

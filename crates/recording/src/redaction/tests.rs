@@ -258,7 +258,7 @@ fn treatment(rule: Rule) -> String {
                     "a channel; segments that look personal are hidden, and words beside what no channel may hold",
                 Grammar::Error => "an error; its arguments and words are hidden unless known",
                 Grammar::ChatAdvice => "empty; words become `txt_` tokens, the reference a `ref_` token",
-                Grammar::Vocabulary => "a word of the closed vocabulary",
+                Grammar::Vocabulary => "a word of the closed vocabulary, or a number of up to six digits",
             }
         ),
     }
@@ -437,9 +437,97 @@ fn an_id_that_may_be_a_time_is_hidden_where_times_are_moved() {
     let mut plain = Redactor::new(Key::from_bytes(KEY));
     let shift = Some(Shift::from_bits(7));
     let mut moved = Redactor { shift, ..Redactor::new(Key::from_bytes(KEY)) };
-    for (id, hidden) in [(r#"{"id":"1795428215"}"#, r#"{"id":"id_"#), (r#"{"id":1795428215}"#, r#"{"id":70707"#)] {
+    for (id, hidden) in [(r#"{"id":"1795428215"}"#, r#"{"id":"70707"#), (r#"{"id":1795428215}"#, r#"{"id":70707"#)] {
         assert_eq!(plain.message(id), id);
         assert!(moved.message(id).starts_with(hidden), "{}", moved.message(id));
     }
     assert_eq!(moved.message(r#"{"id":"117"}"#), r#"{"id":"117"}"#);
+}
+
+#[test]
+fn a_number_in_a_channel_is_hidden_and_the_audit_refuses_one() {
+    let mut redactor = Redactor::new(Key::from_bytes(KEY));
+    for channel in ["/service/06.12.34.56.78", "/service/+33 6 12 34 56 78", "/x/10.20.30.40", "/x/06/12/34/56/78/a"] {
+        let hidden = redactor.channel(channel);
+        assert_eq!((policy::loose_digits(&hidden), redactor.channel(&hidden)), (0, hidden.clone()), "{hidden}");
+        let (at, from) = (protocol::time::Time::ZERO, protocol::wire::Side::Client);
+        let batch = serde_json::json!([{"channel": channel}]).to_string();
+        let tape = tape(Policy::standard(), &[Entry { at, from, wire: Wire::Text(Socket(1), batch) }]);
+        // Without its end, whose hash would tell.
+        let open = &tape[..tape.rfind("{\"k\":\"end\"").expect("an end")];
+        let put = |channel: &str| open.replacen(&hidden, channel, 1);
+        let findings = |tape: &str| crate::audit::audit(tape.as_bytes(), &[]).expect("a tape").findings;
+        assert!(findings(&put(channel)).iter().any(|finding| finding.place == "m.channel"), "{channel}");
+    }
+}
+
+#[test]
+fn a_number_and_its_text_have_one_token() {
+    let mut redactor = Redactor::new(Key::from_bytes(KEY));
+    let id = redactor.message(r#"{"id":1795428215001}"#);
+    let digits = id.trim_start_matches(r#"{"id":"#).trim_end_matches('}').to_owned();
+    assert!(token::is_number_token(&digits), "{id}");
+    assert_eq!(redactor.message(r#"{"id":"1795428215001"}"#), format!(r#"{{"id":"{digits}"}}"#));
+    assert_eq!(redactor.message(&format!(r#"{{"id":"{digits}"}}"#)), format!(r#"{{"id":"{digits}"}}"#));
+}
+
+#[test]
+fn words_of_closed_lists_stay_if_they_are_a_password() {
+    let mut redactor = Redactor::new(Key::from_bytes(KEY));
+    redactor.message(r#"{"ext":{"authentication":{"user":"service","credentials":"channel"}},"clientId":"Message"}"#);
+    let told = r#"{"channel":"/service/chatV2/customer-support","data":{"messages":[]}}"#;
+    assert_eq!(redactor.message(told), told);
+}
+
+#[test]
+fn attached_data_is_searched_for_in_kept_texts_alone() {
+    let mut redactor = Redactor::keeping(Key::from_bytes(KEY), Keep::Texts);
+    redactor.message(r#"{"data":{"userData":{"appVersion":"1.0","pin":"4711","custno":"471147"}}}"#);
+    let handshake = r#"{"channel":"/meta/handshake","version":"1.0","id":"4711"}"#;
+    assert_eq!(redactor.message(handshake), handshake);
+    for text in ["4711", "471147", "my pin is 4711", "/4711,hi"] {
+        let shown = redactor.message(&serde_json::json!({"data": {"message": text}}).to_string());
+        assert!(shown.contains("ud_") && !shown.contains("4711"), "{shown}");
+    }
+}
+
+#[test]
+fn a_kept_text_in_an_address_is_hidden() {
+    let mut redactor = Redactor::keeping(Key::from_bytes(KEY), Keep::Texts);
+    assert!(redactor.target("/genesys/1/2?message=hi%20Ann%20%26%20Bob").starts_with("/genesys/1/2?message=txt_"));
+}
+
+#[test]
+fn short_names_are_found_in_any_case_in_words_errors_and_forms() {
+    let mut redactor = Redactor::new(Key::from_bytes(KEY));
+    redactor.message(r#"{"data":{"nickname":"Anna"}}"#);
+    for text in [
+        r#"{"channel":"/user/anna"}"#,
+        r#"{"data":{"operation":"anna","anna":1}}"#,
+        r#"{"error":"403:/user/Anna,anna:denied"}"#,
+    ] {
+        let shown = redactor.message(text).to_ascii_lowercase();
+        assert!(!shown.contains("anna"), "{shown}");
+    }
+}
+
+#[test]
+fn a_channel_that_holds_what_none_may_hold_still_does() {
+    let mut redactor = Redactor::new(Key::from_bytes(KEY));
+    for channel in ["/kundendienst-z\u{fc}rich", "/a@b", "/a\"b", "/a\\b", "/a\tb", "/ann@example.org"] {
+        let hidden = redactor.channel(channel);
+        assert!(hidden.ends_with('#') && redactor.channel(&hidden) == hidden, "{hidden}");
+    }
+}
+
+#[test]
+fn where_times_are_moved_so_is_any_number_that_may_be_one() {
+    let shift = Some(Shift::from_bits(7));
+    let mut moved = Redactor { shift, ..Redactor::new(Key::from_bytes(KEY)) };
+    for text in
+        [r#"{"data":{"nextPosition":1795915845}}"#, r#"{"advice":{"interval":"1795915845"}}"#, r#"{"id":-1795915845}"#]
+    {
+        let shown = moved.message(text);
+        assert!(!shown.contains("1795915845") && shown.bytes().filter(u8::is_ascii_digit).count() >= 9, "{shown}");
+    }
 }

@@ -225,7 +225,9 @@ fn is_version(word: &str) -> bool {
         Some((numbers, day)) if is_day(day) => (numbers, true),
         _ => (word, is_day(word)),
     };
-    (day && numbers == word) || (numbers.split('.').count() <= 4 && numbers.split('.').all(is_number))
+    // Four numbers may be an address.
+    let most = if day { 4 } else { 3 };
+    (day && numbers == word) || (numbers.split('.').count() <= most && numbers.split('.').all(is_number))
 }
 
 pub(crate) fn is_place(name: &str) -> bool {

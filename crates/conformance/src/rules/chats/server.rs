@@ -9,8 +9,9 @@ use crate::rules::Findings;
 use crate::rules::conversation::Seen;
 use crate::rules::envelope::sentence;
 
-/// The least and the most number of 13 digits: milliseconds since the epoch from 2001 to 2286.
-const MILLIS: std::ops::RangeInclusive<i64> = 1_000_000_000_000..=9_999_999_999_999;
+/// Milliseconds since the epoch from 9 September 2001 to the end of 2039; what is hidden on a tape because it is none of these
+/// has a token beyond them.
+const MILLIS: std::ops::Range<i64> = 1_000_000_000_000..2_208_988_800_000;
 
 impl Book<'_> {
     pub(super) fn on_notification(&mut self, seen: &Seen, notification: &Notification, findings: &mut Findings) {
@@ -133,11 +134,11 @@ impl Book<'_> {
             }
             return;
         }
-        let time = known.utc_time.unwrap_or_default();
-        let time_of = |known: &Known| known.utc_time;
+        let time_of = |known: &Known| known.utc_time.filter(|time| MILLIS.contains(time));
+        let time = time_of(&known).unwrap_or_default();
         let below = events.range(..index).rev().find_map(|(index, known)| Some((*index, time_of(known)?)));
         let above = events.range(index..).find_map(|(index, known)| Some((*index, time_of(known)?)));
-        if known.utc_time.is_some() {
+        if time_of(&known).is_some() {
             if let Some((other, _)) = below.filter(|(_, earlier)| *earlier > time) {
                 let says = format!("event {index} has an earlier time than event {other}");
                 findings.add(seen, Violation::EventTimeFalling, says);
@@ -186,5 +187,15 @@ impl Known {
         } else {
             "utcTime"
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MILLIS;
+
+    #[test]
+    fn the_token_of_a_number_is_no_time() {
+        assert!(MILLIS.contains(&1_795_428_215_999) && !MILLIS.contains(&7_070_700_000_000));
     }
 }
