@@ -78,6 +78,12 @@ impl One {
         Self { sheet, parts, unsynced: None }
     }
 
+    /// Makes it look as if the wall clock had moved by an hour.
+    #[cfg(test)]
+    pub(crate) fn move_wall(&mut self) {
+        self.sheet.move_wall();
+    }
+
     /// Says whether the unit is on the tape.
     fn append(&mut self, unit: &[u8], tally: &mut Tally) -> bool {
         if let Err(failure) = self.sheet.append(unit) {
@@ -179,7 +185,6 @@ impl Tapes for One {
             tally.lose(&event.what);
             return;
         }
-        self.tell_wall(tally);
         let ends = matches!(event.what, What::Closed { .. });
         let unit = unit(&mut self.sheet.capture, event);
         if self.append(&unit, tally) {
@@ -189,8 +194,6 @@ impl Tapes for One {
         if ends {
             self.sync(tally);
         }
-        let now = tally.times.clock.now();
-        self.rotate(now, tally);
     }
 
     fn tick(&mut self, now: Time, tally: &mut Tally) -> Option<Time> {

@@ -104,6 +104,12 @@ impl Sheet {
         Some(self.capture.clock(times.clock.now(), &(times.rfc3339)(wall / 1_000), step))
     }
 
+    /// Makes it look as if the wall clock had moved by an hour.
+    #[cfg(test)]
+    pub(crate) fn move_wall(&mut self) {
+        self.wall.told += 3_600_000_000;
+    }
+
     /// The last line.
     pub(crate) fn trailer(&mut self, times: Times, is_complete: bool) -> Vec<u8> {
         let finish = if is_complete { Finish::Complete } else { Finish::Aborted };

@@ -4,15 +4,18 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
 use pretty_assertions::assert_eq;
+use protocol::time::Time;
 use recording::tape::{Kind, Status, Tape};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use transport::endpoint::Endpoint;
 use transport::listener::bind;
+use transport::proxy::{Event, What};
 use transport::tls::Trust;
 
 use super::*;
+use crate::writer::Tapes;
 
 fn config() -> Config {
     Config {
@@ -107,6 +110,50 @@ async fn a_full_disk_ends_the_tape_and_not_the_traffic() {
     let tape = Tape::read(&written.lock().unwrap()).unwrap();
     assert_eq!((tape.status(), tape.entries().len()), (Status::Interrupted, 4));
     assert_eq!(tape.to_bytes().len() as u64, summary.bytes);
+}
+
+/// A tape on a disk that takes so many units, what is on it, and its counts.
+fn one(left: usize) -> (One, Arc<Mutex<Vec<u8>>>, Tally) {
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let disk = Faulty { written: Arc::clone(&written), left, gate: None };
+    let (capture, header) = Capture::shifting(described(&config()).unwrap(), Keep::Nothing, None);
+    let sheet = Sheet::begin(Box::new(disk), capture, &header).unwrap();
+    (One::new(sheet, None), written, tally())
+}
+
+fn tally() -> Tally {
+    let Config { clock, rfc3339, .. } = config();
+    Tally::new(Times { clock, rfc3339 })
+}
+
+fn opened(conn: u64) -> Event {
+    Event { at: Time::ZERO, what: What::Opened { conn, peer: "127.0.0.1".to_owned() } }
+}
+
+/// The wall clock may move while nothing passes.
+#[test]
+fn a_wall_clock_that_has_moved_is_told_behind_what_passed_before() {
+    let (mut one, written, mut tally) = one(9);
+    one.move_wall();
+    one.take(opened(1), &mut tally);
+    one.tick(Time::ZERO, &mut tally);
+    let tape = Tape::read(&written.lock().unwrap()).unwrap();
+    let words: Vec<&str> = tape.records().iter().map(|record| record.kind.word()).collect();
+    assert_eq!(words, ["conn.open", "clock"]);
+}
+
+#[test]
+fn nothing_is_written_behind_a_line_that_is_torn() {
+    let (mut one, written, mut tally) = one(1);
+    one.move_wall();
+    for conn in [1, 2] {
+        one.take(opened(conn), &mut tally);
+        one.tick(Time::ZERO, &mut tally);
+    }
+    let bytes = written.lock().unwrap();
+    let tape = Tape::read(&bytes).unwrap();
+    let torn = String::from_utf8_lossy(&bytes[bytes.len() - tape.torn()..]).into_owned();
+    assert_eq!((torn.matches(r#"{"k":"#).count(), torn.contains("conn.open")), (1, true), "{torn}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

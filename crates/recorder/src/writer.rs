@@ -16,7 +16,7 @@ const QUIET: Duration = Duration::from_secs(60);
 
 /// Where units go: one tape, the parts of one, or one for each session.
 pub(crate) trait Tapes: Send {
-    /// Writes what the proxy saw.
+    /// Writes what the proxy saw, and nothing else: what is due comes with the tick that follows at once.
     fn take(&mut self, event: Event, tally: &mut Tally);
 
     /// Does what is due, and says when something will be.
