@@ -17,7 +17,7 @@ use transport::tls::Trust;
 use super::*;
 use crate::writer::Tapes;
 
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config {
         output: PathBuf::from("test.tape.jsonl"),
         version: "0.1.0".to_owned(),
@@ -121,7 +121,7 @@ fn one(left: usize) -> (One, Arc<Mutex<Vec<u8>>>, Tally) {
     (One::new(sheet, None), written, tally())
 }
 
-fn tally() -> Tally {
+pub(crate) fn tally() -> Tally {
     let Config { clock, rfc3339, .. } = config();
     Tally::new(Times { clock, rfc3339 })
 }
