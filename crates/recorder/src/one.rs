@@ -10,7 +10,7 @@ use tracing::error;
 use transport::proxy::{Event, What};
 
 use crate::sheet::{Disk, Sheet, unit};
-use crate::tally::Tally;
+use crate::tally::{Tally, missing};
 use crate::writer::{SYNC_WITHIN, Tapes};
 use crate::{Error, file};
 
@@ -87,7 +87,6 @@ impl One {
     /// Says whether the unit is on the tape.
     fn append(&mut self, unit: &[u8], tally: &mut Tally) -> bool {
         if let Err(failure) = self.sheet.append(unit) {
-            tally.summary.lost += 1;
             tally.fail(&failure);
             return false;
         }
@@ -181,8 +180,9 @@ pub(crate) fn explained(failure: &Error) -> String {
 
 impl Tapes for One {
     fn take(&mut self, event: Event, tally: &mut Tally) {
+        let missing = missing(&event.what);
         if tally.summary.failed.is_some() {
-            tally.lose(&event.what);
+            tally.summary.lost += missing;
             return;
         }
         let ends = matches!(event.what, What::Closed { .. });
@@ -190,6 +190,8 @@ impl Tapes for One {
         if self.append(&unit, tally) {
             tally.summary.messages = self.sheet.capture.messages();
             tally.summary.sessions = self.sheet.capture.sessions();
+        } else {
+            tally.summary.lost += missing;
         }
         if ends {
             self.sync(tally);

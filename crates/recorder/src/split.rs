@@ -16,7 +16,7 @@ use transport::proxy::{Event, What};
 use crate::one::explained;
 use crate::router::{NONE, Place, Router, Session};
 use crate::sheet::{Disk, Sheet, unit};
-use crate::tally::Tally;
+use crate::tally::{Tally, missing};
 use crate::writer::{SYNC_WITHIN, Tapes};
 use crate::{Error, file};
 
@@ -141,8 +141,9 @@ impl Split {
                 }
             },
         };
+        let missing = missing(&event.what);
         let Some(mut tape) = tape else {
-            tally.lose(&event.what);
+            tally.summary.lost += missing;
             self.tapes.insert(session, None);
             return;
         };
@@ -150,7 +151,7 @@ impl Split {
         let kept = match written {
             Ok(()) => Some(tape),
             Err(failure) => {
-                tally.summary.lost += 1;
+                tally.summary.lost += missing;
                 tally.fail_at(&tape.path, &failure);
                 self.open.remove(&tape.turn);
                 None

@@ -203,13 +203,6 @@ impl Tally {
         put(&self.progress.writing, 0);
     }
 
-    /// A unit that is on no tape, since the disk has failed before. A loss that the proxy tells is counted already.
-    pub(crate) const fn lose(&mut self, what: &What) {
-        if !matches!(what, What::Lost(_)) {
-            self.summary.lost += 1;
-        }
-    }
-
     /// Looks whether a tape that is over is at its place as it was written.
     pub(crate) fn look(&mut self, path: &Path, sheet: &Sheet) {
         if let Some(astray) = sheet.astray(path) {
@@ -230,4 +223,9 @@ impl Tally {
             self.summary.failed = Some(failure.to_string());
         }
     }
+}
+
+/// How many units are missing where this is not on the tape. A loss that the proxy tells is counted when it tells it.
+pub(crate) const fn missing(what: &What) -> u64 {
+    if matches!(what, What::Lost(_)) { 0 } else { 1 }
 }

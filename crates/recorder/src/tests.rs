@@ -156,6 +156,27 @@ fn nothing_is_written_behind_a_line_that_is_torn() {
     assert_eq!((torn.matches(r#"{"k":"#).count(), torn.contains("conn.open")), (1, true), "{torn}");
 }
 
+/// Units are what passed. A line that only the recorder has to say is none.
+#[test]
+fn what_does_not_fit_is_counted_once() {
+    let lost = What::Lost(5);
+    for (left, what, expected) in [(1, opened(1).what, 1), (1, lost.clone(), 5), (2, lost, 5)] {
+        let (mut one, _, mut tally) = one(left);
+        one.move_wall();
+        let event = Event { at: Time::ZERO, what };
+        tally.see(&event);
+        one.take(event, &mut tally);
+        one.tick(Time::ZERO, &mut tally);
+        assert!(tally.summary.failed.is_some());
+        one.take(opened(2), &mut tally);
+        one.finish(&mut tally);
+        assert_eq!(tally.summary.lost, expected + 1);
+    }
+    let (mut one, _, mut tally) = one(1);
+    one.finish(&mut tally);
+    assert_eq!((tally.summary.lost, tally.summary.failed.is_some()), (0, true));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_without_room_for_the_header_is_told_at_once() {
     let disk = Faulty { written: Arc::default(), left: 0, gate: None };
