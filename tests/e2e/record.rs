@@ -461,6 +461,21 @@ fn what_cannot_be_written_is_told_before_anybody_connects() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn without_room_for_the_first_line_there_is_no_file() {
+    let folder = TempDir::new().unwrap();
+    let tape = folder.path().join("a.tape.jsonl");
+    for options in [&[][..], &["--rotate", "1h"], &["--split", "session"]] {
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tapestry")]);
+        command.args(["record", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1/x", "-o"]);
+        let text = shown(&command.arg(&tape).args(options).env("NO_COLOR", "1").output().unwrap());
+        assert!(text.starts_with("exit 2\n") && text.contains("error: cannot write `"), "{options:?} {text}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{options:?}");
+    }
+}
+
 /// A terminal is what `script` makes; without it only the text of the line is tested, beside the code that makes it.
 #[cfg(target_os = "linux")]
 #[test]

@@ -10,6 +10,7 @@ use recording::tape::{Closer, ConnLabel, Finish};
 use transport::clock::Clock;
 use transport::proxy::{Event, What};
 
+use crate::Error;
 use crate::file::{self, Astray, Identity};
 
 /// From how many microseconds on a movement of the wall clock is told.
@@ -61,12 +62,29 @@ pub(crate) struct Sheet {
 }
 
 impl Sheet {
-    /// Writes the first line.
-    pub(crate) fn begin(mut disk: Box<dyn Disk>, capture: Capture, header: &[u8]) -> io::Result<Self> {
-        disk.append(header)?;
-        disk.sync()?;
+    /// Makes the file and writes its first line.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the file exists, or cannot be created or written; then there is none.
+    pub(crate) fn create(path: &Path, capture: Capture, header: &[u8]) -> Result<Self, Error> {
+        Self::begin(file::create(path)?, path, capture, header).inspect_err(|_| {
+            // A file without a header is no tape, and would stand in the way of the next attempt.
+            let _ = std::fs::remove_file(path);
+        })
+    }
+
+    /// Writes the first line on a disk that stands for a file.
+    pub(crate) fn begin(mut disk: Box<dyn Disk>, path: &Path, capture: Capture, header: &[u8]) -> Result<Self, Error> {
+        let begun = disk.append(header).and_then(|()| disk.sync());
+        begun.map_err(|source| Error::Create { path: path.to_owned(), source })?;
         let (identity, written) = (disk.identity(), header.len() as u64);
         Ok(Self { disk, capture, wall: Wall::default(), identity, written })
+    }
+
+    /// Bytes that were written.
+    pub(crate) const fn written(&self) -> u64 {
+        self.written
     }
 
     pub(crate) fn append(&mut self, unit: &[u8]) -> io::Result<()> {

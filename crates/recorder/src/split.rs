@@ -98,14 +98,9 @@ impl Split {
     fn create(&mut self, session: Session, tally: &mut Tally) -> Result<Tape, Error> {
         let word = if session == NONE { OTHER.to_owned() } else { format!("{SESSION}{session:04}") };
         let path = file::beside(&self.output, &word);
-        let disk = file::create(&path)?;
         let (capture, header) = Capture::shifting(self.config.clone(), self.keep, self.shift);
-        let sheet = Sheet::begin(disk, capture, &header).map_err(|source| {
-            // A file without a header is no tape.
-            let _ = std::fs::remove_file(&path);
-            Error::Create { path: path.clone(), source }
-        })?;
-        tally.summary.bytes += header.len() as u64;
+        let sheet = Sheet::create(&path, capture, &header)?;
+        tally.summary.bytes += sheet.written();
         tally.summary.tapes.push(path.clone());
         let mut tape = Tape { path, sheet, turn: 0, is_synced: true, is_whole: true };
         self.use_file(session, &mut tape);

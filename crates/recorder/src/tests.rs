@@ -15,6 +15,7 @@ use transport::proxy::{Event, What};
 use transport::tls::Trust;
 
 use super::*;
+use crate::sheet::Disk;
 use crate::writer::Tapes;
 
 pub(crate) fn config() -> Config {
@@ -100,7 +101,7 @@ async fn conversation(recorder: Recorder, requests: usize, release: impl FnOnce(
 async fn a_full_disk_ends_the_tape_and_not_the_traffic() {
     let written = Arc::new(Mutex::new(Vec::new()));
     let disk = Faulty { written: Arc::clone(&written), left: 6, gate: None };
-    let summary = conversation(Recorder::on(Box::new(disk), config()).unwrap(), 10, || ()).await;
+    let summary = conversation(on(disk, &config()), 10, || ()).await;
     assert_eq!(summary.failed.as_deref(), Some(io::Error::from(io::ErrorKind::StorageFull).to_string().as_str()));
     // The third request did not fit, so its message is not on the tape.
     assert_eq!(summary.messages, 2);
@@ -116,9 +117,18 @@ async fn a_full_disk_ends_the_tape_and_not_the_traffic() {
 fn one(left: usize) -> (One, Arc<Mutex<Vec<u8>>>, Tally) {
     let written = Arc::new(Mutex::new(Vec::new()));
     let disk = Faulty { written: Arc::clone(&written), left, gate: None };
-    let (capture, header) = Capture::shifting(described(&config()).unwrap(), Keep::Nothing, None);
-    let sheet = Sheet::begin(Box::new(disk), capture, &header).unwrap();
-    (One::new(sheet, None), written, tally())
+    (One::new(sheet(disk).unwrap(), None), written, tally())
+}
+
+/// A tape that holds its header.
+fn sheet(disk: impl Disk + 'static) -> Result<Sheet, Error> {
+    let config = config();
+    let (capture, header) = Capture::shifting(described(&config)?, Keep::Nothing, None);
+    Sheet::begin(Box::new(disk), &config.output, capture, &header)
+}
+
+fn on(disk: impl Disk + 'static, config: &Config) -> Recorder {
+    Recorder::with(sheet(disk).unwrap(), config, config.output.clone(), None)
 }
 
 pub(crate) fn tally() -> Tally {
@@ -177,10 +187,10 @@ fn what_does_not_fit_is_counted_once() {
     assert_eq!((tally.summary.lost, tally.summary.failed.is_some()), (0, true));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_disk_without_room_for_the_header_is_told_at_once() {
+#[test]
+fn a_disk_without_room_for_the_header_is_told_at_once() {
     let disk = Faulty { written: Arc::default(), left: 0, gate: None };
-    let error = Recorder::on(Box::new(disk), config()).err().unwrap();
+    let error = sheet(disk).err().unwrap();
     assert_eq!(error.to_string(), "cannot write `test.tape.jsonl`");
 }
 
@@ -200,7 +210,7 @@ impl Disk for Panicking {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_words_of_a_panic_are_not_repeated() {
-    let recorder = Recorder::on(Box::new(Panicking), config()).unwrap();
+    let recorder = on(Panicking, &config());
     let listener = bind("127.0.0.1:0").await.unwrap();
     let (address, (stop, stopped)) = (listener.local_addr(), oneshot::channel::<()>());
     let upstream = Route::new("http://127.0.0.1:1/".parse().unwrap(), &Trust::System).unwrap();
@@ -219,7 +229,7 @@ async fn a_disk_that_is_slower_than_the_traffic_loses_nothing_while_it_works() {
     let (tick, gate) = mpsc::channel();
     let disk = Faulty { written: Arc::default(), left: 3, gate: Some(gate) };
     let limits = Limits { memory: 100_000, ..Limits::default() };
-    let recorder = Recorder::on(Box::new(disk), Config { limits, ..config() }).unwrap();
+    let recorder = on(disk, &Config { limits, ..config() });
     // A unit each two milliseconds is written until all are.
     let ticking = std::thread::spawn(move || {
         while tick.send(()).is_ok() {
@@ -238,7 +248,7 @@ async fn a_disk_that_stands_still_loses_units_and_says_how_many() {
     let written = Arc::new(Mutex::new(Vec::new()));
     let disk = Faulty { written: Arc::clone(&written), left: 3, gate: Some(gate) };
     let limits = Limits { memory: 50_000, ..Limits::default() };
-    let recorder = Recorder::on(Box::new(disk), Config { limits, ..config() }).unwrap();
+    let recorder = on(disk, &Config { limits, ..config() });
     // No unit is written behind the third until the whole conversation is over.
     let summary = conversation(recorder, 20, || drop(release)).await;
     assert!(summary.lost + summary.gaps > 0 && summary.failed.is_none(), "{summary:?}");
