@@ -63,7 +63,7 @@ struct Live {
 pub(crate) struct Conn {
     pub(crate) opened: Time,
     pub(crate) peer: String,
-    /// Whose traffic it has carried; never [`NONE`].
+    /// Whose traffic it has carried, of those that are not over; never [`NONE`].
     sessions: BTreeSet<Session>,
     /// Where the last exchange went.
     last: Session,
@@ -103,18 +103,14 @@ impl Router {
         self.conns.insert(conn, Conn::new(at, peer));
     }
 
-    /// A connection is gone: the tapes that know it. One that carried nothing belongs to no session.
+    /// A connection is gone: the tapes that know it and are not over. One that carried nothing belongs to no session.
     pub(crate) fn closed(&mut self, conn: u64) -> Vec<Place> {
         let Some(gone) = self.conns.remove(&conn) else { return vec![Place { session: NONE, conn: None }] };
         if let Some(socket) = gone.socket {
             self.over(Some(socket));
         }
-        let mut places: Vec<Place> = gone
-            .sessions
-            .iter()
-            .filter(|session| self.sessions.contains_key(session))
-            .map(|session| Place { session: *session, conn: None })
-            .collect();
+        let mut places: Vec<Place> =
+            gone.sessions.iter().map(|session| Place { session: *session, conn: None }).collect();
         for Place { session, .. } in &places {
             if let Some(live) = self.sessions.get_mut(session) {
                 live.conns.remove(&conn);
@@ -122,7 +118,7 @@ impl Router {
         }
         if gone.other {
             places.push(Place { session: NONE, conn: None });
-        } else if gone.sessions.is_empty() {
+        } else if gone.last == NONE {
             places.push(Place { session: NONE, conn: Some(gone) });
         }
         places
@@ -242,8 +238,8 @@ impl Router {
 
     fn of_connection(&self, conn: u64) -> Session {
         let Some(conn) = self.conns.get(&conn) else { return NONE };
-        let mut alive = conn.sessions.iter().filter(|session| self.sessions.contains_key(session));
-        match (alive.next(), alive.next()) {
+        let mut sessions = conn.sessions.iter();
+        match (sessions.next(), sessions.next()) {
             (Some(session), None) => *session,
             _ => NONE,
         }
@@ -325,11 +321,14 @@ impl Router {
         let over: Vec<Session> =
             self.sessions.iter().filter(|(_, live)| is_over(live)).map(|(session, _)| *session).collect();
         for session in &over {
-            for name in self.sessions.remove(session).into_iter().flat_map(|live| live.names) {
+            let Some(live) = self.sessions.remove(session) else { continue };
+            for name in live.names {
                 self.names.remove(&name);
             }
-            for conn in self.conns.values_mut() {
-                conn.sessions.remove(session);
+            for conn in live.conns {
+                if let Some(conn) = self.conns.get_mut(&conn) {
+                    conn.sessions.remove(session);
+                }
             }
         }
         over
@@ -505,6 +504,14 @@ mod tests {
         assert!(bench.router.take_over(late).is_empty());
         bench.answer(2, "", "[]");
         assert_eq!(bench.router.take_over(late), [1]);
+    }
+
+    #[test]
+    fn a_connection_that_outlives_its_sessions_is_told_nowhere_else() {
+        let mut bench = Bench::new();
+        bench.handshake(1, "b1", "c1");
+        assert_eq!(bench.router.take_over(Time::ZERO + IDLE), [1]);
+        assert_eq!(bench.router.closed(1), []);
     }
 
     #[test]
