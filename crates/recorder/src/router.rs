@@ -207,9 +207,9 @@ impl Router {
             None if begins => self.begin(),
             None => return self.of_file(request).unwrap_or_else(|| self.of_connection(conn)),
         };
-        let names: Vec<String> = names().cloned().collect();
-        for name in names {
-            self.bind(session, name);
+        // The ids follow with their messages.
+        if let Some(cookie) = cookie {
+            self.bind(session, cookie);
         }
         session
     }
@@ -265,9 +265,8 @@ impl Router {
     fn given(&mut self, session: Session, headers: &Headers) {
         let mut cookies = Cookies::new();
         cookies.absorb(headers);
-        let fields = cookies.header().map(|pairs| Headers::new().with("Cookie", &pairs)).unwrap_or_default();
-        if let Some(value) = cookie(&fields, BROWSER_COOKIE) {
-            let name = self.name(Class::Cookie, value);
+        if let Some(value) = cookies.get(BROWSER_COOKIE) {
+            let name = self.name(Class::Cookie, value.expose());
             self.bind(session, name);
         }
     }
