@@ -212,7 +212,8 @@ fn tell(args: &Args, summary: &Summary) {
          bytes"
     );
     if *gaps > 0 {
-        let _ = writeln!(err, "warning: {gaps} bodies or streams could not be kept whole; the tape marks where");
+        let _ =
+            writeln!(err, "warning: {gaps} bodies, messages or streams could not be kept whole; the tape marks where");
     }
     if *refused > 0 {
         let _ = writeln!(

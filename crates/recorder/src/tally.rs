@@ -31,7 +31,8 @@ pub struct Summary {
     pub bytes: u64,
     /// The tapes, in the order in which they were begun.
     pub tapes: Vec<PathBuf>,
-    /// Bodies that were too large, and directions of sockets that could not be decoded. Each is marked on its tape.
+    /// Bodies and messages that were too large, and directions of sockets that could not be decoded. Each is marked on its
+    /// tape.
     pub gaps: u64,
     /// Requests that were answered here, since no file descriptor was left for asking the server. Each is marked on its tape.
     pub refused: u64,

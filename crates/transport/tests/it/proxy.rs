@@ -597,15 +597,22 @@ async fn inflates_the_copy() {
     assert_eq!(bench.wire(), (Side::Client, Wire::Text(Socket(1), "Hello".to_owned())));
 }
 
+/// A compressed message of 100000 zeros.
+fn bomb() -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1_000);
+    Compress::new(Compression::best(), false).compress_vec(&[0; 100_000], &mut bytes, FlushCompress::Sync).unwrap();
+    bytes.truncate(bytes.len() - 4);
+    [&[0xc2, 126, 0, u8::try_from(bytes.len()).unwrap()], bytes.as_slice()].concat()
+}
+
 #[rstest]
-#[case::malformed(b"\x83\x00", "a frame with a reserved opcode", Failure::Protocol)]
-#[case::too_large(b"\x82\x7e\x04\x00", "a message over the size limit of 1000 bytes", Failure::TooLarge)]
+#[case::malformed(b"\x83\x00".to_vec(), "a frame with a reserved opcode", Failure::Protocol)]
+#[case::bomb(bomb(), "a message that inflates out of proportion", Failure::TooLarge)]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_decoded_still_passes(#[case] frame: &[u8], #[case] what: &str, #[case] failure: Failure) {
-    let frames = frames::Limits { message: 1_000, ratio: 200 };
-    let bench = Bench::with(Limits { frames, ..Limits::default() }).await;
-    let (mut client, mut server) = upgraded(&bench, "").await;
-    let bytes = [b"\x81\x00", frame, &[7; 2_000], b"\x81\x02hi"].concat();
+async fn what_cannot_be_decoded_still_passes(#[case] frame: Vec<u8>, #[case] what: &str, #[case] failure: Failure) {
+    let bench = Bench::start().await;
+    let (mut client, mut server) = upgraded(&bench, "Sec-WebSocket-Extensions: permessage-deflate\r\n").await;
+    let bytes = [b"\x81\x00", frame.as_slice(), &[7; 2_000], b"\x81\x02hi"].concat();
     server.send(&bytes).await;
     assert_eq!(client.receive_exact(bytes.len()).await, bytes);
     assert_eq!(bench.wire(), (Side::Server, Wire::Text(Socket(1), String::new())));
@@ -617,6 +624,25 @@ async fn what_cannot_be_decoded_still_passes(#[case] frame: &[u8], #[case] what:
     drop(client);
     drop(server);
     assert_eq!(bench.wire(), (Side::Server, Wire::Lost(Socket(1), failure)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_message_that_is_too_large_is_left_out() {
+    let frames = frames::Limits { message: 1_000, ratio: 200 };
+    let bench = Bench::with(Limits { frames, ..Limits::default() }).await;
+    let (mut client, mut server) = upgraded(&bench, "").await;
+    let bytes = [b"\x02\x00\x80\x7e\x04\x00".as_slice(), &[7; 1_024], b"\x81\x02hi"].concat();
+    server.send(&bytes).await;
+    assert_eq!(client.receive_exact(bytes.len()).await, bytes);
+    assert_eq!(bench.seen(), gap("s1 message of the server left out: over the limit of 1000 bytes"));
+    assert_eq!(bench.wire(), (Side::Server, Wire::Text(Socket(1), "hi".to_owned())));
+    let close = b"\x88\x02\x03\xe8";
+    server.send(close).await;
+    client.receive_exact(close.len()).await;
+    drop(client);
+    drop(server);
+    assert!(matches!(bench.wire(), (Side::Server, Wire::Close(..))));
+    assert!(matches!(bench.seen(), What::Closed { error: None, .. }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
