@@ -476,7 +476,7 @@ fn without_room_for_the_first_line_there_is_no_file() {
     }
 }
 
-/// A terminal is what `script` makes; without it only the text of the line is tested, beside the code that makes it.
+/// A terminal is what `script` makes; without it the text of the line is tested, beside the code that makes it.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_terminal_shows_how_the_recording_stands_and_nothing_else_does() {
@@ -513,8 +513,13 @@ fn a_terminal_shows_how_the_recording_stands_and_nothing_else_does() {
         let shows = |word: &str| rest.contains(word);
         assert_eq!([", sessions ", ", messages ", ", lag "].map(shows), [is_shown; 3], "{rest}");
     }
+}
+
+#[test]
+fn without_a_terminal_no_line_is_drawn() {
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
     let (recorder, said) = recording_with(&folder, &serving.url, &[]);
     recorder.signal("-TERM");
     let said = fs::read_to_string(said).unwrap();
-    assert!(!said.contains("sessions"), "{said}");
+    assert!(said.starts_with("recording ") && !said.contains("sessions"), "{said}");
 }
