@@ -185,25 +185,8 @@ mod tests {
     /// What is missing is told in words that the audit takes as they are.
     #[test]
     fn marks_pass_the_audit() {
-        let malformed = [
-            Malformed::Masking,
-            Malformed::ReservedBit,
-            Malformed::Opcode,
-            Malformed::Length,
-            Malformed::Control,
-            Malformed::Continuation,
-            Malformed::Interleaved,
-            Malformed::NotUtf8,
-            Malformed::Close,
-            Malformed::Inflate,
-            Malformed::Ratio,
-            Malformed::NoMemory,
-            Malformed::Extension,
-        ];
-        let gaps = malformed.map(|why| format!("s7 frames of the server left out from here on: {why}"));
-        let large =
-            ["client", "server"].map(|who| format!("s7 message of the {who} left out: over the limit of 1 MiB"));
-        let gaps = gaps.into_iter().chain(large).map(|text| What::Gap { conn: 1, text });
+        let gaps = Malformed::ALL.iter().map(|why| format!("s7 frames of the server left out from here on: {why}"));
+        let gaps = gaps.map(|text| What::Gap { conn: 1, text });
         let (mut capture, mut tape) = Capture::new(Config {
             version: "0.1.0".to_owned(),
             git: "abc1234".to_owned(),

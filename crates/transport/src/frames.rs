@@ -47,9 +47,22 @@ pub enum Frame {
     LeftOut,
 }
 
-/// Why a direction cannot be decoded any further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
+macro_rules! malformed {
+    ($($(#[$about:meta])* $name:ident,)*) => {
+        /// Why a direction cannot be decoded any further.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+        pub enum Malformed {
+            $($(#[$about])* $name,)*
+        }
+
+        impl Malformed {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+malformed! {
     /// RFC 6455, 5.1: a client masks, a server does not.
     #[error("a frame with the wrong masking")]
     Masking,
