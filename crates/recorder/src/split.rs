@@ -195,15 +195,13 @@ impl Split {
         let Some(Some(mut tape)) = self.tapes.remove(&session) else { return };
         self.open.remove(&tape.turn);
         // Another file that has its name now is not ours to write or remove.
-        if tape.sheet.astray(&tape.path).is_some() {
-            tally.look(&tape.path, &tape.sheet);
+        if !tally.look(&tape.path, &tape.sheet) {
             return;
         }
         let is_empty = session == NONE && tape.sheet.capture.is_empty();
-        let length = std::fs::metadata(&tape.path).map_or(0, |file| file.len());
         if is_empty && std::fs::remove_file(&tape.path).is_ok() {
             tally.summary.tapes.retain(|path| *path != tape.path);
-            tally.summary.bytes = tally.summary.bytes.saturating_sub(length);
+            tally.summary.bytes -= tape.sheet.written();
             return;
         }
         let trailer = tape.sheet.trailer(tally.times, tape.is_whole);

@@ -204,12 +204,14 @@ impl Tally {
         put(&self.progress.writing, 0);
     }
 
-    /// Looks whether a tape that is over is at its place as it was written.
-    pub(crate) fn look(&mut self, path: &Path, sheet: &Sheet) {
-        if let Some(astray) = sheet.astray(path) {
+    /// Whether a tape that is over is at its place as it was written; else that is told.
+    pub(crate) fn look(&mut self, path: &Path, sheet: &Sheet) -> bool {
+        let astray = sheet.astray(path);
+        if let Some(astray) = astray {
             error!(tape = %path.display(), "the tape is not what was written: {astray}");
             self.summary.astray.push((path.to_owned(), astray.to_string()));
         }
+        astray.is_none()
     }
 
     /// The disk has failed for one of several tapes.
