@@ -11,16 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use recording::tape::{Kind, ReadError, Status, Tape};
 use tempfile::TempDir;
 
-use crate::harness::{Listening, run, within_seconds};
+use crate::harness::{HANDSHAKE, Listening, record, run, within_seconds};
 
 /// Kills in a plain run.
 const KILLS: u64 = 12;
 
 /// Of a tape so long the last byte that may be there at a kill is drawn.
 const LONGEST: u64 = 30_000;
-
-const HANDSHAKE: &str =
-    r#"[{"id":"1","channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"]}]"#;
 
 #[test]
 fn leaves_a_tape_that_reads_to_its_last_whole_unit() {
@@ -105,8 +102,7 @@ fn length(folder: &Path) -> u64 {
 fn kill_at(moment: u64, upstream: &str, options: &[&str], folder: &Path) {
     let tape = folder.join("a.tape.jsonl");
     let tape = tape.to_str().expect("a plain path");
-    let fixed = ["record", "--listen", "127.0.0.1:0", "--upstream", upstream, "-o", tape];
-    let recorder = Listening::start(&[&fixed, options].concat());
+    let recorder = Listening::start(&[&record(upstream, tape), options].concat());
     let authority = recorder.authority().to_owned();
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -130,8 +126,9 @@ fn exchange(authority: &str) -> std::io::Result<()> {
     let length = HANDSHAKE.len();
     write!(
         stream,
-        "POST /genesys/cometd/handshake HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{HANDSHAKE}"
+        "POST /genesys/cometd/handshake HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
     )?;
+    stream.write_all(HANDSHAKE)?;
     stream.read_to_end(&mut Vec::new()).map(drop)
 }
 
