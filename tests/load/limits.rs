@@ -12,8 +12,7 @@ use tokio::net::TcpStream;
 use crate::client::{self, Carrier, Plan};
 use crate::descriptors;
 use crate::http::Connection;
-use crate::process::Process;
-use crate::recorded::recorder;
+use crate::process::{Process, recorder};
 use crate::server::Server;
 
 /// Nothing here takes this long; a test that waits longer has failed.

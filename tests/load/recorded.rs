@@ -2,8 +2,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use recording::tape::{Control, Kind, Status, Tape};
@@ -11,8 +9,8 @@ use tempfile::TempDir;
 
 use crate::account::{Account, Seen};
 use crate::client::{self, Carrier, Outcome, Plan};
-use crate::process::Process;
-use crate::server::{PATH, Server};
+use crate::process::{Process, recorder};
+use crate::server::Server;
 use crate::{descriptors, taped};
 
 /// Sessions in a plain run.
@@ -23,16 +21,6 @@ const MESSAGES: u64 = 20;
 
 fn sessions() -> u64 {
     std::env::var("TAPESTRY_LOAD").ok().map_or(SESSIONS, |text| text.parse().expect("a number"))
-}
-
-/// `tapestry record` in front of a server.
-pub(crate) fn recorder(upstream: &str, tape: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tapestry"));
-    command
-        .args(["record", "--listen", "127.0.0.1:0", "--upstream", &format!("http://{upstream}{PATH}"), "-o"])
-        .arg(tape);
-    command.env("NO_COLOR", "1");
-    command
 }
 
 /// What a whole load came to.
