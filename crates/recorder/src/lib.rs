@@ -7,6 +7,7 @@
 //! over several files, one after the other ([`Recorder::in_parts`]) or one for each session ([`Recorder::by_session`]): for
 //! that, and for nothing else, messages are read here. Nothing here judges one.
 
+mod disk;
 mod file;
 mod sheet;
 mod tally;
@@ -29,6 +30,7 @@ use transport::listener::Listener;
 use transport::proxy::{Limits, Proxy};
 use transport::route::Route;
 
+pub use self::disk::{Disk, SYNC_WITHIN};
 pub use self::one::Every;
 use self::one::{One, Parts};
 use self::router::Router;

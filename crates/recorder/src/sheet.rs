@@ -1,7 +1,6 @@
 //! One tape under way: its file, and what makes its lines.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use protocol::wire::{Entry, Side};
@@ -11,38 +10,11 @@ use transport::clock::Clock;
 use transport::proxy::{Event, What};
 
 use crate::Error;
+use crate::disk::Disk;
 use crate::file::{self, Astray, Identity};
 
 /// From how many microseconds on a movement of the wall clock is told.
 const DRIFT: i64 = 50_000;
-
-/// Where a tape is written.
-pub(crate) trait Disk: Send {
-    /// Appends a whole unit with one write.
-    fn append(&mut self, unit: &[u8]) -> io::Result<()>;
-
-    /// Waits until everything has reached the device.
-    fn sync(&mut self) -> io::Result<()>;
-
-    /// Which file it is, where the system has numbers for that.
-    fn identity(&self) -> Option<Identity> {
-        None
-    }
-}
-
-impl Disk for File {
-    fn append(&mut self, unit: &[u8]) -> io::Result<()> {
-        self.write_all(unit)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
-    }
-
-    fn identity(&self) -> Option<Identity> {
-        file::identity(&self.metadata().ok()?)
-    }
-}
 
 /// What tells the time on a tape.
 #[derive(Clone, Copy)]
@@ -68,18 +40,19 @@ impl Sheet {
     ///
     /// [`Error`] if the file exists, or cannot be created or written; then there is none.
     pub(crate) fn create(path: &Path, capture: Capture, header: &[u8]) -> Result<Self, Error> {
-        Self::begin(file::create(path)?, path, capture, header).inspect_err(|_| {
+        let (disk, identity) = file::create(path)?;
+        let begun = Self::begin(disk, path, capture, header).inspect_err(|_| {
             // A file without a header is no tape, and would stand in the way of the next attempt.
             let _ = std::fs::remove_file(path);
-        })
+        })?;
+        Ok(Self { identity, ..begun })
     }
 
-    /// Writes the first line on a disk that stands for a file.
+    /// Writes the first line on a disk that stands for the file.
     pub(crate) fn begin(mut disk: Box<dyn Disk>, path: &Path, capture: Capture, header: &[u8]) -> Result<Self, Error> {
         let begun = disk.append(header).and_then(|()| disk.sync());
         begun.map_err(|source| Error::Create { path: path.to_owned(), source })?;
-        let (identity, written) = (disk.identity(), header.len() as u64);
-        Ok(Self { disk, capture, wall: Wall::default(), identity, written })
+        Ok(Self { disk, capture, wall: Wall::default(), identity: None, written: header.len() as u64 })
     }
 
     /// Bytes that were written.
@@ -103,9 +76,8 @@ impl Sheet {
     }
 
     /// Goes on in another file, which has so many bytes.
-    pub(crate) fn turn(&mut self, disk: Box<dyn Disk>, written: u64) {
-        (self.identity, self.written) = (disk.identity(), written);
-        self.disk = disk;
+    pub(crate) fn turn(&mut self, disk: Box<dyn Disk>, identity: Option<Identity>, written: u64) {
+        (self.disk, self.identity, self.written) = (disk, identity, written);
     }
 
     /// What has become of the file at `path`, if it is not what was written there: somebody may have moved it, or cut it.

@@ -13,11 +13,12 @@ use recording::redaction::{Keep, Shift};
 use recording::tape::ConnLabel;
 use transport::proxy::{Event, What};
 
+use crate::disk::{Disk, SYNC_WITHIN};
 use crate::one::explained;
 use crate::router::{NONE, Place, Router, Session};
-use crate::sheet::{Disk, Sheet, unit};
+use crate::sheet::{Sheet, unit};
 use crate::tally::{Tally, missing};
-use crate::writer::{SYNC_WITHIN, Tapes};
+use crate::writer::Tapes;
 use crate::{Error, file};
 
 /// How many files are open at once.

@@ -15,7 +15,6 @@ use transport::proxy::{Event, What};
 use transport::tls::Trust;
 
 use super::*;
-use crate::sheet::Disk;
 use crate::writer::Tapes;
 
 pub(crate) fn config() -> Config {

@@ -8,9 +8,6 @@ use transport::proxy::{Event, Events, Next};
 
 use crate::tally::{Ends, Summary, Tally};
 
-/// How long a unit may stay unsynced.
-pub(crate) const SYNC_WITHIN: Duration = Duration::from_secs(1);
-
 /// How long to wait for the next event when nothing is due.
 const QUIET: Duration = Duration::from_secs(60);
 
