@@ -193,10 +193,7 @@ async fn an_answer_without_a_length_ends_with_its_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_without_a_body_is_whole_at_once(#[case] method: &str, #[case] answer: &str) {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send(format!("{method} / HTTP/1.1\r\nHost: h\r\n\r\n")).await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (mut client, mut server) = bench.asked(format!("{method} / HTTP/1.1\r\nHost: h\r\n\r\n")).await;
     server.send(answer).await;
     assert_eq!(client.receive("\r\n\r\n").await, answer);
     bench.wire();
@@ -206,10 +203,7 @@ async fn an_answer_without_a_body_is_whole_at_once(#[case] method: &str, #[case]
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_one_connection_to_the_server_for_each_client() {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (mut client, mut server) = bench.asked("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n").await;
     server.send("HTTP/1.1 204 No Content\r\n\r\n").await;
     client.receive("\r\n\r\n").await;
     client.send("GET /2 HTTP/1.1\r\nHost: h\r\n\r\n").await;
@@ -248,10 +242,7 @@ async fn tells_of_a_held_request_before_its_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_goes_away_takes_its_held_request_along() {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send("GET /held HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (client, mut server) = bench.asked("GET /held HTTP/1.1\r\nHost: h\r\n\r\n").await;
     drop(client);
     assert_eq!(server.rest().await, "");
     assert!(matches!(bench.wire(), (Side::Client, Wire::Request(..))));
@@ -262,10 +253,7 @@ async fn a_client_that_goes_away_takes_its_held_request_along() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_cuts_a_held_request_cuts_the_client() {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send("GET /held HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (mut client, server) = bench.asked("GET /held HTTP/1.1\r\nHost: h\r\n\r\n").await;
     drop(server);
     assert_eq!(client.rest().await, "");
     assert!(matches!(bench.wire(), (Side::Client, Wire::Request(..))));
@@ -276,10 +264,7 @@ async fn a_server_that_cuts_a_held_request_cuts_the_client() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_breaks_off_is_no_answer() {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (mut client, mut server) = bench.asked("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
     server.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").await;
     client.receive("half").await;
     drop(server);
@@ -365,21 +350,6 @@ async fn large_bodies_pass_but_are_left_out() {
     assert_eq!(bench.wire(), (Side::Server, Wire::Broken(Exchange(2), Failure::TooLarge)));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_early_answer_is_told_after_its_request() {
-    let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab").await;
-    let mut server = bench.server().await;
-    server.receive("ab").await;
-    server.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-    client.receive("ok").await;
-    client.send("cd").await;
-    server.receive("cd").await;
-    assert!(matches!(bench.wire(), (Side::Client, Wire::Request(_, Request { body, .. })) if body == b"abcd"));
-    assert!(matches!(bench.wire(), (Side::Server, Wire::Response(_, Response { status: 200, .. }))));
-}
-
 /// A client that has a whole answer and owes the rest of its request, and the server, both known to the proxy.
 async fn answered_early(bench: &Bench) -> (Peer, Peer) {
     let mut client = bench.client().await;
@@ -390,6 +360,16 @@ async fn answered_early(bench: &Bench) -> (Peer, Peer) {
     client.receive("ok").await;
     bench.seen();
     (client, server)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_answer_is_told_after_its_request() {
+    let bench = Bench::start().await;
+    let (mut client, mut server) = answered_early(&bench).await;
+    client.send("cd").await;
+    server.receive("cd").await;
+    assert!(matches!(bench.wire(), (Side::Client, Wire::Request(_, Request { body, .. })) if body == b"abcd"));
+    assert!(matches!(bench.wire(), (Side::Server, Wire::Response(_, Response { status: 200, .. }))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -416,10 +396,7 @@ async fn an_early_answer_is_a_gap_if_the_proxy_stops_before_its_request_is_whole
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_does_not_decode_is_a_gap() {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (mut client, mut server) = bench.asked("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
     let answer = "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 4\r\n\r\n[{}]";
     server.send(answer).await;
     assert_eq!(client.receive("[{}]").await, answer);
@@ -431,10 +408,7 @@ async fn an_answer_that_does_not_decode_is_a_gap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_tells_what_is_open_and_cuts_it() {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send("GET /held HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (mut client, mut server) = bench.asked("GET /held HTTP/1.1\r\nHost: h\r\n\r\n").await;
     bench.wire();
     let rest = bench.stop().await;
     // Neither side broke the exchange, so nobody is accused of it.
@@ -564,10 +538,7 @@ async fn a_real_client_and_a_real_server_talk_through_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_right_behind_the_handshake_are_spliced_too() {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send(upgrade(&bench.address)).await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (mut client, mut server) = bench.asked(upgrade(&bench.address)).await;
     server.send(format!("{GRANT}\r\n\u{1}\u{0}").as_bytes()).await;
     client.receive("\r\n\r\n").await;
     assert_eq!(client.receive_exact(2).await, b"\x01\x00");
@@ -698,10 +669,7 @@ async fn a_socket_that_ends_without_a_close_is_lost_by_who_ended_it(#[case] by: 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_upgrade_is_passed_on() {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send(upgrade(&bench.address)).await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (mut client, mut server) = bench.asked(upgrade(&bench.address)).await;
     let answer = "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno";
     server.send(answer).await;
     assert_eq!(client.receive("no").await, answer);
