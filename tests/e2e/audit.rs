@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use tempfile::TempDir;
 
-use crate::harness::{Listening, root, run, shown, tapestry};
+use crate::harness::{Listening, record, root, run, shown, tapestry};
 
 /// The tapes below a folder.
 fn tapes(folder: &Path) -> Vec<PathBuf> {
@@ -89,9 +89,8 @@ fn the_tapes_of_chats_pass() {
 fn the_tapes_of_recordings_pass(#[case] options: &[&str], #[case] at_least: usize) {
     let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
     let tape = folder.path().join("chat.tape.jsonl");
-    let upstream = ["record", "--listen", "127.0.0.1:0", "--upstream", &serving.url, "--service", "customer-support"];
-    let own = ["-o", tape.to_str().unwrap()];
-    let recorder = Listening::start(&[&upstream[..], &own, options].concat());
+    let fixed = record(&serving.url, tape.to_str().unwrap());
+    let recorder = Listening::start(&[&fixed[..], &["--service", "customer-support"], options].concat());
     for transport in TRANSPORTS {
         chat(&folder, &recorder.url, transport, &[]);
     }

@@ -2,10 +2,7 @@
 
 use rstest::rstest;
 
-use crate::harness::{Listening, run, shown};
-
-const HANDSHAKE: &[u8] =
-    br#"[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"],"id":"1"}]"#;
+use crate::harness::{HANDSHAKE, Listening, run, shown};
 
 /// The path of the API for files, beside the servlet.
 const FILES: &str = "/genesys/2/chat-ntf";

@@ -16,6 +16,15 @@ pub(crate) fn tapestry(arguments: &[&str]) -> Command {
     command
 }
 
+/// A handshake over long-polling.
+pub(crate) const HANDSHAKE: &[u8] =
+    br#"[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"],"id":"1"}]"#;
+
+/// The arguments of a recorder in front of a server.
+pub(crate) const fn record<'a>(upstream: &'a str, output: &'a str) -> [&'a str; 7] {
+    ["record", "--listen", "127.0.0.1:0", "--upstream", upstream, "-o", output]
+}
+
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -11,16 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use recording::tape::{Kind, ReadError, Status, Tape};
 use tempfile::TempDir;
 
-use crate::harness::{Listening, run, within_seconds};
+use crate::harness::{HANDSHAKE, Listening, record, run, within_seconds};
 
 /// Kills in a plain run.
 const KILLS: u64 = 12;
 
 /// Of a tape so long the last byte that may be there at a kill is drawn.
 const LONGEST: u64 = 30_000;
-
-const HANDSHAKE: &str =
-    r#"[{"id":"1","channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"]}]"#;
 
 #[test]
 fn leaves_a_tape_that_reads_to_its_last_whole_unit() {
@@ -39,12 +36,14 @@ fn leaves_parts_that_are_joined_to_the_last_whole_unit() {
     for seed in 0..kills() {
         let folder = TempDir::new().unwrap();
         kill_at(moment(seed), &serving.url, &["--rotate", "2kB"], folder.path());
-        let mut arguments = vec!["tape".to_owned(), "join".to_owned(), "-o".to_owned(), "-".to_owned()];
-        arguments.extend(files(folder.path()));
-        let joined = run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        let files = files(folder.path());
+        let parts: Vec<&str> = files.iter().map(String::as_str).collect();
+        let joined = run(&[&["tape", "join", "-o", "-"], parts.as_slice()].concat());
         assert_eq!(joined.status.code(), Some(3), "kill {seed}: {}", String::from_utf8_lossy(&joined.stderr));
         let tape = Tape::read(&joined.stdout).unwrap_or_else(|error| panic!("kill {seed}: {error}"));
         assert_ne!(tape.status(), Status::Complete, "kill {seed}");
+        let parts = files.iter().filter_map(|path| read(path, seed));
+        assert_eq!(answers(&tape), parts.map(|part| answers(&part)).sum::<usize>(), "kill {seed}");
     }
 }
 
@@ -56,15 +55,24 @@ fn leaves_the_tape_of_each_session_readable() {
         kill_at(moment(seed), &serving.url, &["--split", "session"], folder.path());
         let mut hurt = 0;
         for path in files(folder.path()) {
-            match Tape::read(&fs::read(&path).unwrap()) {
-                Ok(tape) => hurt += u64::from(tape.torn() > 0),
-                Err(ReadError::Empty | ReadError::HeaderTorn) => hurt += 1,
-                Err(error) => panic!("kill {seed}: {path}: {error}"),
-            }
+            hurt += u64::from(read(&path, seed).is_none_or(|tape| tape.torn() > 0));
         }
         // Only the one that was being written.
         assert!(hurt <= 1, "kill {seed}: {hurt}");
     }
+}
+
+/// A tape; `None` if its first line is not whole.
+fn read(path: &str, seed: u64) -> Option<Tape> {
+    match Tape::read(&fs::read(path).expect("it is there")) {
+        Ok(tape) => Some(tape),
+        Err(ReadError::Empty | ReadError::HeaderTorn) => None,
+        Err(error) => panic!("kill {seed}: {path}: {error}"),
+    }
+}
+
+fn answers(tape: &Tape) -> usize {
+    tape.records().iter().filter(|record| matches!(record.kind, Kind::HttpRes { .. })).count()
 }
 
 fn kills() -> u64 {
@@ -94,8 +102,7 @@ fn length(folder: &Path) -> u64 {
 fn kill_at(moment: u64, upstream: &str, options: &[&str], folder: &Path) {
     let tape = folder.join("a.tape.jsonl");
     let tape = tape.to_str().expect("a plain path");
-    let fixed = ["record", "--listen", "127.0.0.1:0", "--upstream", upstream, "-o", tape];
-    let recorder = Listening::start(&[&fixed, options].concat());
+    let recorder = Listening::start(&[&record(upstream, tape), options].concat());
     let authority = recorder.authority().to_owned();
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -119,8 +126,9 @@ fn exchange(authority: &str) -> std::io::Result<()> {
     let length = HANDSHAKE.len();
     write!(
         stream,
-        "POST /genesys/cometd/handshake HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{HANDSHAKE}"
+        "POST /genesys/cometd/handshake HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
     )?;
+    stream.write_all(HANDSHAKE)?;
     stream.read_to_end(&mut Vec::new()).map(drop)
 }
 
@@ -135,6 +143,5 @@ fn assert_whole_units(bytes: &[u8], seed: u64) {
     let units = lost.lines().filter(|line| !line.starts_with(r#"{"k":"msg""#)).count();
     assert!(units <= 1, "kill {seed}: {lost}");
     let exchanges = tape.records().iter().filter(|record| matches!(record.kind, Kind::HttpReq { .. })).count();
-    let answers = tape.records().iter().filter(|record| matches!(record.kind, Kind::HttpRes { .. })).count();
-    assert!(answers <= exchanges, "kill {seed}");
+    assert!(answers(&tape) <= exchanges, "kill {seed}");
 }

@@ -4,20 +4,18 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::SystemTime;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::audit::{TRANSPORTS, chat};
-use crate::harness::{Listening, ask, run, shown, tapestry, within_seconds};
+use crate::harness::{HANDSHAKE, Listening, ask, record, root, run, shown, tapestry, within_seconds};
 
-const HANDSHAKE: &[u8] =
-    br#"[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"],"id":"1"}]"#;
+/// An upstream where nobody listens.
+const NOBODY: &str = "http://127.0.0.1:1/genesys/cometd";
 
 fn recording(upstream: &str, tape: &Path) -> Listening {
-    let tape = tape.to_str().expect("a plain path");
-    Listening::start(&["record", "--listen", "127.0.0.1:0", "--upstream", upstream, "--output", tape])
+    Listening::start(&record(upstream, tape.to_str().expect("a plain path")))
 }
 
 /// What the command says without what differs from run to run.
@@ -55,7 +53,7 @@ fn what_was_recorded_survives_a_kill() {
 #[test]
 fn a_tape_is_not_written_to_stdout() {
     for arguments in [
-        ["record", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1/", "-o", "-"].as_slice(),
+        record(NOBODY, "-").as_slice(),
         &["chat", "--url", "http://127.0.0.1:1/", "--service", "s", "--nickname", "Ann", "--tape", "-"],
     ] {
         let output = run(arguments);
@@ -72,8 +70,7 @@ fn taped(options: &[&str], key: &str) -> (String, String) {
     let (folder, serving) = (TempDir::new().expect("a folder"), Listening::serve());
     let path = folder.path().join("a.tape.jsonl");
     let tape = path.to_str().expect("the path is text");
-    let arguments = ["record", "--listen", "127.0.0.1:0", "--upstream", &serving.url, "-o", tape];
-    let recorder = Listening::start_with(&[&arguments, options].concat(), "TAPE_KEY", key);
+    let recorder = Listening::start_with(&[&record(&serving.url, tape), options].concat(), "TAPE_KEY", key);
     assert_eq!(recorder.post("/", REQUEST).0, 200);
     assert_eq!(recorder.signal("-TERM").code(), Some(0));
     (fs::read_to_string(&path).expect("it is there"), shown(&run(&["audit", tape])).replace(tape, "TAPE"))
@@ -111,10 +108,10 @@ fn a_key_of_the_project_makes_the_tokens_of_two_tapes_comparable() {
 
 #[test]
 fn a_key_that_is_none_is_refused_and_not_repeated() {
-    let arguments = ["record", "--upstream", "http://127.0.0.1:1/x", "-o", "x", "--key"];
-    let output = run(&[&arguments[..], &["hunter2"]].concat());
+    let arguments = |key| [&record(NOBODY, "x")[..], &["--key", key]].concat();
+    let output = run(&arguments("hunter2"));
     assert!(output.status.code() == Some(2) && !shown(&output).contains("hunter2"), "{}", shown(&output));
-    let output = tapestry(&[&arguments[..], &["${TAPE_KEY}"]].concat()).env("TAPE_KEY", "hunter2").output().unwrap();
+    let output = tapestry(&arguments("${TAPE_KEY}")).env("TAPE_KEY", "hunter2").output().unwrap();
     let text = shown(&output);
     assert!(
         text.starts_with("exit 2\n") && !text.contains("hunter2") && text.contains("openssl rand -hex 32"),
@@ -126,7 +123,7 @@ fn a_key_that_is_none_is_refused_and_not_repeated() {
 fn nobody_upstream_is_told_to_the_client_and_to_the_tape() {
     let folder = TempDir::new().unwrap();
     let tape = folder.path().join("a.tape.jsonl");
-    let recorder = recording("http://127.0.0.1:1/genesys/cometd", &tape);
+    let recorder = recording(NOBODY, &tape);
     assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 502);
     recorder.signal("-INT");
     assert!(fs::read_to_string(&tape).unwrap().contains(r#""error":{"class":"unreachable"}"#));
@@ -137,9 +134,7 @@ fn a_tape_is_never_overwritten() {
     let folder = TempDir::new().unwrap();
     let tape = folder.path().join("a.tape.jsonl");
     fs::write(&tape, "precious").unwrap();
-    let arguments =
-        ["record", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1/x", "-o", tape.to_str().unwrap()];
-    insta::assert_snapshot!(refusal(&arguments, &folder));
+    insta::assert_snapshot!(refusal(&record(NOBODY, tape.to_str().unwrap()), &folder));
     assert_eq!(fs::read_to_string(&tape).unwrap(), "precious");
 }
 
@@ -147,21 +142,19 @@ fn a_tape_is_never_overwritten() {
 fn a_missing_directory_is_named() {
     let folder = TempDir::new().unwrap();
     let tape = folder.path().join("nowhere/a.tape.jsonl");
-    let arguments =
-        ["record", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1/x", "-o", tape.to_str().unwrap()];
-    insta::assert_snapshot!(refusal(&arguments, &folder));
+    insta::assert_snapshot!(refusal(&record(NOBODY, tape.to_str().unwrap()), &folder));
 }
 
 #[test]
 fn an_upstream_that_is_no_url_is_a_usage_error() {
     let folder = TempDir::new().unwrap();
-    insta::assert_snapshot!(refusal(&["record", "--upstream", "gms:8080", "-o", "x"], &folder));
+    insta::assert_snapshot!(refusal(&record("gms:8080", "x"), &folder));
 }
 
 #[test]
 fn a_password_in_a_url_is_refused_and_not_repeated() {
     for url in ["http://ann:hunter2@gms/x", "ftp://ann:hunter2@gms/x", "ann:hunter2@gms"] {
-        let output = run(&["record", "--upstream", url, "-o", "x"]);
+        let output = run(&record(url, "x"));
         let text = shown(&output);
         assert!(output.status.code() == Some(2) && !text.contains("hunter2"), "{text}");
     }
@@ -170,8 +163,7 @@ fn a_password_in_a_url_is_refused_and_not_repeated() {
 /// Starts a recording with some options, and what it says on stderr in a file.
 fn recording_with(folder: &TempDir, upstream: &str, options: &[&str]) -> (Listening, PathBuf) {
     let (tape, said) = (folder.path().join("chat.tape.jsonl"), folder.path().join("stderr"));
-    let fixed =
-        ["record", "--listen", "127.0.0.1:0", "--upstream", upstream, "-o", tape.to_str().expect("a plain path")];
+    let fixed = record(upstream, tape.to_str().expect("a plain path"));
     (Listening::start_as(&mut tapestry(&[&fixed, options].concat()), &said), said)
 }
 
@@ -184,17 +176,22 @@ fn tapes(folder: &TempDir) -> Vec<String> {
     tapes
 }
 
-#[test]
-fn parts_are_joined_to_a_tape_that_can_be_judged() {
-    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
-    let (recorder, said) = recording_with(&folder, &serving.url, &["--rotate", "1kB", "--rotate", "1h"]);
+/// Records three handshakes in parts, and gives the parts and what was said on stderr.
+fn in_parts(folder: &TempDir) -> (Vec<String>, String) {
+    let serving = Listening::serve();
+    let (recorder, said) = recording_with(folder, &serving.url, &["--rotate", "1kB", "--rotate", "1h"]);
     for _ in 0..3 {
         assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
     }
     assert_eq!(recorder.signal("-TERM").code(), Some(0));
-    let parts = tapes(&folder);
+    (tapes(folder), fs::read_to_string(said).expect("it is there"))
+}
+
+#[test]
+fn parts_are_joined_to_a_tape_that_can_be_judged() {
+    let folder = TempDir::new().unwrap();
+    let (parts, said) = in_parts(&folder);
     assert!(parts.len() > 2 && parts[0].ends_with("/chat.0001.tape.jsonl"), "{parts:?}");
-    let said = fs::read_to_string(said).unwrap();
     assert!(said.contains(&format!("{} tapes beside ", parts.len())), "{said}");
 
     let whole = folder.path().join("whole.jsonl");
@@ -211,13 +208,8 @@ fn parts_are_joined_to_a_tape_that_can_be_judged() {
 
 #[test]
 fn a_later_part_alone_is_not_judged() {
-    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
-    let (recorder, _) = recording_with(&folder, &serving.url, &["--rotate", "1kB"]);
-    for _ in 0..3 {
-        assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
-    }
-    recorder.signal("-TERM");
-    let parts = tapes(&folder);
+    let folder = TempDir::new().unwrap();
+    let (parts, _) = in_parts(&folder);
     let (first, second) = (parts[0].as_str(), parts[1].as_str());
     for arguments in
         [&["check", second][..], &["replay", second], &["compare", second, first], &["compare", first, second]]
@@ -256,13 +248,8 @@ fn a_part_that_is_not_the_last_has_one_word_for_programs() {
 /// A part that is not the last is no broken tape, and neither is what some parts are joined to.
 #[test]
 fn a_part_says_in_which_part_the_recording_goes_on() {
-    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
-    let (recorder, _) = recording_with(&folder, &serving.url, &["--rotate", "1kB"]);
-    for _ in 0..3 {
-        assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
-    }
-    recorder.signal("-TERM");
-    let parts = tapes(&folder);
+    let folder = TempDir::new().unwrap();
+    let (parts, _) = in_parts(&folder);
     let head = |tape: &str| shown(&run(&["tape", "head", tape]));
     let text = head(&parts[0]);
     assert!(text.starts_with("exit 0\n") && text.contains("\nstatus     goes on in part 2\n"), "{text}");
@@ -276,20 +263,15 @@ fn a_part_says_in_which_part_the_recording_goes_on() {
 
 #[test]
 fn parts_that_do_not_belong_together_are_not_joined() {
-    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
-    let (recorder, _) = recording_with(&folder, &serving.url, &["--rotate", "1kB"]);
-    for _ in 0..3 {
-        assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
-    }
-    recorder.signal("-TERM");
-    let parts = tapes(&folder);
+    let folder = TempDir::new().unwrap();
+    let (parts, _) = in_parts(&folder);
     let missing = shown(&run(&["tape", "join", &parts[1], "-o", "-"]));
     assert!(
         missing.starts_with("exit 2\n") && missing.contains("part 1 of the recording is missing\n\nhint: "),
         "{missing}"
     );
     let foreign = "recordings/cometd-8.0.11-websocket.tape.jsonl";
-    let foreign = crate::harness::root().join(foreign).display().to_string();
+    let foreign = root().join(foreign).display().to_string();
     let foreign = shown(&run(&["tape", "join", &parts[0], &foreign, "-o", "-"]));
     assert!(foreign.starts_with("exit 2\n") && foreign.contains("is no part of a recording"), "{foreign}");
     let early = shown(&run(&["tape", "join", &parts[0], "-o", "-"]));
@@ -298,18 +280,16 @@ fn parts_that_do_not_belong_together_are_not_joined() {
 
 #[test]
 fn a_part_that_was_made_and_not_begun_is_left_out() {
-    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
-    let (recorder, _) = recording_with(&folder, &serving.url, &["--rotate", "1kB"]);
-    assert_eq!(recorder.post("/handshake", HANDSHAKE).0, 200);
-    recorder.signal("-TERM");
-    let empty = folder.path().join("chat.9999.tape.jsonl");
+    let folder = TempDir::new().unwrap();
+    let (mut parts, _) = in_parts(&folder);
+    let empty = folder.path().join("chat.9999.tape.jsonl").display().to_string();
     fs::write(&empty, "").unwrap();
-    let parts = tapes(&folder);
+    parts.push(empty.clone());
     let words: Vec<&str> = parts.iter().map(String::as_str).collect();
     let output = run(&[&["tape", "join", "-o", "-"][..], &words].concat());
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains(&format!("warning: `{}` holds nothing", empty.display())), "{said}");
+    assert!(said.contains(&format!("warning: `{empty}` holds nothing")), "{said}");
 }
 
 #[test]
@@ -360,14 +340,9 @@ fn a_kill_leaves_the_tape_of_each_session_readable() {
     assert!(check.starts_with("exit 3\n") && check.contains("2 messages of 1 session"), "{check}");
 }
 
-/// Seconds since 1970 of a time in UTC.
+/// Seconds since 1970.
 fn seconds(rfc3339: &str) -> i64 {
-    let part = |at: std::ops::Range<usize>| rfc3339[at].parse::<i64>().expect("digits");
-    let (year, month, day) = (part(0..4), part(5..7), part(8..10));
-    // Days of the calendar that begins in March, so that the leap day is the last of a year.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
-    86_400 * days + 3_600 * part(11..13) + 60 * part(14..16) + part(17..19)
+    rfc3339.parse::<jiff::Timestamp>().expect("a time").as_second()
 }
 
 /// Parts and sessions are of one recording, and whoever lays them side by side must not learn more than from one.
@@ -406,8 +381,7 @@ fn all_tapes_of_a_recording_are_moved_by_one_amount(#[case] options: &[&str]) {
     assert!(with_events >= 2, "{with_events}");
     starts.dedup();
     let [start] = starts.as_slice() else { panic!("not one amount: {starts:?}") };
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let earlier = i64::try_from(now).unwrap() - seconds(start);
+    let earlier = jiff::Timestamp::now().as_second() - seconds(start);
     assert!((86_400..3_700 * 86_400).contains(&earlier), "{start} is {earlier} s ago");
 }
 
@@ -433,7 +407,7 @@ fn wrong_numbers_are_usage_errors_that_say_what_is_right() {
         (&["--max-duration", "5"], "such as `90s`"),
         (&["--max-messages", "0"], "0 is not in"),
     ] {
-        let text = shown(&run(&[&["record", "--upstream", "http://127.0.0.1:1/x", "-o", "x"], options].concat()));
+        let text = shown(&run(&[&record(NOBODY, "x"), options].concat()));
         assert!(text.starts_with("exit 2\n") && text.contains(says), "{options:?} {text}");
     }
 }
@@ -446,8 +420,8 @@ fn when_the_file_cannot_grow_traffic_goes_on_and_the_recorder_says_so() {
     // 8 blocks of 512 bytes or of 1024, as the shell has it. The signal would end the program, so it is left out.
     let mut command = Command::new("sh");
     let program = env!("CARGO_BIN_EXE_tapestry");
-    command.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"", program, "record", "--listen", "127.0.0.1:0"]);
-    command.args(["--upstream", &serving.url, "-o", tape.to_str().unwrap()]).env("NO_COLOR", "1");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"", program]);
+    command.args(record(&serving.url, tape.to_str().unwrap())).env("NO_COLOR", "1");
     let recorder = Listening::start_as(&mut command, &said);
     let is_told = || fs::read_to_string(&said).is_ok_and(|text| text.contains("traffic goes on"));
     for _ in 0..40 {
@@ -471,8 +445,7 @@ fn what_cannot_be_written_is_told_before_anybody_connects() {
         ("/sys/a.tape.jsonl", "cannot write `/sys/a.tape.jsonl`"),
     ] {
         for options in [&[][..], &["--rotate", "1h"], &["--split", "session"]] {
-            let fixed = ["record", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1/x", "-o", output];
-            let text = shown(&run(&[&fixed, options].concat()));
+            let text = shown(&run(&[&record(NOBODY, output), options].concat()));
             // Several files have names that are made of this one.
             let says = says.trim_end_matches(".tape.jsonl`");
             assert!(text.starts_with("exit 2\n") && text.contains(says), "{output} {options:?} {text}");
@@ -481,7 +454,22 @@ fn what_cannot_be_written_is_told_before_anybody_connects() {
     }
 }
 
-/// A terminal is what `script` makes; without it only the text of the line is tested, beside the code that makes it.
+#[cfg(unix)]
+#[test]
+fn without_room_for_the_first_line_there_is_no_file() {
+    let folder = TempDir::new().unwrap();
+    let tape = folder.path().join("a.tape.jsonl");
+    for options in [&[][..], &["--rotate", "1h"], &["--split", "session"]] {
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tapestry")]);
+        command.args(record(NOBODY, tape.to_str().unwrap())).args(options);
+        let text = shown(&command.env("NO_COLOR", "1").output().unwrap());
+        assert!(text.starts_with("exit 2\n") && text.contains("error: cannot write `"), "{options:?} {text}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{options:?}");
+    }
+}
+
+/// A terminal is what `script` makes; without it the text of the line is tested, beside the code that makes it.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_terminal_shows_how_the_recording_stands_and_nothing_else_does() {
@@ -518,8 +506,13 @@ fn a_terminal_shows_how_the_recording_stands_and_nothing_else_does() {
         let shows = |word: &str| rest.contains(word);
         assert_eq!([", sessions ", ", messages ", ", lag "].map(shows), [is_shown; 3], "{rest}");
     }
+}
+
+#[test]
+fn without_a_terminal_no_line_is_drawn() {
+    let (folder, serving) = (TempDir::new().unwrap(), Listening::serve());
     let (recorder, said) = recording_with(&folder, &serving.url, &[]);
     recorder.signal("-TERM");
     let said = fs::read_to_string(said).unwrap();
-    assert!(!said.contains("sessions"), "{said}");
+    assert!(said.starts_with("recording ") && !said.contains("sessions"), "{said}");
 }

@@ -20,7 +20,7 @@ use transport::tls::Trust;
 
 use self::search::{MARKER, Search};
 use self::voice::Voice;
-use crate::harness::{Listening, ask, run, shown, tapestry, within_seconds};
+use crate::harness::{Listening, ask, record, run, shown, tapestry, within_seconds};
 use crate::reverse_proxy::in_background;
 
 #[path = "../canary/corpus.rs"]
@@ -177,8 +177,7 @@ fn no_canary_of_a_chat_is_logged_or_taped(
     let serving = watched.listen("serve.log", &SERVE);
     let (upstream, _talking) = talkative(&serving.url, full_of_canaries());
     let shift: &[&str] = if moves_times { &["--shift-times"] } else { &[] };
-    let arguments = ["record", "--listen", "127.0.0.1:0", "--upstream", &upstream, "-o", "a.tape.jsonl"];
-    let recorder = watched.listen("record.log", &[&arguments, shift].concat());
+    let recorder = watched.listen("record.log", &[&record(&upstream, "a.tape.jsonl"), shift].concat());
     let elsewhere = TempDir::new().unwrap();
     let file = elsewhere.path().join(format!("{MARKER}.txt"));
     fs::write(&file, format!("of {MARKER}")).unwrap();
@@ -215,8 +214,7 @@ fn no_canary_of_a_chat_is_logged_or_taped(
 fn no_canary_of_odd_requests_is_logged_or_taped() {
     let watched = Watched::new();
     let serving = watched.listen("serve.log", &SERVE);
-    let arguments = ["record", "--listen", "127.0.0.1:0", "--upstream", &serving.url, "-o", "a.tape.jsonl"];
-    let recorder = watched.listen("record.log", &arguments);
+    let recorder = watched.listen("record.log", &record(&serving.url, "a.tape.jsonl"));
     let authority = recorder.authority();
     let fields =
         format!("Content-Type: application/json\r\nAuthorization: Basic Y0FuQXJZenE3\r\nCookie: other={MARKER}\r\n");
@@ -307,8 +305,7 @@ fn a_har_of_a_tape_keeps_its_times() {
 #[test]
 fn nothing_is_dumped_at_a_crash() {
     let (watched, serving) = (Watched::new(), Listening::serve());
-    let recorder = watched
-        .listen("record.log", &["record", "--listen", "127.0.0.1:0", "--upstream", &serving.url, "-o", "a.tape.jsonl"]);
+    let recorder = watched.listen("record.log", &record(&serving.url, "a.tape.jsonl"));
     let limits = fs::read_to_string(format!("/proc/{}/limits", recorder.id())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap_or_default();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{limits}");

@@ -3,10 +3,7 @@
 use protocol::bayeux::dialect::Dialect;
 use rstest::rstest;
 
-use crate::harness::{Listening, run, shown};
-
-const HANDSHAKE: &[u8] =
-    br#"[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"],"id":"1"}]"#;
+use crate::harness::{HANDSHAKE, Listening, run, shown};
 
 #[rstest]
 fn ends_with_0_when_asked_to(#[values("-INT", "-TERM")] signal: &str) {

@@ -28,7 +28,7 @@ use transport::tap::Tap;
 use transport::tls::Trust;
 
 use crate::authority::Authority;
-use crate::harness::{Listening, run, shown, tapestry};
+use crate::harness::{Listening, record, run, shown, tapestry};
 use crate::reverse_proxy::ReverseProxy;
 
 fn text(path: &Path) -> &str {
@@ -206,9 +206,8 @@ fn a_recording_of_a_chat_over_tls_can_be_replayed(
         (serving, upstream) = serve(&authority, "127.0.0.1", unchanged);
     }
     let (tape, ca) = (folder.path().join("chat.tape.jsonl"), authority.path("ca.pem"));
-    let arguments =
-        ["record", "--listen", "127.0.0.1:0", "--upstream", &upstream, "--ca", text(&ca), "-o", text(&tape)];
-    let recorder = Listening::start(&arguments);
+    let fixed = record(&upstream, text(&tape));
+    let recorder = Listening::start(&[&fixed[..], &["--ca", text(&ca)]].concat());
     assert!(recorder.url.starts_with("http://") && recorder.url.ends_with("/genesys/cometd"), "{}", recorder.url);
     chat(&recorder.url, over);
     assert_eq!(recorder.signal("-TERM").code(), Some(0));

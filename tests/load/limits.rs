@@ -12,9 +12,11 @@ use tokio::net::TcpStream;
 use crate::client::{self, Carrier, Plan};
 use crate::descriptors;
 use crate::http::Connection;
-use crate::process::Process;
-use crate::recorded::recorder;
+use crate::process::{Process, recorder};
 use crate::server::Server;
+
+/// Nothing here takes this long; a test that waits longer has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The recorder, behind a command of the shell that sets a limit.
 fn limited(limit: &str, upstream: &str, tape: &Path) -> Command {
@@ -55,7 +57,7 @@ async fn a_recorder_without_file_descriptors_says_so_and_counts_whom_it_refused(
     let mut statuses = Vec::new();
     for answer in asked {
         // Nobody waits for ever: who was answered leaves, and makes room.
-        statuses.push(answer.await.unwrap());
+        statuses.push(tokio::time::timeout(PATIENCE, answer).await.expect("in time").unwrap());
     }
     let refused = statuses.iter().filter(|status| **status == 502).count();
     assert!(refused > 0 && statuses.iter().all(|status| [200, 502].contains(status)), "{statuses:?}");

@@ -1,10 +1,23 @@
 //! The proxy under load as a process of its own, so that its memory can be read and that of the load does not count.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result};
+
+use crate::server::PATH;
+
+/// `tapestry record` in front of a server.
+pub(crate) fn recorder(upstream: &str, tape: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tapestry"));
+    command
+        .args(["record", "--listen", "127.0.0.1:0", "--upstream", &format!("http://{upstream}{PATH}"), "-o"])
+        .arg(tape);
+    command.env("NO_COLOR", "1");
+    command
+}
 
 /// A proxy that listens. It is killed when dropped.
 pub(crate) struct Process {

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::account::{Account, Seen, index};
+use crate::account::{Account, Seen, index, number};
 use crate::http::Connection;
 
 /// The channel of the chat.
@@ -79,18 +79,20 @@ async fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
                 let Message::Text(text) = message.map_err(io::Error::other)? else { continue };
                 for answer in session.answer(text.as_str(), state) {
                     socket.send(Message::text(format!("[{answer}]"))).await.map_err(io::Error::other)?;
+                    session.sent(&answer);
                 }
             }
             return Ok(());
         }
-        let answers: Vec<String> = session.answer(&request.body, state).iter().map(Value::to_string).collect();
-        let body = format!("[{}]", answers.join(","));
+        let answers = session.answer(&request.body, state);
+        let body = json!(answers).to_string();
         let length = body.len();
         connection
             .send(&format!(
                 "HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=UTF-8\r\nContent-Length: {length}\r\n\r\n{body}"
             ))
             .await?;
+        answers.iter().for_each(|answer| session.sent(answer));
     }
     Ok(())
 }
@@ -107,6 +109,16 @@ impl Session {
     fn answer(&mut self, batch: &str, state: &State) -> Vec<Value> {
         let messages: Vec<Value> = serde_json::from_str(batch).unwrap_or_default();
         messages.iter().flat_map(|message| self.answer_to(message, state)).collect()
+    }
+
+    /// Keeps account of what was said.
+    fn sent(&mut self, answer: &Value) {
+        if let Some(id) = answer["id"].as_str() {
+            // Those of the meta channels are no numbers.
+            self.seen.answered.extend(id.parse::<u64>());
+        } else if let Some(index) = answer["data"]["messages"][0]["index"].as_u64() {
+            self.seen.pushed.extend(number(self.number, index));
+        }
     }
 
     fn answer_to(&mut self, message: &Value, state: &State) -> Vec<Value> {
@@ -132,8 +144,6 @@ impl Session {
             _ => {
                 let number = id.parse().unwrap_or_default();
                 self.seen.published.push(number);
-                self.seen.answered.push(number);
-                self.seen.pushed.push(number);
                 vec![
                     json!({"id": id, "channel": channel, "successful": true, "clientId": self.client_id}),
                     json!({"channel": channel, "data": {

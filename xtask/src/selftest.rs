@@ -1,7 +1,7 @@
 //! `cargo xtask selftest`: what the suite is worth. The tests that measure it run against mutations of the simulator and
 //! against peers that do nothing; what they measured is printed when they pass.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
 use crate::{Outcome, root};
@@ -55,6 +55,9 @@ pub(crate) fn load(shell: &Shell) -> Outcome {
 fn tests(shell: &Shell, target: &str, filters: &[&str]) -> Result<()> {
     // A snapshot that differs must fail, not leave a pending file behind.
     let _update = shell.push_env("INSTA_UPDATE", "no");
+    // A filter that matches nothing, such as the name of a module that has another one now, would pass.
+    let listed = cmd!(shell, "cargo test --locked --workspace --test {target} -- {filters...} --list").read()?;
+    ensure!(listed.lines().any(|line| line.ends_with(": test")), "no test of `{target}` is called {filters:?}");
     cmd!(shell, "cargo test --locked --workspace --test {target} -- {filters...}").run()?;
     Ok(())
 }

@@ -27,7 +27,6 @@ mod tapes;
 mod target;
 
 use std::io::Write;
-use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -95,9 +94,8 @@ fn main() -> ExitCode {
         _ => LevelFilter::TRACE,
     };
     tracing_subscriber::fmt().with_writer(anstream::stderr).with_max_level(level).init();
-    panic::withhold_messages();
     // A panic must not look like a verdict.
-    let ended = catch_unwind(|| cli.command.run()).unwrap_or_else(|_| {
+    let ended = panic::caught(|| cli.command.run()).unwrap_or_else(|| {
         let error = anyhow::anyhow!("tapestry itself failed");
         Err(Failure::internal(error).hint("this is a bug: please report it with the lines above"))
     });

@@ -92,17 +92,15 @@ enum Split {
 impl Args {
     /// When a part is long enough, if there are to be parts.
     fn every(&self) -> Result<Option<Every>, Failure> {
-        let [sizes, times] = [
-            self.rotate.iter().filter_map(|every| every.bytes).count(),
-            self.rotate.iter().filter_map(|every| every.time).count(),
-        ];
-        if sizes > 1 || times > 1 {
-            let error = anyhow::anyhow!("`--rotate` has two sizes or two durations");
-            return Err(Failure::usage(error).hint("give one of each at most: `--rotate 100MB --rotate 1h`"));
+        let mut all = Every::default();
+        for Every { bytes, time } in self.rotate.iter().copied() {
+            if bytes.and(all.bytes).is_some() || time.and(all.time).is_some() {
+                let error = anyhow::anyhow!("`--rotate` has two sizes or two durations");
+                return Err(Failure::usage(error).hint("give one of each at most: `--rotate 100MB --rotate 1h`"));
+            }
+            all = Every { bytes: bytes.or(all.bytes), time: time.or(all.time) };
         }
-        let both =
-            |all: Every, every: &Every| Every { bytes: all.bytes.or(every.bytes), time: all.time.or(every.time) };
-        Ok((!self.rotate.is_empty()).then(|| self.rotate.iter().fold(Every::default(), both)))
+        Ok((!self.rotate.is_empty()).then_some(all))
     }
 
     const fn ends(&self) -> Ends {
@@ -179,20 +177,7 @@ fn cannot_record(error: Error) -> Failure {
 }
 
 fn tell(args: &Args, summary: &Summary) {
-    let Summary {
-        connections,
-        exchanges,
-        sockets,
-        sessions: _,
-        messages,
-        bytes,
-        tapes,
-        gaps,
-        refused,
-        lost,
-        failed,
-        ..
-    } = summary;
+    let Summary { connections, exchanges, sockets, messages, bytes, tapes, gaps, refused, lost, failed, .. } = summary;
     let file = match tapes.as_slice() {
         [tape] => tape.display().to_string(),
         tapes => format!("{} tapes beside {}", tapes.len(), args.output.display()),
@@ -213,7 +198,8 @@ fn tell(args: &Args, summary: &Summary) {
          bytes"
     );
     if *gaps > 0 {
-        let _ = writeln!(err, "warning: {gaps} bodies or streams could not be kept whole; the tape marks where");
+        let _ =
+            writeln!(err, "warning: {gaps} bodies, messages or streams could not be kept whole; the tape marks where");
     }
     if *refused > 0 {
         let _ = writeln!(

@@ -6,13 +6,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::sheet::Disk;
+use crate::disk::Disk;
 
-/// Makes a new file, readable by its owner alone.
-pub(crate) fn create(path: &Path) -> Result<Box<dyn Disk>, Error> {
+/// Makes a new file, readable by its owner alone, and says which one it is.
+pub(crate) fn create(path: &Path) -> Result<(Box<dyn Disk>, Option<Identity>), Error> {
     let named = || path.to_owned();
     match open(path) {
-        Ok(file) => Ok(Box::new(file)),
+        Ok(file) => {
+            let identity = file.metadata().ok().map(|metadata| identity(&metadata));
+            Ok((Box::new(file), identity))
+        }
         Err(error) => Err(match error.kind() {
             io::ErrorKind::AlreadyExists if !path.is_file() => Error::NoFile { path: named() },
             io::ErrorKind::AlreadyExists => Error::Exists { path: named() },
@@ -42,17 +45,16 @@ pub(crate) fn reopen(path: &Path) -> io::Result<Box<dyn Disk>> {
 pub(crate) struct Identity(u64, u64);
 
 #[cfg(unix)]
-#[expect(clippy::unnecessary_wraps, reason = "other systems have none")]
-pub(crate) fn identity(metadata: &Metadata) -> Option<Identity> {
+fn identity(metadata: &Metadata) -> Identity {
     use std::os::unix::fs::MetadataExt;
 
-    Some(Identity(metadata.dev(), metadata.ino()))
+    Identity(metadata.dev(), metadata.ino())
 }
 
 /// One for all: there, a file that is open cannot be replaced.
 #[cfg(not(unix))]
-pub(crate) fn identity(_: &Metadata) -> Option<Identity> {
-    Some(Identity(0, 0))
+fn identity(_: &Metadata) -> Identity {
+    Identity(0, 0)
 }
 
 /// What has become of a file while it was written.
@@ -70,7 +72,7 @@ pub(crate) enum Astray {
 pub(crate) fn astray(path: &Path, ours: Identity, written: u64) -> Option<Astray> {
     let Ok(metadata) = std::fs::metadata(path) else { return Some(Astray::Gone) };
     let found = metadata.len();
-    if identity(&metadata) != Some(ours) {
+    if identity(&metadata) != ours {
         return Some(Astray::Replaced);
     }
     (found != written).then_some(Astray::Changed { found, written })

@@ -7,6 +7,7 @@
 //! over several files, one after the other ([`Recorder::in_parts`]) or one for each session ([`Recorder::by_session`]): for
 //! that, and for nothing else, messages are read here. Nothing here judges one.
 
+mod disk;
 mod file;
 mod sheet;
 mod tally;
@@ -17,7 +18,7 @@ mod split;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use protocol::chat::files::is_target;
@@ -30,10 +31,11 @@ use transport::listener::Listener;
 use transport::proxy::{Limits, Proxy};
 use transport::route::Route;
 
+pub use self::disk::{Disk, SYNC_WITHIN};
 pub use self::one::Every;
 use self::one::{One, Parts};
 use self::router::Router;
-use self::sheet::{Disk, Sheet, Times};
+use self::sheet::{Sheet, Times};
 use self::split::Split;
 use self::tally::Tally;
 pub use self::tally::{Ends, Limit, Progress, Status, Summary};
@@ -135,12 +137,9 @@ impl Recorder {
     /// [`Error`] if the file exists, or cannot be created or written.
     pub fn create(config: Config) -> Result<Self, Error> {
         file::check(&config.output)?;
-        let disk = file::create(&config.output)?;
-        let path = config.output.clone();
-        Self::on(disk, config).inspect_err(|_| {
-            // A file without a header would only stand in the way of the next attempt.
-            let _ = std::fs::remove_file(&path);
-        })
+        let (capture, header) = Capture::shifting(described(&config)?, config.keep, config.shift);
+        let sheet = Sheet::create(&config.output, capture, &header)?;
+        Ok(Self::with(sheet, &config, config.output.clone(), None))
     }
 
     /// Records into one file after the other: `chat.0001.tape.jsonl` and so on beside `chat.tape.jsonl`, which is not made.
@@ -156,12 +155,10 @@ impl Recorder {
             return Err(Error::Exists { path });
         }
         let path = Parts::path(&config.output, 1);
-        let disk = file::create(&path)?;
         let (capture, header) = Capture::in_parts(described(&config)?, config.keep, config.shift);
+        let sheet = Sheet::create(&path, capture, &header)?;
         let parts = Parts::new(&config.output, every);
-        Self::with(disk, capture, &header, &config, &path, Some(parts)).inspect_err(|_| {
-            let _ = std::fs::remove_file(&path);
-        })
+        Ok(Self::with(sheet, &config, path, Some(parts)))
     }
 
     /// Records each browser session into a file of its own: `chat.session-0001.tape.jsonl` and so on beside `chat.tape.jsonl`,
@@ -181,26 +178,13 @@ impl Recorder {
         Ok(Self { limits: config.limits, writer })
     }
 
-    fn on(disk: Box<dyn Disk>, config: Config) -> Result<Self, Error> {
-        let (capture, header) = Capture::shifting(described(&config)?, config.keep, config.shift);
-        Self::with(disk, capture, &header, &config, &config.output, None)
-    }
-
-    fn with(
-        disk: Box<dyn Disk>,
-        capture: Capture,
-        header: &[u8],
-        config: &Config,
-        path: &Path,
-        parts: Option<Parts>,
-    ) -> Result<Self, Error> {
-        let sheet =
-            Sheet::begin(disk, capture, header).map_err(|source| Error::Create { path: path.to_owned(), source })?;
+    /// Goes on with a tape that holds its header alone.
+    fn with(sheet: Sheet, config: &Config, path: PathBuf, parts: Option<Parts>) -> Self {
         let mut tally = Tally::new(Times { clock: config.clock, rfc3339: config.rfc3339 });
-        tally.summary.bytes = header.len() as u64;
-        tally.summary.tapes.push(path.to_owned());
+        tally.summary.bytes = sheet.written();
+        tally.summary.tapes.push(path);
         let writer = Writer { tapes: Box::new(One::new(sheet, parts)), tally, ends: Ends::default() };
-        Ok(Self { limits: config.limits, writer })
+        Self { limits: config.limits, writer }
     }
 
     /// Ends by itself, as if it were stopped, once one of the limits is reached. Time runs from the start of the clock.

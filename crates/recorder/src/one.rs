@@ -9,9 +9,11 @@ use recording::capture::Seam;
 use tracing::error;
 use transport::proxy::{Event, What};
 
-use crate::sheet::{Disk, Sheet, unit};
-use crate::tally::Tally;
-use crate::writer::{SYNC_WITHIN, Tapes};
+use crate::disk::{Disk, SYNC_WITHIN};
+use crate::file::Identity;
+use crate::sheet::{Sheet, unit};
+use crate::tally::{Tally, missing};
+use crate::writer::Tapes;
 use crate::{Error, file};
 
 /// When one part of a recording is long enough.
@@ -78,10 +80,15 @@ impl One {
         Self { sheet, parts, unsynced: None }
     }
 
+    /// Makes it look as if the wall clock had moved by an hour.
+    #[cfg(test)]
+    pub(crate) fn move_wall(&mut self) {
+        self.sheet.move_wall();
+    }
+
     /// Says whether the unit is on the tape.
     fn append(&mut self, unit: &[u8], tally: &mut Tally) -> bool {
         if let Err(failure) = self.sheet.append(unit) {
-            tally.summary.lost += 1;
             tally.fail(&failure);
             return false;
         }
@@ -119,8 +126,8 @@ impl One {
             return;
         }
         let path = Parts::path(&parts.output, parts.number + 1);
-        let disk = match file::create(&path) {
-            Ok(disk) => disk,
+        let next = match file::create(&path) {
+            Ok(next) => next,
             Err(failure) => {
                 // Each part that is due would say the same.
                 if tally.summary.stuck.is_none() {
@@ -134,7 +141,7 @@ impl One {
         };
         let Some(Seam { end, begin }) = self.sheet.capture.rotate() else { return };
         (parts.number, parts.own, parts.full) = (parts.number + 1, 0, parts.every.bytes);
-        let turned = self.turn(&end, disk, &begin, tally);
+        let turned = self.turn(&end, next, &begin, tally);
         match turned {
             Ok(()) => {
                 tally.summary.bytes += (end.len() + begin.len()) as u64;
@@ -155,12 +162,18 @@ impl One {
         }
     }
 
-    fn turn(&mut self, end: &[u8], mut next: Box<dyn Disk>, begin: &[u8], tally: &mut Tally) -> io::Result<()> {
-        next.append(begin)?;
+    fn turn(
+        &mut self,
+        end: &[u8],
+        (mut disk, identity): (Box<dyn Disk>, Option<Identity>),
+        begin: &[u8],
+        tally: &mut Tally,
+    ) -> io::Result<()> {
+        disk.append(begin)?;
         self.sheet.append(end)?;
         self.sheet.sync()?;
         self.look(tally);
-        self.sheet.turn(next, begin.len() as u64);
+        self.sheet.turn(disk, identity, begin.len() as u64);
         self.unsynced = None;
         self.sheet.sync()
     }
@@ -175,22 +188,22 @@ pub(crate) fn explained(failure: &Error) -> String {
 
 impl Tapes for One {
     fn take(&mut self, event: Event, tally: &mut Tally) {
+        let missing = missing(&event.what);
         if tally.summary.failed.is_some() {
-            tally.lose(&event.what);
+            tally.summary.lost += missing;
             return;
         }
-        self.tell_wall(tally);
         let ends = matches!(event.what, What::Closed { .. });
         let unit = unit(&mut self.sheet.capture, event);
         if self.append(&unit, tally) {
             tally.summary.messages = self.sheet.capture.messages();
             tally.summary.sessions = self.sheet.capture.sessions();
+        } else {
+            tally.summary.lost += missing;
         }
         if ends {
             self.sync(tally);
         }
-        let now = tally.times.clock.now();
-        self.rotate(now, tally);
     }
 
     fn tick(&mut self, now: Time, tally: &mut Tally) -> Option<Time> {

@@ -39,9 +39,16 @@ pub(crate) struct Router {
     sessions: BTreeMap<Session, Live>,
     /// By the digest of a cookie or a `clientId`.
     names: BTreeMap<String, Session>,
-    exchanges: BTreeMap<Exchange, Session>,
-    sockets: BTreeMap<Socket, Session>,
+    /// What has begun and is not over.
+    open: BTreeMap<Link, Session>,
     conns: BTreeMap<u64, Conn>,
+}
+
+/// What begins with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Link {
+    Exchange(Exchange),
+    Socket(Socket),
 }
 
 /// A session that is not over.
@@ -63,18 +70,19 @@ struct Live {
 pub(crate) struct Conn {
     pub(crate) opened: Time,
     pub(crate) peer: String,
-    /// Whose traffic it has carried; never [`NONE`].
+    /// Whose traffic it has carried, of those that are not over; never [`NONE`].
     sessions: BTreeSet<Session>,
     /// Where the last exchange went.
     last: Session,
     /// Whether anything that belongs to no session went over it.
     other: bool,
-    socket: Option<Socket>,
+    /// What began on it last.
+    link: Option<Link>,
 }
 
 impl Conn {
     pub(crate) fn new(opened: Time, peer: String) -> Self {
-        Self { opened, peer, sessions: BTreeSet::new(), last: NONE, other: false, socket: None }
+        Self { opened, peer, sessions: BTreeSet::new(), last: NONE, other: false, link: None }
     }
 }
 
@@ -93,8 +101,7 @@ impl Router {
             begun: NONE,
             sessions: BTreeMap::new(),
             names: BTreeMap::new(),
-            exchanges: BTreeMap::new(),
-            sockets: BTreeMap::new(),
+            open: BTreeMap::new(),
             conns: BTreeMap::new(),
         }
     }
@@ -103,18 +110,14 @@ impl Router {
         self.conns.insert(conn, Conn::new(at, peer));
     }
 
-    /// A connection is gone: the tapes that know it. One that carried nothing belongs to no session.
+    /// A connection is gone: the tapes that know it and are not over. One that carried nothing belongs to no session.
     pub(crate) fn closed(&mut self, conn: u64) -> Vec<Place> {
         let Some(gone) = self.conns.remove(&conn) else { return vec![Place { session: NONE, conn: None }] };
-        if let Some(socket) = gone.socket {
-            self.over(Some(socket));
+        if let Some(link) = gone.link {
+            self.settle(link);
         }
-        let mut places: Vec<Place> = gone
-            .sessions
-            .iter()
-            .filter(|session| self.sessions.contains_key(session))
-            .map(|session| Place { session: *session, conn: None })
-            .collect();
+        let mut places: Vec<Place> =
+            gone.sessions.iter().map(|session| Place { session: *session, conn: None }).collect();
         for Place { session, .. } in &places {
             if let Some(live) = self.sessions.get_mut(session) {
                 live.conns.remove(&conn);
@@ -122,7 +125,7 @@ impl Router {
         }
         if gone.other {
             places.push(Place { session: NONE, conn: None });
-        } else if gone.sessions.is_empty() {
+        } else if gone.last == NONE {
             places.push(Place { session: NONE, conn: Some(gone) });
         }
         places
@@ -130,7 +133,7 @@ impl Router {
 
     /// What is told about a connection, without a request or socket that it belongs to.
     pub(crate) fn about(&mut self, at: Time, conn: u64) -> Place {
-        let session = self.conns.get(&conn).map_or(NONE, |conn| self.alive(conn.last));
+        let session = self.last_on(conn);
         self.touch(at, session, conn)
     }
 
@@ -138,21 +141,8 @@ impl Router {
     pub(crate) fn wire(&mut self, at: Time, conn: u64, from: Side, wire: &Wire) -> Place {
         let messages = Batch::carried(wire);
         let session = match wire {
-            Wire::Request(exchange, request) => {
-                let session = self.asked(conn, request, &messages, false);
-                self.exchanges.insert(*exchange, session);
-                self.open(session);
-                session
-            }
-            Wire::Upgrade(socket, request) => {
-                let session = self.asked(conn, request, &messages, true);
-                self.sockets.insert(*socket, session);
-                if let Some(conn) = self.conns.get_mut(&conn) {
-                    conn.socket = Some(*socket);
-                }
-                self.open(session);
-                session
-            }
+            Wire::Request(exchange, request) => self.asked(conn, Link::Exchange(*exchange), request, &messages),
+            Wire::Upgrade(socket, request) => self.asked(conn, Link::Socket(*socket), request, &messages),
             _ => self.answered(conn, wire),
         };
         match wire {
@@ -166,59 +156,60 @@ impl Router {
         self.touch(at, session, conn)
     }
 
+    /// Something begins with a request: its session.
+    fn asked(&mut self, conn: u64, link: Link, request: &Request, messages: &[Message]) -> Session {
+        let session = self.session_of(conn, link, request, messages);
+        self.open.insert(link, session);
+        if let Some(live) = self.sessions.get_mut(&session) {
+            live.open += 1;
+        }
+        let before = self.conns.get_mut(&conn).and_then(|conn| conn.link.replace(link));
+        // One follows the other on a connection. If the one before is open, its end was lost.
+        if let Some(before) = before {
+            self.settle(before);
+        }
+        session
+    }
+
     /// The session of what follows a request or an upgrade.
     fn answered(&mut self, conn: u64, wire: &Wire) -> Session {
         let known = match (wire.exchange(), wire.socket()) {
-            (Some(exchange), _) => self.exchanges.remove(&exchange).inspect(|session| self.close(*session)),
+            (Some(exchange), _) => self.settle(Link::Exchange(exchange)),
             (None, Some(socket)) => match wire {
-                Wire::Refused(..) | Wire::Lost(..) => self.over(Some(socket)),
-                _ => self.sockets.get(&socket).copied(),
+                Wire::Refused(..) | Wire::Lost(..) => self.settle(Link::Socket(socket)),
+                _ => self.open.get(&Link::Socket(socket)).copied(),
             },
             (None, None) => None,
         };
-        // Its request was left out, or its session is over.
-        let known = known.filter(|session| *session == NONE || self.sessions.contains_key(session));
-        known.unwrap_or_else(|| self.conns.get(&conn).map_or(NONE, |conn| self.alive(conn.last)))
+        // Its request was left out.
+        known.unwrap_or_else(|| self.last_on(conn))
     }
 
-    /// A socket is over.
-    fn over(&mut self, socket: Option<Socket>) -> Option<Session> {
-        let session = self.sockets.remove(&socket?)?;
-        self.close(session);
-        for conn in self.conns.values_mut().filter(|conn| conn.socket == socket) {
-            conn.socket = None;
+    /// An exchange or a socket is over. Gives its session the first time.
+    fn settle(&mut self, link: Link) -> Option<Session> {
+        let session = self.open.remove(&link)?;
+        if let Some(live) = self.sessions.get_mut(&session) {
+            live.open -= 1;
         }
         Some(session)
     }
 
-    fn open(&mut self, session: Session) {
-        if let Some(live) = self.sessions.get_mut(&session) {
-            live.open += 1;
-        }
-    }
-
-    fn close(&mut self, session: Session) {
-        if let Some(live) = self.sessions.get_mut(&session) {
-            live.open = live.open.saturating_sub(1);
-        }
-    }
-
     /// The session of a request.
-    fn asked(&mut self, conn: u64, request: &Request, messages: &[Message], is_upgrade: bool) -> Session {
+    fn session_of(&mut self, conn: u64, link: Link, request: &Request, messages: &[Message]) -> Session {
         let cookie = cookie(&request.headers, BROWSER_COOKIE).map(|value| self.name(Class::Cookie, value));
         let clients = messages.iter().filter_map(|message| message.client_id());
         let clients: Vec<String> = clients.map(|id| self.name(Class::ClientId, id.expose())).collect();
         let names = || cookie.iter().chain(&clients);
         let known = names().find_map(|name| self.names.get(name).copied());
-        let begins = is_upgrade || names().next().is_some() || messages.iter().any(is_handshake);
+        let begins = matches!(link, Link::Socket(_)) || names().next().is_some() || messages.iter().any(is_handshake);
         let session = match known {
             Some(session) => session,
             None if begins => self.begin(),
             None => return self.of_file(request).unwrap_or_else(|| self.of_connection(conn)),
         };
-        let names: Vec<String> = names().cloned().collect();
-        for name in names {
-            self.bind(session, name);
+        // The ids follow with their messages.
+        if let Some(cookie) = cookie {
+            self.bind(session, cookie);
         }
         session
     }
@@ -242,15 +233,17 @@ impl Router {
 
     fn of_connection(&self, conn: u64) -> Session {
         let Some(conn) = self.conns.get(&conn) else { return NONE };
-        let mut alive = conn.sessions.iter().filter(|session| self.sessions.contains_key(session));
-        match (alive.next(), alive.next()) {
+        let mut sessions = conn.sessions.iter();
+        match (sessions.next(), sessions.next()) {
             (Some(session), None) => *session,
             _ => NONE,
         }
     }
 
-    fn alive(&self, session: Session) -> Session {
-        if self.sessions.contains_key(&session) { session } else { NONE }
+    /// Where the last exchange on a connection went, if that session is not over.
+    fn last_on(&self, conn: u64) -> Session {
+        let last = self.conns.get(&conn).map(|conn| conn.last);
+        last.filter(|session| self.sessions.contains_key(session)).unwrap_or(NONE)
     }
 
     /// The digest of a cookie or an id.
@@ -272,9 +265,8 @@ impl Router {
     fn given(&mut self, session: Session, headers: &Headers) {
         let mut cookies = Cookies::new();
         cookies.absorb(headers);
-        let fields = cookies.header().map(|pairs| Headers::new().with("Cookie", &pairs)).unwrap_or_default();
-        if let Some(value) = cookie(&fields, BROWSER_COOKIE) {
-            let name = self.name(Class::Cookie, value);
+        if let Some(value) = cookies.get(BROWSER_COOKIE) {
+            let name = self.name(Class::Cookie, value.expose());
             self.bind(session, name);
         }
     }
@@ -325,11 +317,14 @@ impl Router {
         let over: Vec<Session> =
             self.sessions.iter().filter(|(_, live)| is_over(live)).map(|(session, _)| *session).collect();
         for session in &over {
-            for name in self.sessions.remove(session).into_iter().flat_map(|live| live.names) {
+            let Some(live) = self.sessions.remove(session) else { continue };
+            for name in live.names {
                 self.names.remove(&name);
             }
-            for conn in self.conns.values_mut() {
-                conn.sessions.remove(session);
+            for conn in live.conns {
+                if let Some(conn) = self.conns.get_mut(&conn) {
+                    conn.sessions.remove(session);
+                }
             }
         }
         over
@@ -505,6 +500,34 @@ mod tests {
         assert!(bench.router.take_over(late).is_empty());
         bench.answer(2, "", "[]");
         assert_eq!(bench.router.take_over(late), [1]);
+    }
+
+    #[test]
+    fn what_is_held_is_over_with_its_connection() {
+        let mut bench = Bench::new();
+        bench.handshake(1, "b1", "c1");
+        // Its answer is not told: it was lost.
+        bench.ask(1, "b1", &connect("c1"));
+        bench.router.closed(1);
+        assert_eq!(bench.router.take_over(Time::ZERO + IDLE), [1]);
+    }
+
+    #[test]
+    fn what_is_held_is_over_once_the_next_request_comes() {
+        let mut bench = Bench::new();
+        bench.handshake(1, "b1", "c1");
+        bench.ask(1, "b1", &connect("c1"));
+        bench.ask(1, "b1", &connect("c1"));
+        bench.answer(1, "", "[]");
+        assert_eq!(bench.router.take_over(Time::ZERO + IDLE), [1]);
+    }
+
+    #[test]
+    fn a_connection_that_outlives_its_sessions_is_told_nowhere_else() {
+        let mut bench = Bench::new();
+        bench.handshake(1, "b1", "c1");
+        assert_eq!(bench.router.take_over(Time::ZERO + IDLE), [1]);
+        assert_eq!(bench.router.closed(1), []);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! One tape under way: its file, and what makes its lines.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use protocol::wire::{Entry, Side};
@@ -10,38 +9,12 @@ use recording::tape::{Closer, ConnLabel, Finish};
 use transport::clock::Clock;
 use transport::proxy::{Event, What};
 
+use crate::Error;
+use crate::disk::Disk;
 use crate::file::{self, Astray, Identity};
 
 /// From how many microseconds on a movement of the wall clock is told.
 const DRIFT: i64 = 50_000;
-
-/// Where a tape is written.
-pub(crate) trait Disk: Send {
-    /// Appends a whole unit with one write.
-    fn append(&mut self, unit: &[u8]) -> io::Result<()>;
-
-    /// Waits until everything has reached the device.
-    fn sync(&mut self) -> io::Result<()>;
-
-    /// Which file it is, where the system has numbers for that.
-    fn identity(&self) -> Option<Identity> {
-        None
-    }
-}
-
-impl Disk for File {
-    fn append(&mut self, unit: &[u8]) -> io::Result<()> {
-        self.write_all(unit)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
-    }
-
-    fn identity(&self) -> Option<Identity> {
-        file::identity(&self.metadata().ok()?)
-    }
-}
 
 /// What tells the time on a tape.
 #[derive(Clone, Copy)]
@@ -61,12 +34,30 @@ pub(crate) struct Sheet {
 }
 
 impl Sheet {
-    /// Writes the first line.
-    pub(crate) fn begin(mut disk: Box<dyn Disk>, capture: Capture, header: &[u8]) -> io::Result<Self> {
-        disk.append(header)?;
-        disk.sync()?;
-        let (identity, written) = (disk.identity(), header.len() as u64);
-        Ok(Self { disk, capture, wall: Wall::default(), identity, written })
+    /// Makes the file and writes its first line.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the file exists, or cannot be created or written; then there is none.
+    pub(crate) fn create(path: &Path, capture: Capture, header: &[u8]) -> Result<Self, Error> {
+        let (disk, identity) = file::create(path)?;
+        let begun = Self::begin(disk, path, capture, header).inspect_err(|_| {
+            // A file without a header is no tape, and would stand in the way of the next attempt.
+            let _ = std::fs::remove_file(path);
+        })?;
+        Ok(Self { identity, ..begun })
+    }
+
+    /// Writes the first line on a disk that stands for the file.
+    pub(crate) fn begin(mut disk: Box<dyn Disk>, path: &Path, capture: Capture, header: &[u8]) -> Result<Self, Error> {
+        let begun = disk.append(header).and_then(|()| disk.sync());
+        begun.map_err(|source| Error::Create { path: path.to_owned(), source })?;
+        Ok(Self { disk, capture, wall: Wall::default(), identity: None, written: header.len() as u64 })
+    }
+
+    /// Bytes that were written.
+    pub(crate) const fn written(&self) -> u64 {
+        self.written
     }
 
     pub(crate) fn append(&mut self, unit: &[u8]) -> io::Result<()> {
@@ -85,9 +76,8 @@ impl Sheet {
     }
 
     /// Goes on in another file, which has so many bytes.
-    pub(crate) fn turn(&mut self, disk: Box<dyn Disk>, written: u64) {
-        (self.identity, self.written) = (disk.identity(), written);
-        self.disk = disk;
+    pub(crate) fn turn(&mut self, disk: Box<dyn Disk>, identity: Option<Identity>, written: u64) {
+        (self.disk, self.identity, self.written) = (disk, identity, written);
     }
 
     /// What has become of the file at `path`, if it is not what was written there: somebody may have moved it, or cut it.
@@ -102,6 +92,12 @@ impl Sheet {
         let (wall, drift) = times.clock.wall();
         let step = self.wall.moved(drift)?;
         Some(self.capture.clock(times.clock.now(), &(times.rfc3339)(wall / 1_000), step))
+    }
+
+    /// Makes it look as if the wall clock had moved by an hour.
+    #[cfg(test)]
+    pub(crate) fn move_wall(&mut self) {
+        self.wall.told += 3_600_000_000;
     }
 
     /// The last line.
@@ -161,24 +157,8 @@ mod tests {
     /// What is missing is told in words that the audit takes as they are.
     #[test]
     fn marks_pass_the_audit() {
-        let malformed = [
-            Malformed::Masking,
-            Malformed::ReservedBit,
-            Malformed::Opcode,
-            Malformed::Length,
-            Malformed::Control,
-            Malformed::Continuation,
-            Malformed::Interleaved,
-            Malformed::NotUtf8,
-            Malformed::Close,
-            Malformed::Inflate,
-            Malformed::TooLarge,
-            Malformed::Ratio,
-            Malformed::NoMemory,
-            Malformed::Extension,
-        ];
-        let gaps = malformed.map(|why| format!("s7 frames of the server left out from here on: {why}"));
-        let gaps = gaps.into_iter().map(|text| What::Gap { conn: 1, text });
+        let gaps = Malformed::ALL.iter().map(|why| format!("s7 frames of the server left out from here on: {why}"));
+        let gaps = gaps.map(|text| What::Gap { conn: 1, text });
         let (mut capture, mut tape) = Capture::new(Config {
             version: "0.1.0".to_owned(),
             git: "abc1234".to_owned(),

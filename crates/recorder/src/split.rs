@@ -3,7 +3,7 @@
 //! Each tape has a memory of its own, so that it is what a recording of that session alone would be; the key is the same, so the
 //! tokens of all agree. Few files are open at a time: the others are opened again when something is to be appended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 
@@ -13,11 +13,12 @@ use recording::redaction::{Keep, Shift};
 use recording::tape::ConnLabel;
 use transport::proxy::{Event, What};
 
+use crate::disk::{Disk, SYNC_WITHIN};
 use crate::one::explained;
 use crate::router::{NONE, Place, Router, Session};
-use crate::sheet::{Disk, Sheet, unit};
-use crate::tally::Tally;
-use crate::writer::{SYNC_WITHIN, Tapes};
+use crate::sheet::{Sheet, unit};
+use crate::tally::{Tally, missing};
+use crate::writer::Tapes;
 use crate::{Error, file};
 
 /// How many files are open at once.
@@ -37,6 +38,8 @@ pub(crate) struct Split {
     tapes: BTreeMap<Session, Option<Tape>>,
     /// The sessions whose files are open, by when they were last written.
     open: BTreeMap<u64, Session>,
+    /// The sessions whose tapes are not synced, the one that has waited for longest first. Some may have ended since.
+    unsynced: VecDeque<Session>,
     turn: u64,
     due: Time,
 }
@@ -76,9 +79,18 @@ impl Split {
         if let Some(path) = file::taken(&output, |word| word == OTHER || word.starts_with(SESSION)) {
             return Err(Error::Exists { path });
         }
-        let (tapes, open) = (BTreeMap::new(), BTreeMap::new());
-        let mut split =
-            Self { output, config, keep, shift, router, tapes, open, turn: 0, due: Time::ZERO + SYNC_WITHIN };
+        let mut split = Self {
+            output,
+            config,
+            keep,
+            shift,
+            router,
+            tapes: BTreeMap::new(),
+            open: BTreeMap::new(),
+            unsynced: VecDeque::new(),
+            turn: 0,
+            due: Time::ZERO + SYNC_WITHIN,
+        };
         let tape = split.create(NONE, tally)?;
         split.tapes.insert(NONE, Some(tape));
         Ok(split)
@@ -87,14 +99,9 @@ impl Split {
     fn create(&mut self, session: Session, tally: &mut Tally) -> Result<Tape, Error> {
         let word = if session == NONE { OTHER.to_owned() } else { format!("{SESSION}{session:04}") };
         let path = file::beside(&self.output, &word);
-        let disk = file::create(&path)?;
         let (capture, header) = Capture::shifting(self.config.clone(), self.keep, self.shift);
-        let sheet = Sheet::begin(disk, capture, &header).map_err(|source| {
-            // A file without a header is no tape.
-            let _ = std::fs::remove_file(&path);
-            Error::Create { path: path.clone(), source }
-        })?;
-        tally.summary.bytes += header.len() as u64;
+        let sheet = Sheet::create(&path, capture, &header)?;
+        tally.summary.bytes += sheet.written();
         tally.summary.tapes.push(path.clone());
         let mut tape = Tape { path, sheet, turn: 0, is_synced: true, is_whole: true };
         self.use_file(session, &mut tape);
@@ -130,8 +137,9 @@ impl Split {
                 }
             },
         };
+        let missing = missing(&event.what);
         let Some(mut tape) = tape else {
-            tally.lose(&event.what);
+            tally.summary.lost += missing;
             self.tapes.insert(session, None);
             return;
         };
@@ -139,7 +147,7 @@ impl Split {
         let kept = match written {
             Ok(()) => Some(tape),
             Err(failure) => {
-                tally.summary.lost += 1;
+                tally.summary.lost += missing;
                 tally.fail_at(&tape.path, &failure);
                 self.open.remove(&tape.turn);
                 None
@@ -176,7 +184,9 @@ impl Split {
         tape.sheet.append(&lines)?;
         tally.summary.messages += now.0 - before.0;
         tally.summary.sessions += now.1 - before.1;
-        tape.is_synced = false;
+        if std::mem::replace(&mut tape.is_synced, false) {
+            self.unsynced.push_back(session);
+        }
         tally.summary.bytes += lines.len() as u64;
         Ok(())
     }
@@ -186,15 +196,13 @@ impl Split {
         let Some(Some(mut tape)) = self.tapes.remove(&session) else { return };
         self.open.remove(&tape.turn);
         // Another file that has its name now is not ours to write or remove.
-        if tape.sheet.astray(&tape.path).is_some() {
-            tally.look(&tape.path, &tape.sheet);
+        if !tally.look(&tape.path, &tape.sheet) {
             return;
         }
         let is_empty = session == NONE && tape.sheet.capture.is_empty();
-        let length = std::fs::metadata(&tape.path).map_or(0, |file| file.len());
         if is_empty && std::fs::remove_file(&tape.path).is_ok() {
             tally.summary.tapes.retain(|path| *path != tape.path);
-            tally.summary.bytes = tally.summary.bytes.saturating_sub(length);
+            tally.summary.bytes -= tape.sheet.written();
             return;
         }
         let trailer = tape.sheet.trailer(tally.times, tape.is_whole);
@@ -212,11 +220,14 @@ impl Split {
     }
 
     fn sync(&mut self, tally: &mut Tally) {
-        let unsynced = self.tapes.values_mut().filter_map(Option::as_mut).filter(|tape| !tape.is_synced);
-        for tape in unsynced.take(SYNCED) {
+        for _ in 0..SYNCED {
+            let Some(session) = self.unsynced.pop_front() else { return };
+            let Some(Some(tape)) = self.tapes.get_mut(&session) else { continue };
             tape.is_synced = true;
             if let Err(failure) = tape.sheet.sync() {
                 tally.fail_at(&tape.path, &failure);
+                self.open.remove(&tape.turn);
+                self.tapes.insert(session, None);
             }
         }
     }
@@ -277,7 +288,7 @@ impl Tapes for Split {
             self.sync(tally);
             self.end_over(now, tally);
         }
-        let is_due = self.tapes.len() > 1 || self.tapes.values().flatten().any(|tape| !tape.is_synced);
+        let is_due = self.tapes.len() > 1 || !self.unsynced.is_empty();
         is_due.then_some(self.due)
     }
 
@@ -286,5 +297,107 @@ impl Tapes for Split {
         for session in sessions {
             self.end(session, tally);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use pretty_assertions::assert_eq;
+    use protocol::wire::{Exchange, Headers, Request, Side, Wire};
+    use recording::tape::{Status, Tape};
+    use recording::token::Key;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::tests::{config, tally};
+
+    /// Tells which tapes were synced, in order; one of them fails.
+    struct Told {
+        disk: Box<dyn Disk>,
+        session: Session,
+        failing: Session,
+        synced: Arc<Mutex<Vec<Session>>>,
+    }
+
+    impl Disk for Told {
+        fn append(&mut self, unit: &[u8]) -> io::Result<()> {
+            self.disk.append(unit)
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            self.synced.lock().unwrap().push(self.session);
+            if self.session == self.failing { Err(io::ErrorKind::StorageFull.into()) } else { self.disk.sync() }
+        }
+    }
+
+    struct Bench {
+        _folder: TempDir,
+        split: Split,
+        tally: Tally,
+        exchanges: u64,
+        failing: Session,
+        synced: Arc<Mutex<Vec<Session>>>,
+    }
+
+    impl Bench {
+        fn new(failing: Session) -> Self {
+            let folder = TempDir::new().unwrap();
+            let (output, described) = (folder.path().join("a.tape.jsonl"), crate::described(&config()).unwrap());
+            let (mut tally, router) = (tally(), Router::new(Key::from_bytes([1; 32])));
+            let split = Split::begin(output, described, (Keep::Nothing, None), router, &mut tally).unwrap();
+            Self { _folder: folder, split, tally, exchanges: 0, failing, synced: Arc::default() }
+        }
+
+        /// A request of a session, which begins with it.
+        fn ask(&mut self, session: Session) {
+            self.exchanges += 1;
+            let headers = Headers::new().with("Cookie", &format!("BAYEUX_BROWSER=b{session}"));
+            let request = Request { method: "GET".to_owned(), target: "/".to_owned(), headers, body: Vec::new() };
+            let wire = Wire::Request(Exchange(self.exchanges), request);
+            let is_new = !self.split.tapes.contains_key(&session);
+            let event = Event { at: Time::ZERO, what: What::Wire { conn: 1, from: Side::Client, wire } };
+            self.split.take(event, &mut self.tally);
+            if is_new {
+                let tape = self.split.tapes.get_mut(&session).unwrap().as_mut().unwrap();
+                let disk = file::reopen(&tape.path).unwrap();
+                let (failing, synced) = (self.failing, Arc::clone(&self.synced));
+                tape.sheet.handle(Box::new(Told { disk, session, failing, synced }));
+            }
+        }
+
+        /// What is synced after a second.
+        fn synced(&mut self) -> Vec<Session> {
+            let due = self.split.due;
+            self.split.tick(due, &mut self.tally);
+            std::mem::take(&mut *self.synced.lock().unwrap())
+        }
+    }
+
+    #[test]
+    fn the_tape_that_has_waited_for_longest_is_synced_first() {
+        let mut bench = Bench::new(NONE);
+        (1..=10).for_each(|session| bench.ask(session));
+        assert_eq!(bench.synced(), [1, 2, 3, 4, 5, 6, 7, 8]);
+        (1..=8).for_each(|session| bench.ask(session));
+        assert_eq!(bench.synced(), [9, 10, 1, 2, 3, 4, 5, 6]);
+        assert_eq!((bench.synced(), bench.synced()), (vec![7, 8], Vec::new()));
+    }
+
+    #[test]
+    fn a_tape_that_cannot_be_synced_ends_there() {
+        let mut bench = Bench::new(1);
+        (1..=2).for_each(|session| bench.ask(session));
+        let tapes = bench.tally.summary.tapes.clone();
+        assert_eq!(bench.synced(), [1, 2]);
+        (1..=2).for_each(|session| bench.ask(session));
+        bench.split.finish(&mut bench.tally);
+        let [first, second] = [1, 2].map(|at| Tape::read(&std::fs::read(&tapes[at]).unwrap()).unwrap());
+        assert_eq!((first.status(), first.entries().len()), (Status::Interrupted, 1));
+        assert_eq!((second.status(), second.entries().len()), (Status::Complete, 2));
+        let summary = &bench.tally.summary;
+        assert!(summary.failed.as_deref().is_some_and(|why| why.contains("session-0001")), "{summary:?}");
+        assert_eq!(summary.lost, 1);
     }
 }

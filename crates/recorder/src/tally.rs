@@ -31,7 +31,8 @@ pub struct Summary {
     pub bytes: u64,
     /// The tapes, in the order in which they were begun.
     pub tapes: Vec<PathBuf>,
-    /// Bodies that were too large, and directions of sockets that could not be decoded. Each is marked on its tape.
+    /// Bodies and messages that were too large, and directions of sockets that could not be decoded. Each is marked on its
+    /// tape.
     pub gaps: u64,
     /// Requests that were answered here, since no file descriptor was left for asking the server. Each is marked on its tape.
     pub refused: u64,
@@ -203,19 +204,14 @@ impl Tally {
         put(&self.progress.writing, 0);
     }
 
-    /// A unit that is on no tape, since the disk has failed before. A loss that the proxy tells is counted already.
-    pub(crate) const fn lose(&mut self, what: &What) {
-        if !matches!(what, What::Lost(_)) {
-            self.summary.lost += 1;
-        }
-    }
-
-    /// Looks whether a tape that is over is at its place as it was written.
-    pub(crate) fn look(&mut self, path: &Path, sheet: &Sheet) {
-        if let Some(astray) = sheet.astray(path) {
+    /// Whether a tape that is over is at its place as it was written; else that is told.
+    pub(crate) fn look(&mut self, path: &Path, sheet: &Sheet) -> bool {
+        let astray = sheet.astray(path);
+        if let Some(astray) = astray {
             error!(tape = %path.display(), "the tape is not what was written: {astray}");
             self.summary.astray.push((path.to_owned(), astray.to_string()));
         }
+        astray.is_none()
     }
 
     /// The disk has failed for one of several tapes.
@@ -230,4 +226,9 @@ impl Tally {
             self.summary.failed = Some(failure.to_string());
         }
     }
+}
+
+/// How many units are missing where this is not on the tape. A loss that the proxy tells is counted when it tells it.
+pub(crate) const fn missing(what: &What) -> u64 {
+    if matches!(what, What::Lost(_)) { 0 } else { 1 }
 }

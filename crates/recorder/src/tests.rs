@@ -4,17 +4,20 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
 use pretty_assertions::assert_eq;
+use protocol::time::Time;
 use recording::tape::{Kind, Status, Tape};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use transport::endpoint::Endpoint;
 use transport::listener::bind;
+use transport::proxy::{Event, What};
 use transport::tls::Trust;
 
 use super::*;
+use crate::writer::Tapes;
 
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config {
         output: PathBuf::from("test.tape.jsonl"),
         version: "0.1.0".to_owned(),
@@ -97,7 +100,7 @@ async fn conversation(recorder: Recorder, requests: usize, release: impl FnOnce(
 async fn a_full_disk_ends_the_tape_and_not_the_traffic() {
     let written = Arc::new(Mutex::new(Vec::new()));
     let disk = Faulty { written: Arc::clone(&written), left: 6, gate: None };
-    let summary = conversation(Recorder::on(Box::new(disk), config()).unwrap(), 10, || ()).await;
+    let summary = conversation(on(disk, &config()), 10, || ()).await;
     assert_eq!(summary.failed.as_deref(), Some(io::Error::from(io::ErrorKind::StorageFull).to_string().as_str()));
     // The third request did not fit, so its message is not on the tape.
     assert_eq!(summary.messages, 2);
@@ -109,10 +112,84 @@ async fn a_full_disk_ends_the_tape_and_not_the_traffic() {
     assert_eq!(tape.to_bytes().len() as u64, summary.bytes);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_disk_without_room_for_the_header_is_told_at_once() {
+/// A tape on a disk that takes so many units, what is on it, and its counts.
+fn one(left: usize) -> (One, Arc<Mutex<Vec<u8>>>, Tally) {
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let disk = Faulty { written: Arc::clone(&written), left, gate: None };
+    (One::new(sheet(disk).unwrap(), None), written, tally())
+}
+
+/// A tape that holds its header.
+fn sheet(disk: impl Disk + 'static) -> Result<Sheet, Error> {
+    let config = config();
+    let (capture, header) = Capture::shifting(described(&config)?, Keep::Nothing, None);
+    Sheet::begin(Box::new(disk), &config.output, capture, &header)
+}
+
+fn on(disk: impl Disk + 'static, config: &Config) -> Recorder {
+    Recorder::with(sheet(disk).unwrap(), config, config.output.clone(), None)
+}
+
+pub(crate) fn tally() -> Tally {
+    let Config { clock, rfc3339, .. } = config();
+    Tally::new(Times { clock, rfc3339 })
+}
+
+fn opened(conn: u64) -> Event {
+    Event { at: Time::ZERO, what: What::Opened { conn, peer: "127.0.0.1".to_owned() } }
+}
+
+/// The wall clock may move while nothing passes.
+#[test]
+fn a_wall_clock_that_has_moved_is_told_behind_what_passed_before() {
+    let (mut one, written, mut tally) = one(9);
+    one.move_wall();
+    one.take(opened(1), &mut tally);
+    one.tick(Time::ZERO, &mut tally);
+    let tape = Tape::read(&written.lock().unwrap()).unwrap();
+    let words: Vec<&str> = tape.records().iter().map(|record| record.kind.word()).collect();
+    assert_eq!(words, ["conn.open", "clock"]);
+}
+
+#[test]
+fn nothing_is_written_behind_a_line_that_is_torn() {
+    let (mut one, written, mut tally) = one(1);
+    one.move_wall();
+    for conn in [1, 2] {
+        one.take(opened(conn), &mut tally);
+        one.tick(Time::ZERO, &mut tally);
+    }
+    let bytes = written.lock().unwrap();
+    let tape = Tape::read(&bytes).unwrap();
+    let torn = String::from_utf8_lossy(&bytes[bytes.len() - tape.torn()..]).into_owned();
+    assert_eq!((torn.matches(r#"{"k":"#).count(), torn.contains("conn.open")), (1, true), "{torn}");
+}
+
+/// Units are what passed. A line that only the recorder has to say is none.
+#[test]
+fn what_does_not_fit_is_counted_once() {
+    let lost = What::Lost(5);
+    for (left, what, expected) in [(1, opened(1).what, 1), (1, lost.clone(), 5), (2, lost, 5)] {
+        let (mut one, _, mut tally) = one(left);
+        one.move_wall();
+        let event = Event { at: Time::ZERO, what };
+        tally.see(&event);
+        one.take(event, &mut tally);
+        one.tick(Time::ZERO, &mut tally);
+        assert!(tally.summary.failed.is_some());
+        one.take(opened(2), &mut tally);
+        one.finish(&mut tally);
+        assert_eq!(tally.summary.lost, expected + 1);
+    }
+    let (mut one, _, mut tally) = one(1);
+    one.finish(&mut tally);
+    assert_eq!((tally.summary.lost, tally.summary.failed.is_some()), (0, true));
+}
+
+#[test]
+fn a_disk_without_room_for_the_header_is_told_at_once() {
     let disk = Faulty { written: Arc::default(), left: 0, gate: None };
-    let error = Recorder::on(Box::new(disk), config()).err().unwrap();
+    let error = sheet(disk).err().unwrap();
     assert_eq!(error.to_string(), "cannot write `test.tape.jsonl`");
 }
 
@@ -132,7 +209,7 @@ impl Disk for Panicking {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_words_of_a_panic_are_not_repeated() {
-    let recorder = Recorder::on(Box::new(Panicking), config()).unwrap();
+    let recorder = on(Panicking, &config());
     let listener = bind("127.0.0.1:0").await.unwrap();
     let (address, (stop, stopped)) = (listener.local_addr(), oneshot::channel::<()>());
     let upstream = Route::new("http://127.0.0.1:1/".parse().unwrap(), &Trust::System).unwrap();
@@ -151,7 +228,7 @@ async fn a_disk_that_is_slower_than_the_traffic_loses_nothing_while_it_works() {
     let (tick, gate) = mpsc::channel();
     let disk = Faulty { written: Arc::default(), left: 3, gate: Some(gate) };
     let limits = Limits { memory: 100_000, ..Limits::default() };
-    let recorder = Recorder::on(Box::new(disk), Config { limits, ..config() }).unwrap();
+    let recorder = on(disk, &Config { limits, ..config() });
     // A unit each two milliseconds is written until all are.
     let ticking = std::thread::spawn(move || {
         while tick.send(()).is_ok() {
@@ -170,7 +247,7 @@ async fn a_disk_that_stands_still_loses_units_and_says_how_many() {
     let written = Arc::new(Mutex::new(Vec::new()));
     let disk = Faulty { written: Arc::clone(&written), left: 3, gate: Some(gate) };
     let limits = Limits { memory: 50_000, ..Limits::default() };
-    let recorder = Recorder::on(Box::new(disk), Config { limits, ..config() }).unwrap();
+    let recorder = on(disk, &Config { limits, ..config() });
     // No unit is written behind the third until the whole conversation is over.
     let summary = conversation(recorder, 20, || drop(release)).await;
     assert!(summary.lost + summary.gaps > 0 && summary.failed.is_none(), "{summary:?}");

@@ -8,15 +8,12 @@ use transport::proxy::{Event, Events, Next};
 
 use crate::tally::{Ends, Summary, Tally};
 
-/// How long a unit may stay unsynced.
-pub(crate) const SYNC_WITHIN: Duration = Duration::from_secs(1);
-
 /// How long to wait for the next event when nothing is due.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// Where units go: one tape, the parts of one, or one for each session.
 pub(crate) trait Tapes: Send {
-    /// Writes what the proxy saw.
+    /// Writes what the proxy saw, and nothing else: what is due comes with the tick that follows at once.
     fn take(&mut self, event: Event, tally: &mut Tally);
 
     /// Does what is due, and says when something will be.

@@ -1,8 +1,9 @@
 //! A reader of WebSocket frames (RFC 6455, permessage-deflate of RFC 7692) that were meant for somebody else.
 //!
 //! A [`Decoder`] takes a copy of the bytes of one direction, in pieces of any size, and gives the messages and control frames
-//! in them. It touches no socket and answers nothing. What breaks the rules of framing ends the decoding of its direction:
-//! behind a broken frame nobody knows where the next one begins.
+//! in them. It touches no socket and answers nothing. A message that is too large is left out, and the next one is read again.
+//! What breaks the rules of framing ends the decoding of its direction: behind a broken frame nobody knows where the next one
+//! begins.
 
 use std::fmt;
 
@@ -12,9 +13,10 @@ use protocol::wire::{Close, Failure, Headers, Side};
 /// How much is taken from a direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one message, as it travels and inflated.
+    /// Bytes of one message, as it travels and inflated. A longer one is left out.
     pub message: usize,
-    /// How many times as long as it travels a message may become; short messages may always.
+    /// How many times as long as it travels a message may become; short messages may always. One that becomes longer costs more
+    /// than it is worth, also to leave it out: it ends the decoding.
     pub ratio: usize,
 }
 
@@ -28,7 +30,7 @@ impl Default for Limits {
 /// Up to this length the ratio does not matter: with context takeover a repeated text shrinks to almost nothing.
 const SHORT: usize = 64 << 10;
 
-/// A complete message, or a control frame.
+/// A message, or a control frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
     /// Opcode 1, fragments joined.
@@ -41,11 +43,26 @@ pub enum Frame {
     Pong(Vec<u8>),
     /// Opcode 8; code 1005 if the frame has none.
     Close(Close),
+    /// A message over [`Limits::message`], told once that is known.
+    LeftOut,
 }
 
-/// Why a direction cannot be decoded any further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
+macro_rules! malformed {
+    ($($(#[$about:meta])* $name:ident,)*) => {
+        /// Why a direction cannot be decoded any further.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+        pub enum Malformed {
+            $($(#[$about])* $name,)*
+        }
+
+        impl Malformed {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+malformed! {
     /// RFC 6455, 5.1: a client masks, a server does not.
     #[error("a frame with the wrong masking")]
     Masking,
@@ -76,9 +93,6 @@ pub enum Malformed {
     /// RFC 7692, 7.2.2.
     #[error("a message that does not inflate")]
     Inflate,
-    /// Over [`Limits::message`].
-    #[error("a message over the size limit")]
-    TooLarge,
     /// Over [`Limits::ratio`].
     #[error("a message that inflates out of proportion")]
     Ratio,
@@ -95,7 +109,7 @@ impl Malformed {
     #[must_use]
     pub const fn failure(self) -> Failure {
         match self {
-            Self::TooLarge | Self::Ratio | Self::NoMemory => Failure::TooLarge,
+            Self::Ratio | Self::NoMemory => Failure::TooLarge,
             _ => Failure::Protocol,
         }
     }
@@ -154,6 +168,8 @@ struct Message {
     text: bool,
     compressed: bool,
     bytes: Vec<u8>,
+    /// Of one that is left out, how far it is inflated.
+    left_out: Option<Inflated>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -229,11 +245,15 @@ impl Decoder {
             let mut frame = match self.frame.take() {
                 Some(frame) => frame,
                 None => match self.open(bytes)? {
-                    Some(frame) => frame,
+                    Some(frame) => {
+                        seen.extend(self.leave_out(&frame));
+                        frame
+                    }
                     None => return Ok(()),
                 },
             };
             self.fill(&mut frame, bytes);
+            self.pass_over()?;
             if frame.remaining > 0 {
                 self.frame = Some(frame);
             } else {
@@ -284,19 +304,44 @@ impl Decoder {
         Ok(Open { opcode, last, remaining: length, mask, position: 0 })
     }
 
-    /// Checks a frame against those before it and against the limits.
+    /// Checks a frame against those before it.
     fn admit(&mut self, opcode: Opcode, last: bool, compressed: bool, length: u64) -> Result<(), Malformed> {
         if opcode.is_control() {
             return if last && length <= 125 { Ok(()) } else { Err(Malformed::Control) };
         }
-        let message = match (opcode, &mut self.message) {
-            (Opcode::Continuation, Some(message)) => message,
+        match (opcode, &self.message) {
+            (Opcode::Continuation, Some(_)) => {}
             (Opcode::Continuation, None) => return Err(Malformed::Continuation),
             (_, Some(_)) => return Err(Malformed::Interleaved),
-            (opcode, none) => none.insert(Message { text: opcode == Opcode::Text, compressed, bytes: Vec::new() }),
-        };
+            (opcode, None) => {
+                let text = opcode == Opcode::Text;
+                self.message = Some(Message { text, compressed, bytes: Vec::new(), left_out: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves the message out that a frame makes too large.
+    fn leave_out(&mut self, frame: &Open) -> Option<Frame> {
+        let message = self.message.as_mut().filter(|_| !frame.opcode.is_control())?;
         let room = self.limits.message.saturating_sub(message.bytes.len());
-        if length > room as u64 { Err(Malformed::TooLarge) } else { Ok(()) }
+        if message.left_out.is_some() || frame.remaining <= room as u64 {
+            return None;
+        }
+        message.left_out = Some(Inflated::default());
+        Some(Frame::LeftOut)
+    }
+
+    /// Keeps nothing of a message that is left out. It is inflated all the same, since later ones may refer to it.
+    fn pass_over(&mut self) -> Result<(), Malformed> {
+        let Some(Message { compressed, bytes, left_out: Some(inflated), .. }) = &mut self.message else {
+            return Ok(());
+        };
+        let bytes = std::mem::take(bytes);
+        match &mut self.inflater {
+            Some(inflater) if *compressed => inflater.more(&bytes, inflated, &self.limits),
+            _ => Ok(()),
+        }
     }
 
     /// Moves payload from the input to where it belongs, unmasked.
@@ -333,10 +378,17 @@ impl Decoder {
             return Ok(None);
         }
         let Some(message) = self.message.take() else { return Ok(None) };
-        let bytes = match &mut self.inflater {
-            Some(inflater) if message.compressed => inflater.message(&message.bytes, &self.limits)?,
-            _ => message.bytes,
+        let inflater = self.inflater.as_mut().filter(|_| message.compressed);
+        if let Some(inflated) = message.left_out {
+            // It is told already.
+            inflater.map(|inflater| inflater.end(inflated, &self.limits)).transpose()?;
+            return Ok(None);
+        }
+        let bytes = match inflater {
+            Some(inflater) => inflater.message(&message.bytes, &self.limits)?,
+            None => Some(message.bytes),
         };
+        let Some(bytes) = bytes else { return Ok(Some(Frame::LeftOut)) };
         Ok(Some(if message.text {
             Frame::Text(String::from_utf8(bytes).map_err(|_| Malformed::NotUtf8)?)
         } else {
@@ -373,26 +425,42 @@ fn read_close(payload: &[u8]) -> Result<Close, Malformed> {
 /// what was made with a smaller one.
 struct Inflater(Decompress);
 
+/// A message that is being inflated.
+#[derive(Default)]
+struct Inflated {
+    /// `None` if it is left out.
+    bytes: Option<Vec<u8>>,
+    length: usize,
+    /// How many bytes it came from.
+    compressed: usize,
+}
+
 impl Inflater {
     fn new() -> Self {
         Self(Decompress::new(false))
     }
 
-    fn message(&mut self, compressed: &[u8], limits: &Limits) -> Result<Vec<u8>, Malformed> {
-        let mut inflated = Vec::new();
-        self.part(compressed, compressed.len(), &mut inflated, limits)?;
-        // RFC 7692, 7.2.2: the sender leaves the last four bytes out.
-        self.part(&[0, 0, 0xff, 0xff], compressed.len(), &mut inflated, limits)?;
-        Ok(inflated)
+    /// Inflates a whole message; `None` if it becomes too large.
+    fn message(&mut self, compressed: &[u8], limits: &Limits) -> Result<Option<Vec<u8>>, Malformed> {
+        let mut inflated = Inflated { bytes: Some(Vec::new()), ..Inflated::default() };
+        self.more(compressed, &mut inflated, limits)?;
+        self.end(inflated, limits)
     }
 
-    fn part(
-        &mut self,
-        mut rest: &[u8],
-        compressed: usize,
-        inflated: &mut Vec<u8>,
-        limits: &Limits,
-    ) -> Result<(), Malformed> {
+    /// Inflates more of a message.
+    fn more(&mut self, compressed: &[u8], inflated: &mut Inflated, limits: &Limits) -> Result<(), Malformed> {
+        inflated.compressed = inflated.compressed.saturating_add(compressed.len());
+        self.part(compressed, inflated, limits)
+    }
+
+    /// Inflates what the sender left out at the end of a message, and gives the whole.
+    fn end(&mut self, mut inflated: Inflated, limits: &Limits) -> Result<Option<Vec<u8>>, Malformed> {
+        // RFC 7692, 7.2.2: always the same four bytes.
+        self.part(&[0, 0, 0xff, 0xff], &mut inflated, limits)?;
+        Ok(inflated.bytes)
+    }
+
+    fn part(&mut self, mut rest: &[u8], inflated: &mut Inflated, limits: &Limits) -> Result<(), Malformed> {
         let mut chunk = [0; 4 << 10];
         loop {
             let before = (self.0.total_in(), self.0.total_out());
@@ -401,11 +469,14 @@ impl Inflater {
             let consumed = (self.0.total_in() - before.0) as usize;
             let produced = (self.0.total_out() - before.1) as usize;
             rest = &rest[consumed..];
-            if inflated.len() + produced > limits.message {
-                return Err(Malformed::TooLarge);
+            inflated.length = inflated.length.saturating_add(produced);
+            if inflated.length > limits.message {
+                inflated.bytes = None;
             }
-            inflated.extend_from_slice(&chunk[..produced]);
-            if inflated.len() > SHORT && inflated.len() / limits.ratio.max(1) > compressed {
+            if let Some(bytes) = &mut inflated.bytes {
+                bytes.extend_from_slice(&chunk[..produced]);
+            }
+            if inflated.length > SHORT && inflated.length / limits.ratio.max(1) > inflated.compressed {
                 return Err(Malformed::Ratio);
             }
             match status {

@@ -102,6 +102,5 @@ async fn measure(
     let full = client::run(&open.authority, full).await?;
     server.take();
     let round_trips = full.round_trips.len() as f64 / full.took.as_secs_f64();
-    let (peak, complete) = open.close()?;
-    Ok(Some(Measured::new(paced.round_trips, round_trips, peak, complete)))
+    Ok(Some(Measured::new(paced.round_trips, round_trips, open.close()?)))
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::client::Carrier;
+use crate::way::Recorded;
 
 /// One way at one number of sessions.
 pub(crate) struct Measured {
@@ -11,19 +12,18 @@ pub(crate) struct Measured {
     latency: [Duration; 3],
     /// Round trips in a second at most.
     throughput: f64,
-    /// KiB.
-    peak: Option<u64>,
-    complete: bool,
+    /// Of the proxy, if there is one.
+    recorded: Option<Recorded>,
 }
 
 impl Measured {
-    pub(crate) fn new(mut round_trips: Vec<Duration>, throughput: f64, peak: Option<u64>, complete: bool) -> Self {
+    pub(crate) fn new(mut round_trips: Vec<Duration>, throughput: f64, recorded: Option<Recorded>) -> Self {
         round_trips.sort_unstable();
         let at = |hundredths: usize| {
             let position = (round_trips.len() * hundredths).div_ceil(100);
             round_trips.get(position.saturating_sub(1)).copied().unwrap_or_default()
         };
-        Self { latency: [at(50), at(90), at(99)], throughput, peak, complete }
+        Self { latency: [at(50), at(90), at(99)], throughput, recorded }
     }
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Row<'a> {
 impl fmt::Display for Row<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "| {} | {} | {} |", self.carrier, self.sessions, self.way)?;
-        let Some(Measured { latency, throughput, peak, complete }) = self.measured else {
+        let Some(Measured { latency, throughput, recorded }) = self.measured else {
             return f.write_str(" – | – | – | – | – | – | – | – | – |");
         };
         for time in latency {
@@ -62,11 +62,9 @@ impl fmt::Display for Row<'_> {
             }
             None => write!(f, " | | {throughput:.0} | |")?,
         }
-        match peak {
-            Some(peak) => write!(f, " {} | {} |", peak >> 10, if *complete { "yes" } else { "no" }),
-            None if self.direct.is_none() => f.write_str(" | |"),
-            None => write!(f, " – | {} |", if *complete { "yes" } else { "no" }),
-        }
+        let Some(Recorded { peak, complete }) = recorded else { return f.write_str(" | |") };
+        let peak = peak.map_or_else(|| "–".to_owned(), |peak| (peak >> 10).to_string());
+        write!(f, " {peak} | {} |", if *complete { "yes" } else { "no" })
     }
 }
 

@@ -6,8 +6,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use tempfile::TempDir;
 
-use crate::process::Process;
-use crate::server::PATH;
+use crate::process::{Process, recorder};
 
 pub(crate) enum Way {
     Direct,
@@ -21,6 +20,14 @@ pub(crate) struct Open {
     /// Where the clients are to connect.
     pub(crate) authority: String,
     proxy: Option<(Process, TempDir)>,
+}
+
+/// What a proxy came to.
+pub(crate) struct Recorded {
+    /// The most memory that it had, in KiB; `None` where the system does not tell.
+    pub(crate) peak: Option<u64>,
+    /// Whether it says that it has written down everything.
+    pub(crate) complete: bool,
 }
 
 impl Way {
@@ -54,19 +61,7 @@ impl Way {
         let folder = TempDir::new()?;
         let (mut command, mark) = match self {
             Self::Direct => return Ok(Some(Open { authority: server.to_owned(), proxy: None })),
-            Self::Recorder => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_tapestry"));
-                command.args([
-                    "record",
-                    "--listen",
-                    "127.0.0.1:0",
-                    "--upstream",
-                    &format!("http://{server}{PATH}"),
-                    "-o",
-                ]);
-                command.arg(folder.path().join("load.tape.jsonl")).env("NO_COLOR", "1");
-                (command, "http://")
-            }
+            Self::Recorder => (recorder(server, &folder.path().join("load.tape.jsonl")), "http://"),
             Self::Mitmproxy(None) => return Ok(None),
             Self::Mitmproxy(Some(program)) => {
                 let mut command = Command::new(program);
@@ -82,13 +77,13 @@ impl Way {
 }
 
 impl Open {
-    /// Ends the proxy; gives its peak of memory in KiB, and whether it says that it has written down everything.
-    pub(crate) fn close(self) -> Result<(Option<u64>, bool)> {
-        let Some((process, _folder)) = self.proxy else { return Ok((None, true)) };
+    /// Ends the proxy, if there is one.
+    pub(crate) fn close(self) -> Result<Option<Recorded>> {
+        let Some((process, _folder)) = self.proxy else { return Ok(None) };
         let peak = process.peak();
         let (status, said) = process.stop()?;
         ensure!(matches!(status.code(), Some(0 | 3)), "it ended with {status}: {said}");
-        Ok((peak, status.success()))
+        Ok(Some(Recorded { peak, complete: status.success() }))
     }
 }
 

@@ -1,37 +1,14 @@
 //! The file of a chat's tape. It grows while the chat goes on, and nothing that becomes of it is a reason to end the chat.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use protocol::time::Time;
+use recorder::{Disk, SYNC_WITHIN};
 
 use super::screen::note;
 use crate::exit::Failure;
 use crate::files;
-
-/// How long something may stay unsynced while there is more to write.
-const SYNC_WITHIN: Duration = Duration::from_secs(1);
-
-/// Where a tape is written.
-trait Disk {
-    /// Appends whole units with one write.
-    fn append(&mut self, units: &[u8]) -> io::Result<()>;
-
-    /// Waits until everything has reached the device.
-    fn sync(&mut self) -> io::Result<()>;
-}
-
-impl Disk for File {
-    fn append(&mut self, units: &[u8]) -> io::Result<()> {
-        self.write_all(units)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
-    }
-}
 
 /// A tape that is being written.
 pub(super) struct TapeFile {
@@ -96,20 +73,20 @@ impl TapeFile {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-    use std::rc::Rc;
+    use std::sync::{Arc, Mutex};
 
     use super::*;
 
     /// A disk with room for so many bytes.
-    struct Full(Rc<RefCell<Vec<u8>>>, usize);
+    struct Full(Arc<Mutex<Vec<u8>>>, usize);
 
     impl Disk for Full {
         fn append(&mut self, units: &[u8]) -> io::Result<()> {
-            if self.0.borrow().len() + units.len() > self.1 {
+            let mut kept = self.0.lock().unwrap();
+            if kept.len() + units.len() > self.1 {
                 return Err(io::Error::from(io::ErrorKind::StorageFull));
             }
-            self.0.borrow_mut().extend(units);
+            kept.extend(units);
             Ok(())
         }
 
@@ -118,9 +95,9 @@ mod tests {
         }
     }
 
-    fn on(room: usize) -> (TapeFile, Rc<RefCell<Vec<u8>>>) {
-        let kept = Rc::new(RefCell::new(Vec::new()));
-        let disk = Box::new(Full(Rc::clone(&kept), room));
+    fn on(room: usize) -> (TapeFile, Arc<Mutex<Vec<u8>>>) {
+        let kept = Arc::<Mutex<Vec<u8>>>::default();
+        let disk = Box::new(Full(Arc::clone(&kept), room));
         (TapeFile { path: PathBuf::from("x"), disk, synced: Time::ZERO, failed: false }, kept)
     }
 
@@ -130,7 +107,7 @@ mod tests {
         for unit in ["one", "three", "ten"] {
             tape.append(Time::ZERO, unit.as_bytes());
         }
-        assert_eq!(kept.borrow().as_slice(), b"one");
+        assert_eq!(kept.lock().unwrap().as_slice(), b"one");
         assert!(!tape.close());
     }
 
@@ -138,7 +115,7 @@ mod tests {
     fn is_whole_when_everything_fits() {
         let (mut tape, kept) = on(7);
         tape.append(Time::from_millis(2_000), b"one");
-        assert_eq!(kept.borrow().as_slice(), b"one");
+        assert_eq!(kept.lock().unwrap().as_slice(), b"one");
         assert!(tape.close());
     }
 }

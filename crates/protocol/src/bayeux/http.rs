@@ -199,6 +199,12 @@ impl Cookies {
         }
     }
 
+    /// The value of a cookie.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Secret> {
+        self.iter().find_map(|(n, value)| (n == name).then_some(value))
+    }
+
     /// Every cookie, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Secret)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
@@ -250,6 +256,7 @@ mod tests {
         );
         cookies.absorb(&Headers::new().with("Set-Cookie", "lb=n2"));
         assert_eq!(cookies.header().as_deref(), Some("BAYEUX_BROWSER=b1; lb=n2"));
+        assert_eq!(cookies.get("lb").map(Secret::expose), Some("n2"));
         cookies.absorb(&Headers::new().with("Set-Cookie", "lb=; Max-Age=0"));
         let request = request("/", &[], &cookies);
         assert_eq!(cookie(&request.headers, BROWSER_COOKIE), Some("b1"));

@@ -310,6 +310,36 @@ async fn with_files(keep: Keep) -> String {
     text
 }
 
+/// Sends one request after the other on a connection, and the answers, and a message on a WebSocket in the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn marks_of_what_cannot_be_kept_pass_the_audit() {
+    let (mut recording, mut server) = (Recording::start().await, None);
+    let field = |fields: &str| format!("\r\nContent-Encoding: {fields}\r\nContent-Type");
+    for coding in ["canary", "br", "gzip,gzip,gzip,gzip"] {
+        let coded = |text: String| text.replacen("\r\nContent-Type", &field(coding), 1);
+        recording.exchange(&mut server, &coded(post("/genesys/cometd", "[{}]")), &coded(ok("[{}]"))).await;
+    }
+    recording.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").await;
+    let server = server.as_mut().unwrap();
+    receive(server, "\r\n\r\n").await;
+    server.write_all(b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n").await.unwrap();
+    server.write_all(&[0x82, 127, 0, 0, 0, 0, 0, 0x10, 0, 1]).await.unwrap();
+    recording.written("over the limit").await;
+    let (_, bytes) = recording.stop().await;
+    let labels: Vec<String> = Tape::read(&bytes).unwrap().marks().into_iter().map(|mark| mark.label).collect();
+    let expected = [
+        "e1 request cannot be read: its content coding is not known here",
+        "e1 answer cannot be read: its content coding is not known here",
+        "e2 request cannot be read: it does not decode as br",
+        "e2 answer cannot be read: it does not decode as br",
+        "e3 request cannot be read: it has too many content codings",
+        "e3 answer cannot be read: it has too many content codings",
+        "s1 message of the server left out: over the limit of 1 MiB",
+    ];
+    assert_eq!(labels, expected);
+    assert_eq!(audit(&bytes, &[]).unwrap().findings, []);
+}
+
 #[test]
 fn a_tape_is_never_overwritten() {
     let directory = tempfile::tempdir().unwrap();

@@ -160,6 +160,8 @@ const SENTENCES: &[(&str, &[&str])] = &[
     ("@ answer left out: ", LEFT_OUT),
     ("@ request cannot be read: ", CODED),
     ("@ answer cannot be read: ", CODED),
+    ("@ message of the client left out: ", TOO_LARGE),
+    ("@ message of the server left out: ", TOO_LARGE),
     ("@ frames of the client left out from here on: ", MALFORMED),
     ("@ frames of the server left out from here on: ", MALFORMED),
     ("asked to ", &["end", "join", "leave", "notice", "push-url", "say", "transfer", "type"]),
@@ -204,6 +206,9 @@ const LEFT_OUT: &[&str] = &[
     "over the limit of # bytes",
 ];
 
+/// Why a message is left out.
+const TOO_LARGE: &[&str] = &["over the limit of # MiB", "over the limit of # bytes"];
+
 /// Why a body stays as it came.
 const CODED: &[&str] = &[
     "as br it decodes to more than the size limit",
@@ -218,7 +223,7 @@ const CODED: &[&str] = &[
     "its content coding is not known here",
 ];
 
-/// Why frames cannot be read.
+/// Why frames cannot be read. On older tapes that is so behind a message over the limit, too.
 const MALFORMED: &[&str] = &[
     "a close frame of one byte",
     "a continuation without a beginning",

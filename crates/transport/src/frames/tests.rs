@@ -108,7 +108,6 @@ fn decodes_long_lengths(#[case] length: usize) {
 #[case::reserved_bit(Side::Server, &[0xc1, 0x00], Malformed::ReservedBit)]
 #[case::reserved_opcode(Side::Server, &[0x83, 0x00], Malformed::Opcode)]
 #[case::endless(Side::Server, &[0x82, 127, 0xff, 0, 0, 0, 0, 0, 0, 0], Malformed::Length)]
-#[case::huge(Side::Server, &[0x82, 127, 0, 0, 0, 0, 0, 0x10, 0, 1], Malformed::TooLarge)]
 #[case::fragmented_ping(Side::Server, &[0x09, 0x00], Malformed::Control)]
 #[case::long_ping(Side::Server, &[0x89, 126, 0, 126], Malformed::Control)]
 #[case::continuation_of_nothing(Side::Server, &[0x80, 0x00], Malformed::Continuation)]
@@ -151,13 +150,77 @@ fn does_not_inflate_out_of_proportion() {
     assert_eq!(decode(Side::Server, true, &bytes).1, Ok(()));
 }
 
+/// Letters without a pattern: they compress to about half.
+fn noise(length: usize) -> Vec<u8> {
+    let next = |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+    std::iter::successors(Some(1_u64), next).map(|state| b'a' + (state >> 60) as u8).take(length).collect()
+}
+
+/// A fragmented message over the limit of 1 000 bytes, with a ping in it, leaves the ones around it whole.
+#[rstest]
+#[case::plain(false)]
+#[case::compressed(true)]
+fn leaves_out_one_message_that_is_too_large(#[case] compressed: bool) {
+    let side = Side::Client;
+    let large = noise(10_000);
+    // The last one refers to the large one if it can.
+    let messages: [&[u8]; 3] = [b"before", &large, &large[9_000..9_500]];
+    let (flag, sent) =
+        if compressed { (0x40, deflated(&messages, true)) } else { (0, messages.map(<[u8]>::to_vec).to_vec()) };
+    let (head, tail) = sent[1].split_at(sent[1].len() / 3);
+    let bytes = [
+        frame(side, 0x82 | flag, &sent[0]),
+        frame(side, 0x02 | flag, &head[..500]),
+        frame(side, 0x00, &head[500..]),
+        frame(side, 0x89, b"beat"),
+        frame(side, 0x80, tail),
+        frame(side, 0x82 | flag, &sent[2]),
+    ]
+    .concat();
+    let expected = [
+        Frame::Binary(b"before".to_vec()),
+        Frame::LeftOut,
+        Frame::Ping(b"beat".to_vec()),
+        Frame::Binary(large[9_000..9_500].to_vec()),
+    ];
+    for piece in [1, 100, bytes.len()] {
+        let mut decoder = Decoder::new(side, true, Limits { message: 1_000, ratio: 200 });
+        assert_eq!(decode_in_pieces(&mut decoder, &bytes, &[piece]), (expected.to_vec(), Ok(())));
+    }
+}
+
 #[test]
-fn does_not_inflate_beyond_the_limit() {
-    let noise: Vec<u8> = (0..40_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let message = &deflated(&[&noise], true)[0];
-    let limits = Limits { message: noise.len() - 1, ratio: 200 };
-    let mut decoder = Decoder::new(Side::Server, true, limits);
-    assert_eq!(decoder.decode(&frame(Side::Server, 0xc2, message), &mut Vec::new()), Err(Malformed::TooLarge));
+fn nothing_is_kept_of_a_message_that_is_too_large() {
+    let mut decoder = Decoder::new(Side::Server, false, Limits::default());
+    let mut seen = Vec::new();
+    decoder.decode(&[0x82, 127, 0, 0, 0, 0, 0, 0x10, 0, 1], &mut seen).unwrap();
+    assert_eq!(seen, [Frame::LeftOut]);
+    for _ in 0..10 {
+        decoder.decode(&[7; 16 << 10], &mut seen).unwrap();
+        assert_eq!((decoder.held(), decoder.message.as_ref().unwrap().bytes.capacity()), (0, 0));
+    }
+    assert_eq!(seen.len(), 1);
+}
+
+#[test]
+fn leaves_out_what_inflates_beyond_the_limit() {
+    let (noise, limits) = (noise(40_000), Limits { message: 39_999, ratio: 200 });
+    let messages = deflated(&[&noise, &noise[..500]], true);
+    let bytes = messages.iter().flat_map(|message| frame(Side::Server, 0xc2, message)).collect::<Vec<_>>();
+    assert!(bytes.len() < limits.message);
+    let mut seen = Vec::new();
+    let result = Decoder::new(Side::Server, true, limits).decode(&bytes, &mut seen);
+    assert_eq!((seen, result), (vec![Frame::LeftOut, Frame::Binary(noise[..500].to_vec())], Ok(())));
+}
+
+/// To leave it out would cost as much as to keep it.
+#[test]
+fn gives_up_a_message_that_is_too_large_and_inflates_out_of_proportion() {
+    let bomb = frame(Side::Server, 0xc2, &deflated(&[&vec![0; 10 << 20]], true)[0]);
+    let limits = Limits { message: 1_000, ratio: 200 };
+    let mut seen = Vec::new();
+    let result = Decoder::new(Side::Server, true, limits).decode(&bomb, &mut seen);
+    assert_eq!((seen, result), (vec![Frame::LeftOut], Err(Malformed::Ratio)));
 }
 
 #[rstest]
@@ -260,6 +323,7 @@ proptest! {
                 Frame::Text(text) => text.len(),
                 Frame::Binary(bytes) | Frame::Ping(bytes) | Frame::Pong(bytes) => bytes.len(),
                 Frame::Close(close) => close.reason.len(),
+                Frame::LeftOut => 0,
             };
             prop_assert!(length <= 500);
         }

@@ -4,7 +4,9 @@ use std::io::{self, Read};
 
 use brotli_decompressor::Decompressor;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
-use protocol::wire::{Headers, Wire};
+use protocol::wire::{Headers, Request, Response, Wire};
+
+use super::exchange::Link;
 
 /// The largest window of a zstd frame on the web, as a power of two (RFC 9659, 3).
 const ZSTD_WINDOW: u32 = 23;
@@ -15,13 +17,13 @@ const MOST: usize = 3;
 /// Takes the codings off a body. If one is unknown, does not decode or hides more than `limit` bytes, the body stays as it came,
 /// and what comes back says so for the tape.
 pub(super) fn decode(wire: &mut Wire, limit: usize) -> Option<String> {
-    let (label, headers, body) = match wire {
-        Wire::Request(exchange, request) => (format!("e{} request", exchange.0), &request.headers, &mut request.body),
-        Wire::Upgrade(socket, request) => (format!("s{} request", socket.0), &request.headers, &mut request.body),
-        Wire::Response(exchange, response) => {
-            (format!("e{} answer", exchange.0), &response.headers, &mut response.body)
+    let (link, half, headers, body) = match wire {
+        Wire::Request(exchange, Request { headers, body, .. }) => (Link::Exchange(*exchange), "request", headers, body),
+        Wire::Upgrade(socket, Request { headers, body, .. }) => (Link::Socket(*socket), "request", headers, body),
+        Wire::Response(exchange, Response { headers, body, .. }) => {
+            (Link::Exchange(*exchange), "answer", headers, body)
         }
-        Wire::Refused(socket, response) => (format!("s{} answer", socket.0), &response.headers, &mut response.body),
+        Wire::Refused(socket, Response { headers, body, .. }) => (Link::Socket(*socket), "answer", headers, body),
         Wire::Broken(..)
         | Wire::Upgraded(..)
         | Wire::Text(..)
@@ -42,7 +44,7 @@ pub(super) fn decode(wire: &mut Wire, limit: usize) -> Option<String> {
             }
             None
         }
-        Err(coded) => Some(format!("{label} cannot be read: {coded}")),
+        Err(coded) => Some(format!("{link} {half} cannot be read: {coded}")),
     }
 }
 
@@ -104,7 +106,7 @@ mod tests {
     use flate2::Compression;
     use flate2::write::{GzEncoder, ZlibEncoder};
     use pretty_assertions::assert_eq;
-    use protocol::wire::{Exchange, Request, Response};
+    use protocol::wire::Exchange;
     use rstest::rstest;
 
     use super::*;

@@ -260,8 +260,7 @@ impl Inner {
             return;
         }
         let size = OVERHEAD + size(&what);
-        if self.held.fetch_add(size, Ordering::Relaxed).saturating_add(size) > self.limit {
-            self.held.fetch_sub(size, Ordering::Relaxed);
+        if !take(&self.held, size, self.limit) {
             state.lost += 1;
             return;
         }
@@ -286,6 +285,15 @@ impl Inner {
             state.sender = None;
         }
     }
+}
+
+/// Takes memory; `false` if there is no room.
+fn take(held: &AtomicUsize, bytes: usize, limit: usize) -> bool {
+    let has_room = held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= limit;
+    if !has_room {
+        held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+    has_room
 }
 
 fn size(what: &What) -> usize {
@@ -318,12 +326,9 @@ pub(super) struct Reservation {
 impl Reservation {
     /// Asks for more; `false` if there is no room.
     pub(super) fn grow(&mut self, bytes: usize) -> bool {
-        if self.held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > self.limit {
-            self.held.fetch_sub(bytes, Ordering::Relaxed);
-            return false;
-        }
-        self.bytes += bytes;
-        true
+        let is_taken = take(&self.held, bytes, self.limit);
+        self.bytes += if is_taken { bytes } else { 0 };
+        is_taken
     }
 
     /// Takes as much as that from now on; `false` if there is no room for more.

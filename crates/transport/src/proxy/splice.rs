@@ -56,7 +56,7 @@ impl Splice {
     pub(super) fn announce(&self) {
         for direction in [&self.up, &self.down] {
             if let Err(malformed) = &direction.decoder {
-                direction.gap(*malformed);
+                direction.give_up(*malformed);
             }
         }
     }
@@ -127,26 +127,34 @@ impl Direction {
         let decoded = decoded.and_then(|()| self.room.set(decoder.held()).then_some(()).ok_or(Malformed::NoMemory));
         for frame in frames {
             self.closing |= matches!(frame, Frame::Close(_));
-            self.feed.wire(self.conn, self.from, wire(self.socket, frame));
+            match wire(self.socket, frame) {
+                Some(wire) => self.feed.wire(self.conn, self.from, wire),
+                None => {
+                    self.gap(&format!("message of the {} left out: over the limit of {}", self.who(), size(self.limit)))
+                }
+            }
         }
         if let Err(malformed) = decoded {
-            self.gap(malformed);
+            self.give_up(malformed);
             self.decoder = Err(malformed);
             self.room.set(0);
         }
     }
 
-    fn gap(&self, malformed: Malformed) {
-        let from = match self.from {
+    /// Nothing more can be decoded.
+    fn give_up(&self, malformed: Malformed) {
+        self.gap(&format!("frames of the {} left out from here on: {malformed}", self.who()));
+    }
+
+    fn gap(&self, text: &str) {
+        self.feed.gap(self.conn, format!("s{} {text}", self.socket.0));
+    }
+
+    const fn who(&self) -> &'static str {
+        match self.from {
             Side::Client => "client",
             Side::Server => "server",
-        };
-        let limit = match malformed {
-            Malformed::TooLarge => format!(" of {}", size(self.limit)),
-            _ => String::new(),
-        };
-        let text = format!("s{} frames of the {from} left out from here on: {malformed}{limit}", self.socket.0);
-        self.feed.gap(self.conn, text);
+        }
     }
 
     fn lost(&self, by: Side, failure: Failure) {
@@ -154,14 +162,16 @@ impl Direction {
     }
 }
 
-fn wire(socket: Socket, frame: Frame) -> Wire {
-    match frame {
+/// `None` of a message that is left out.
+fn wire(socket: Socket, frame: Frame) -> Option<Wire> {
+    Some(match frame {
         Frame::Text(text) => Wire::Text(socket, text),
         Frame::Binary(bytes) => Wire::Binary(socket, bytes),
         Frame::Ping(payload) => Wire::Ping(socket, payload),
         Frame::Pong(payload) => Wire::Pong(socket, payload),
         Frame::Close(close) => Wire::Close(socket, close),
-    }
+        Frame::LeftOut => return None,
+    })
 }
 
 /// How a direction ended.

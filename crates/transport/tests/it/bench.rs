@@ -64,6 +64,15 @@ impl Bench {
         Peer(within(self.server.accept()).await.unwrap().0)
     }
 
+    /// A client whose request without a body is at the server, and the server.
+    pub(crate) async fn asked(&self, request: impl AsRef<[u8]>) -> (Peer, Peer) {
+        let mut client = self.client().await;
+        client.send(request).await;
+        let mut server = self.server().await;
+        server.receive("\r\n\r\n").await;
+        (client, server)
+    }
+
     /// The next thing that the proxy saw.
     pub(crate) fn seen(&self) -> What {
         match tokio::task::block_in_place(|| self.events.next(PATIENCE)) {

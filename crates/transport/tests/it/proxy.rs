@@ -193,10 +193,7 @@ async fn an_answer_without_a_length_ends_with_its_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_without_a_body_is_whole_at_once(#[case] method: &str, #[case] answer: &str) {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send(format!("{method} / HTTP/1.1\r\nHost: h\r\n\r\n")).await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (mut client, mut server) = bench.asked(format!("{method} / HTTP/1.1\r\nHost: h\r\n\r\n")).await;
     server.send(answer).await;
     assert_eq!(client.receive("\r\n\r\n").await, answer);
     bench.wire();
@@ -206,10 +203,7 @@ async fn an_answer_without_a_body_is_whole_at_once(#[case] method: &str, #[case]
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_one_connection_to_the_server_for_each_client() {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (mut client, mut server) = bench.asked("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n").await;
     server.send("HTTP/1.1 204 No Content\r\n\r\n").await;
     client.receive("\r\n\r\n").await;
     client.send("GET /2 HTTP/1.1\r\nHost: h\r\n\r\n").await;
@@ -248,10 +242,7 @@ async fn tells_of_a_held_request_before_its_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_goes_away_takes_its_held_request_along() {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send("GET /held HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (client, mut server) = bench.asked("GET /held HTTP/1.1\r\nHost: h\r\n\r\n").await;
     drop(client);
     assert_eq!(server.rest().await, "");
     assert!(matches!(bench.wire(), (Side::Client, Wire::Request(..))));
@@ -262,10 +253,7 @@ async fn a_client_that_goes_away_takes_its_held_request_along() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_cuts_a_held_request_cuts_the_client() {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send("GET /held HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (mut client, server) = bench.asked("GET /held HTTP/1.1\r\nHost: h\r\n\r\n").await;
     drop(server);
     assert_eq!(client.rest().await, "");
     assert!(matches!(bench.wire(), (Side::Client, Wire::Request(..))));
@@ -276,10 +264,7 @@ async fn a_server_that_cuts_a_held_request_cuts_the_client() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_breaks_off_is_no_answer() {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (mut client, mut server) = bench.asked("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
     server.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").await;
     client.receive("half").await;
     drop(server);
@@ -381,21 +366,6 @@ async fn bodies_may_be_longer_where_files_pass() {
     assert_eq!(bench.seen(), gap("e1 answer left out: over the limit of 100 bytes"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_early_answer_is_told_after_its_request() {
-    let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab").await;
-    let mut server = bench.server().await;
-    server.receive("ab").await;
-    server.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-    client.receive("ok").await;
-    client.send("cd").await;
-    server.receive("cd").await;
-    assert!(matches!(bench.wire(), (Side::Client, Wire::Request(_, Request { body, .. })) if body == b"abcd"));
-    assert!(matches!(bench.wire(), (Side::Server, Wire::Response(_, Response { status: 200, .. }))));
-}
-
 /// A client that has a whole answer and owes the rest of its request, and the server, both known to the proxy.
 async fn answered_early(bench: &Bench) -> (Peer, Peer) {
     let mut client = bench.client().await;
@@ -406,6 +376,16 @@ async fn answered_early(bench: &Bench) -> (Peer, Peer) {
     client.receive("ok").await;
     bench.seen();
     (client, server)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_answer_is_told_after_its_request() {
+    let bench = Bench::start().await;
+    let (mut client, mut server) = answered_early(&bench).await;
+    client.send("cd").await;
+    server.receive("cd").await;
+    assert!(matches!(bench.wire(), (Side::Client, Wire::Request(_, Request { body, .. })) if body == b"abcd"));
+    assert!(matches!(bench.wire(), (Side::Server, Wire::Response(_, Response { status: 200, .. }))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -432,10 +412,7 @@ async fn an_early_answer_is_a_gap_if_the_proxy_stops_before_its_request_is_whole
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_does_not_decode_is_a_gap() {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (mut client, mut server) = bench.asked("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
     let answer = "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 4\r\n\r\n[{}]";
     server.send(answer).await;
     assert_eq!(client.receive("[{}]").await, answer);
@@ -447,10 +424,7 @@ async fn an_answer_that_does_not_decode_is_a_gap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_tells_what_is_open_and_cuts_it() {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send("GET /held HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (mut client, mut server) = bench.asked("GET /held HTTP/1.1\r\nHost: h\r\n\r\n").await;
     bench.wire();
     let rest = bench.stop().await;
     // Neither side broke the exchange, so nobody is accused of it.
@@ -580,10 +554,7 @@ async fn a_real_client_and_a_real_server_talk_through_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_right_behind_the_handshake_are_spliced_too() {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send(upgrade(&bench.address)).await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (mut client, mut server) = bench.asked(upgrade(&bench.address)).await;
     server.send(format!("{GRANT}\r\n\u{1}\u{0}").as_bytes()).await;
     client.receive("\r\n\r\n").await;
     assert_eq!(client.receive_exact(2).await, b"\x01\x00");
@@ -613,15 +584,22 @@ async fn inflates_the_copy() {
     assert_eq!(bench.wire(), (Side::Client, Wire::Text(Socket(1), "Hello".to_owned())));
 }
 
+/// A compressed message of 100000 zeros.
+fn bomb() -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1_000);
+    Compress::new(Compression::best(), false).compress_vec(&[0; 100_000], &mut bytes, FlushCompress::Sync).unwrap();
+    bytes.truncate(bytes.len() - 4);
+    [&[0xc2, 126, 0, u8::try_from(bytes.len()).unwrap()], bytes.as_slice()].concat()
+}
+
 #[rstest]
-#[case::malformed(b"\x83\x00", "a frame with a reserved opcode", Failure::Protocol)]
-#[case::too_large(b"\x82\x7e\x04\x00", "a message over the size limit of 1000 bytes", Failure::TooLarge)]
+#[case::malformed(b"\x83\x00".to_vec(), "a frame with a reserved opcode", Failure::Protocol)]
+#[case::bomb(bomb(), "a message that inflates out of proportion", Failure::TooLarge)]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_decoded_still_passes(#[case] frame: &[u8], #[case] what: &str, #[case] failure: Failure) {
-    let frames = frames::Limits { message: 1_000, ratio: 200 };
-    let bench = Bench::with(Limits { frames, ..Limits::default() }).await;
-    let (mut client, mut server) = upgraded(&bench, "").await;
-    let bytes = [b"\x81\x00", frame, &[7; 2_000], b"\x81\x02hi"].concat();
+async fn what_cannot_be_decoded_still_passes(#[case] frame: Vec<u8>, #[case] what: &str, #[case] failure: Failure) {
+    let bench = Bench::start().await;
+    let (mut client, mut server) = upgraded(&bench, "Sec-WebSocket-Extensions: permessage-deflate\r\n").await;
+    let bytes = [b"\x81\x00", frame.as_slice(), &[7; 2_000], b"\x81\x02hi"].concat();
     server.send(&bytes).await;
     assert_eq!(client.receive_exact(bytes.len()).await, bytes);
     assert_eq!(bench.wire(), (Side::Server, Wire::Text(Socket(1), String::new())));
@@ -633,6 +611,25 @@ async fn what_cannot_be_decoded_still_passes(#[case] frame: &[u8], #[case] what:
     drop(client);
     drop(server);
     assert_eq!(bench.wire(), (Side::Server, Wire::Lost(Socket(1), failure)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_message_that_is_too_large_is_left_out() {
+    let frames = frames::Limits { message: 1_000, ratio: 200 };
+    let bench = Bench::with(Limits { frames, ..Limits::default() }).await;
+    let (mut client, mut server) = upgraded(&bench, "").await;
+    let bytes = [b"\x02\x00\x80\x7e\x04\x00".as_slice(), &[7; 1_024], b"\x81\x02hi"].concat();
+    server.send(&bytes).await;
+    assert_eq!(client.receive_exact(bytes.len()).await, bytes);
+    assert_eq!(bench.seen(), gap("s1 message of the server left out: over the limit of 1000 bytes"));
+    assert_eq!(bench.wire(), (Side::Server, Wire::Text(Socket(1), "hi".to_owned())));
+    let close = b"\x88\x02\x03\xe8";
+    server.send(close).await;
+    client.receive_exact(close.len()).await;
+    drop(client);
+    drop(server);
+    assert!(matches!(bench.wire(), (Side::Server, Wire::Close(..))));
+    assert!(matches!(bench.seen(), What::Closed { error: None, .. }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -688,10 +685,7 @@ async fn a_socket_that_ends_without_a_close_is_lost_by_who_ended_it(#[case] by: 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_upgrade_is_passed_on() {
     let bench = Bench::start().await;
-    let mut client = bench.client().await;
-    client.send(upgrade(&bench.address)).await;
-    let mut server = bench.server().await;
-    server.receive("\r\n\r\n").await;
+    let (mut client, mut server) = bench.asked(upgrade(&bench.address)).await;
     let answer = "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno";
     server.send(answer).await;
     assert_eq!(client.receive("no").await, answer);
