@@ -38,7 +38,7 @@ fn found(text: &str) -> Vec<(Range<usize>, Class)> {
     for token in kept {
         let mails = mails(text, from..token.start);
         let mut at = from;
-        for mail in mails.into_iter().chain([token.start..token.start]) {
+        for mail in mails.into_iter().chain(std::iter::once(token.start..token.start)) {
             found.extend(numbers(text, at..mail.start).into_iter().map(|number| (number, Class::Phone)));
             at = mail.end;
             if !mail.is_empty() {
