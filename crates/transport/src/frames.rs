@@ -96,9 +96,6 @@ malformed! {
     /// Over [`Limits::ratio`].
     #[error("a message that inflates out of proportion")]
     Ratio,
-    /// Messages in the making take more memory than there is for all of them.
-    #[error("no memory left for a message")]
-    NoMemory,
     /// An extension other than permessage-deflate was agreed.
     #[error("an unknown extension")]
     Extension,
@@ -109,7 +106,7 @@ impl Malformed {
     #[must_use]
     pub const fn failure(self) -> Failure {
         match self {
-            Self::Ratio | Self::NoMemory => Failure::TooLarge,
+            Self::Ratio => Failure::TooLarge,
             _ => Failure::Protocol,
         }
     }
@@ -226,6 +223,23 @@ impl Decoder {
             return Err(broken);
         }
         let result = self.run(&mut bytes, seen);
+        self.end_at(result)
+    }
+
+    /// Leaves the message out whose end has not come yet: nothing of it is held, and nothing will be told of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if it does not inflate.
+    pub fn pass_message(&mut self) -> Result<(), Malformed> {
+        if let Some(message) = &mut self.message {
+            message.left_out.get_or_insert_default();
+        }
+        let result = self.pass_over();
+        self.end_at(result)
+    }
+
+    fn end_at(&mut self, result: Result<(), Malformed>) -> Result<(), Malformed> {
         if let Err(broken) = result {
             self.broken = Some(broken);
             self.message = None;

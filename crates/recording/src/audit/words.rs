@@ -160,8 +160,8 @@ const SENTENCES: &[(&str, &[&str])] = &[
     ("@ answer left out: ", LEFT_OUT),
     ("@ request cannot be read: ", CODED),
     ("@ answer cannot be read: ", CODED),
-    ("@ message of the client left out: ", TOO_LARGE),
-    ("@ message of the server left out: ", TOO_LARGE),
+    ("@ message of the client left out: ", NO_ROOM),
+    ("@ message of the server left out: ", NO_ROOM),
     ("@ frames of the client left out from here on: ", MALFORMED),
     ("@ frames of the server left out from here on: ", MALFORMED),
     ("asked to ", &["end", "join", "leave", "notice", "push-url", "say", "transfer", "type"]),
@@ -207,7 +207,7 @@ const LEFT_OUT: &[&str] = &[
 ];
 
 /// Why a message is left out.
-const TOO_LARGE: &[&str] = &["over the limit of # MiB", "over the limit of # bytes"];
+const NO_ROOM: &[&str] = &["no memory left for it", "over the limit of # MiB", "over the limit of # bytes"];
 
 /// Why a body stays as it came.
 const CODED: &[&str] = &[

@@ -123,22 +123,31 @@ impl Direction {
     fn see(&mut self, bytes: &[u8]) {
         let Ok(decoder) = &mut self.decoder else { return };
         let mut frames = Vec::new();
-        let decoded = decoder.decode(bytes, &mut frames);
-        let decoded = decoded.and_then(|()| self.room.set(decoder.held()).then_some(()).ok_or(Malformed::NoMemory));
+        let mut decoded = decoder.decode(bytes, &mut frames);
+        let has_room = self.room.set(decoder.held());
+        if !has_room {
+            decoded = decoded.and(decoder.pass_message());
+            self.room.set(0);
+        }
         for frame in frames {
             self.closing |= matches!(frame, Frame::Close(_));
             match wire(self.socket, frame) {
                 Some(wire) => self.feed.wire(self.conn, self.from, wire),
-                None => {
-                    self.gap(&format!("message of the {} left out: over the limit of {}", self.who(), size(self.limit)))
-                }
+                None => self.leave_out(&format!("over the limit of {}", size(self.limit))),
             }
+        }
+        if !has_room {
+            self.leave_out("no memory left for it");
         }
         if let Err(malformed) = decoded {
             self.give_up(malformed);
             self.decoder = Err(malformed);
             self.room.set(0);
         }
+    }
+
+    fn leave_out(&self, why: &str) {
+        self.gap(&format!("message of the {} left out: {why}", self.who()));
     }
 
     /// Nothing more can be decoded.
