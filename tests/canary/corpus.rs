@@ -57,7 +57,7 @@ const HIDDEN: &[(&str, &[&str], &str)] = &[
     ("data.messages[].userData", &["file-id"], "file"),
     ("data.userData", PUSH, "push"),
     ("data", PUSH, "push"),
-    ("data.userData", &["file-name", "file-description", "GCTI_SYSTEM"], "ud"),
+    ("data.userData", &["file-name", "file-description", "TimeZone", "GCTI_SYSTEM"], "ud"),
     ("data.messages[].eventAttributes", &["quit-reason-text"], "ud"),
     ("data.messages[].eventAttributes.GCTI_SYSTEM", &["quit-reason-text"], "ud"),
     // What no rule knows.

@@ -290,6 +290,7 @@ impl Auditor<'_> {
             Rule::Hide(class) => class_guess(class),
             Rule::Inside(_) => "a telephone number or an id",
             Rule::Keep(grammar) if policy::obeys_as_number(grammar, plain) => return,
+            Rule::Keep(Grammar::Small) => class_guess(Class::UserData),
             Rule::Keep(_) => "a key or an id",
         };
         self.audit.texts += 1;
@@ -306,6 +307,7 @@ impl Auditor<'_> {
                 self.words(text);
             }
             Rule::Hide(class) => self.check(false, class_guess(class), text),
+            Rule::Keep(Grammar::Small) => self.check(false, class_guess(Class::UserData), text),
             Rule::Inside(_) | Rule::Keep(Grammar::Vocabulary) => self.hidden(text),
             Rule::Keep(Grammar::Word | Grammar::Kind) => {
                 let known = policy::is_vocabulary_in_any_case(text) || words::is_suite_word(text);
@@ -340,8 +342,10 @@ impl Auditor<'_> {
         for segment in channel.split('/') {
             let known = is_known(segment);
             if !known && policy::is_number_in_channel(segment, digits) && !self.is_allowed(segment) {
+                // It may be a word with a number, such as the name of a service, and that can be allowed.
+                let what = if guess(segment) == "a key or an id" { "a word" } else { guess(segment) };
                 self.audit.texts += 1;
-                self.find(guess(segment), segment);
+                self.find(what, segment);
                 continue;
             }
             // What no channel may hold stands between words; an address is one word.

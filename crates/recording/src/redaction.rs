@@ -465,26 +465,30 @@ impl Redactor {
     /// A literal or a number.
     fn plain(&mut self, plain: String, rule: Rule) -> Node {
         let is_short = plain.bytes().filter(u8::is_ascii_digit).count() <= policy::SHORT_NUMBER;
+        let is_number = Node::Plain(plain.clone()).is_number();
         let class = match rule {
             Rule::Inside(_) if is_short => return Node::Plain(plain),
             Rule::Hide(class) => class,
             Rule::Inside(_) => Class::Unknown,
+            // As a text it is the same id, and an odd one.
+            Rule::Keep(Grammar::Id) if is_number && !policy::is_digits(&plain) => {
+                return Node::Text(self.message_id(&plain));
+            }
             // Some clients count from the time.
             Rule::Keep(Grammar::Id) if self.is_hidden_id(&plain) => Class::MessageId,
             Rule::Keep(grammar) if !policy::obeys_as_number(grammar, &plain) => match grammar {
                 Grammar::Id => Class::MessageId,
+                Grammar::Small => Class::UserData,
                 _ => Class::Unknown,
             },
-            Rule::Keep(Grammar::Moment | Grammar::Timestamp | Grammar::Digits) => {
-                match self.shift.map(|shift| shift.number(&plain)) {
-                    None => return Node::Plain(plain),
-                    Some(Some(moved)) => return Node::Plain(moved),
-                    Some(None) => Class::Unknown,
-                }
-            }
+            Rule::Keep(Grammar::Digits) => return Node::Plain(self.near(plain)),
+            Rule::Keep(Grammar::Moment | Grammar::Timestamp) => match self.shift.map(|shift| shift.number(&plain)) {
+                None => return Node::Plain(plain),
+                Some(Some(moved)) => return Node::Plain(moved),
+                Some(None) => Class::Unknown,
+            },
             Rule::Keep(_) => return Node::Plain(plain),
         };
-        let is_number = Node::Plain(plain.clone()).is_number();
         Node::Plain(if is_number { self.hide_number(class, &plain) } else { plain })
     }
 
@@ -512,6 +516,12 @@ impl Redactor {
         self.hide(if is_odd { Class::OddMessageId } else { Class::MessageId }, id)
     }
 
+    /// A number that counts something, moved if times are and it looks like one of the conversation.
+    fn near(&self, number: String) -> String {
+        let moved = self.shift.filter(|_| self.start.is_some_and(|start| shift::is_near(&number, start)));
+        moved.and_then(|shift| shift.number(&number)).unwrap_or(number)
+    }
+
     /// Whether an id may be a wall time where these are moved.
     fn is_hidden_id(&self, id: &str) -> bool {
         let id = id.trim_start_matches('-');
@@ -531,13 +541,15 @@ impl Redactor {
             Rule::Keep(Grammar::Id) => self.message_id(text),
             Rule::Keep(grammar) if policy::obeys(grammar, text) => {
                 let kept = match (self.shift, grammar) {
-                    (Some(shift), Grammar::Moment | Grammar::Digits) => shift.number(text),
+                    (Some(shift), Grammar::Moment) => shift.number(text),
+                    (_, Grammar::Digits) => Some(self.near(text.to_owned())),
                     (Some(shift), Grammar::Timestamp) => shift.civil(text),
                     _ => Some(text.to_owned()),
                 };
                 kept.unwrap_or_else(|| self.unknown(text))
             }
-            Rule::Keep(Grammar::Moment | Grammar::Digits) if policy::is_digits(text) => {
+            Rule::Keep(Grammar::Small) => self.hide(Class::UserData, text),
+            Rule::Keep(Grammar::Moment | Grammar::Digits | Grammar::Version) if policy::is_digits(text) => {
                 self.hide_number(Class::Unknown, text)
             }
             Rule::Keep(_) => self.unknown(text),

@@ -82,8 +82,10 @@ impl Redactor {
     }
 
     pub(super) fn is_envelope(&self, response: &Response) -> bool {
-        let is_binary = media_type(&response.headers).is_some_and(|kind| kind == "application/octet-stream");
-        let batch = Batch::parse(&response.body, &self.limits).ok().filter(|batch| batch.single && !is_binary);
+        let is_text = media_type(&response.headers).is_none_or(|kind| {
+            kind.starts_with("text/") || kind == "application/json" || kind == "application/javascript"
+        });
+        let batch = Batch::parse(&response.body, &self.limits).ok().filter(|batch| batch.single && is_text);
         batch.is_some_and(|batch| batch.messages.iter().all(|told| told.member("statusCode").is_some()))
     }
 

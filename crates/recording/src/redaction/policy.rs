@@ -64,6 +64,8 @@ impl Rule {
 pub(crate) enum Grammar {
     /// The id of a message, as clients count them.
     Id,
+    /// A number of up to six digits in attached data; a text there is attached data like any other.
+    Small,
     /// A word of the vocabulary, in any case, or a new one like them: `sendMessage`, `long-polling`.
     Word,
     /// The same, or a new one like `ParticipantJoined`.
@@ -368,8 +370,7 @@ pub(crate) fn loose_digits(text: &str) -> usize {
 /// Whether a segment of a channel may be a telephone number, a date or an address, or a piece of one: `in_channel` is how many
 /// digits stand in all of its segments that are no known words.
 pub(crate) fn is_number_in_channel(segment: &str, in_channel: usize) -> bool {
-    let digits = loose_digits(segment);
-    digits > 3 || (digits > 0 && in_channel > SHORT_NUMBER)
+    in_channel > 3 && loose_digits(segment) > 0
 }
 
 /// The code, the arguments and the text of an `error` (Bayeux 3.12).
@@ -408,7 +409,8 @@ pub(crate) fn is_segment(segment: &str) -> bool {
 
 /// Whether a segment may be the name of a service.
 pub(crate) fn is_service(segment: &str) -> bool {
-    segment.len() <= 80 && segment.chars().all(is_of_channel) && !looks_like_phone(segment)
+    let is_account = segment.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() >= COUNT);
+    segment.len() <= 80 && segment.chars().all(is_of_channel) && !looks_like_phone(segment) && !is_account
 }
 
 /// Whether a word names a scheme of credentials.
@@ -519,7 +521,7 @@ pub(crate) fn obeys(grammar: Grammar, text: &str) -> bool {
         }
         Grammar::Timestamp => is_timestamp(text),
         Grammar::Vocabulary => is_vocabulary(text),
-        Grammar::Channel | Grammar::Error | Grammar::ChatAdvice => false,
+        Grammar::Small | Grammar::Channel | Grammar::Error | Grammar::ChatAdvice => false,
     }
 }
 

@@ -26,7 +26,8 @@ impl Redactor {
 
     pub(super) fn scrub_value(&mut self, text: String, rule: Rule) -> String {
         match rule {
-            // A number may happen to be somebody's alias.
+            // A number may happen to be somebody's alias, or even a password.
+            Rule::Keep(_) if policy::is_digits(&text) => text,
             Rule::Keep(
                 Grammar::Id
                 | Grammar::Digits
@@ -34,6 +35,7 @@ impl Redactor {
                 | Grammar::Timestamp
                 | Grammar::Version
                 | Grammar::Endings
+                | Grammar::Small
                 | Grammar::Vocabulary,
             ) => self.scrub(text, Scope::Credentials),
             Rule::Keep(Grammar::Word | Grammar::Kind) => self.scrub_word(text),

@@ -75,7 +75,7 @@ impl Shift {
             return Date::Kept;
         }
         // A constant would betray the shift if it were moved, and a time of the conversation if it were not.
-        let is_near = start.is_some_and(|start| (start.as_second() - seconds).abs() <= 366 * DAY);
+        let is_near = start.is_some_and(|start| is_within_a_year(seconds, start));
         let moved = self.moved(date).filter(|_| is_near);
         moved.map_or(Date::Unclear, |moved| Date::Moved(moved.strftime(form).to_string()))
     }
@@ -104,6 +104,15 @@ pub(super) enum Date {
     Kept,
     /// It may be a time of the conversation, or a constant: it is hidden.
     Unclear,
+}
+
+fn is_within_a_year(seconds: i64, start: Timestamp) -> bool {
+    (start.as_second() - seconds).abs() <= 366 * DAY
+}
+
+/// Whether a number of seconds since 1970 is a time within a year of the start of a tape.
+pub(super) fn is_near(number: &str, start: Timestamp) -> bool {
+    number.parse().is_ok_and(|seconds| is_within_a_year(seconds, start))
 }
 
 #[cfg(test)]

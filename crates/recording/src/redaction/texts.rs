@@ -5,8 +5,9 @@ use std::ops::Range;
 use super::{Redactor, policy};
 use crate::token::{self, Class};
 
-/// What a telephone number holds besides digits, blanks of all kinds and hyphens of all kinds among it.
-const BETWEEN: &str = "+-/(). \u{a0}\u{202f}\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}";
+/// What a telephone number holds besides digits and blanks: hyphens of all kinds among it, and what has no width.
+const BETWEEN: &str =
+    "+-/()._*\u{b7}\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2212}\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}";
 
 /// How many digits a telephone number, an account or a card has at least.
 const DIGITS: usize = 7;
@@ -70,7 +71,7 @@ fn mails(text: &str, within: Range<usize>) -> Vec<Range<usize>> {
 
 /// From the first to the last digit, with a `+` or a bracket ahead.
 fn numbers(text: &str, within: Range<usize>) -> Vec<Range<usize>> {
-    let is_part = |c: char| c.is_ascii_digit() || BETWEEN.contains(c);
+    let is_part = |c: char| c.is_numeric() || c.is_whitespace() || BETWEEN.contains(c);
     let (mut found, mut at) = (Vec::new(), within.start);
     while at < within.end {
         let rest = &text[at..within.end];
@@ -78,9 +79,9 @@ fn numbers(text: &str, within: Range<usize>) -> Vec<Range<usize>> {
         let run = &text[start..within.end];
         let run = &run[..run.find(|c| !is_part(c)).unwrap_or(run.len())];
         at = start + run.len();
-        if run.bytes().filter(u8::is_ascii_digit).count() >= DIGITS {
-            let begins = run.find(|c: char| c.is_ascii_digit() || "+(".contains(c)).unwrap_or_default();
-            let ends = run.rfind(|c: char| c.is_ascii_digit()).unwrap_or_default() + 1;
+        if run.chars().filter(|c| c.is_numeric()).count() >= DIGITS {
+            let begins = run.find(|c: char| c.is_numeric() || "+(".contains(c)).unwrap_or_default();
+            let ends = run.trim_end_matches(|c: char| !c.is_numeric()).len();
             found.push(start + begins..start + ends);
         }
     }
@@ -110,6 +111,11 @@ mod tests {
             (
                 "4111 1111 1111 1111 and DE89 3704 0044 0532 0130 00!",
                 vec!["4111 1111 1111 1111", "89 3704 0044 0532 0130 00"],
+            ),
+            ("0151\t123\n4567 or 06\u{b7}12\u{2009}34*56_78", vec!["0151\t123\n4567", "06\u{b7}12\u{2009}34*56_78"]),
+            (
+                "\u{ff10}\u{ff11}\u{ff12}\u{ff13}\u{ff14}\u{ff15}\u{ff16}!",
+                vec!["\u{ff10}\u{ff11}\u{ff12}\u{ff13}\u{ff14}\u{ff15}\u{ff16}"],
             ),
             ("Order 12-34-56; 3 of 4 for 17.5 + 2", vec![]),
             ("tel_0123456789 ud_1234567890", vec![]),

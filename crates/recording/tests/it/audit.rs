@@ -89,7 +89,7 @@ fn what_stands_around_the_messages_of_a_call_is_found(#[case] from: &str, #[case
 #[case(
     r#""TimeZone":-60"#,
     r#""TimeZone":4930123456789"#,
-    "line 12: `m.data.userData.TimeZone` may hold a key or an id (13 characters)"
+    "line 12: `m.data.userData.TimeZone` may hold attached data (13 characters)"
 )]
 #[case(
     r#""TimeZone":-60"#,

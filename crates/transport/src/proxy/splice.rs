@@ -126,7 +126,7 @@ impl Direction {
         let mut decoded = decoder.decode(bytes, &mut frames);
         let has_room = self.room.set(decoder.held());
         if !has_room {
-            decoded = decoded.and(decoder.pass_message());
+            decoded = decoded.and_then(|()| decoder.pass_message());
             self.room.set(0);
         }
         for frame in frames {

@@ -1,7 +1,7 @@
 //! Every rule of redaction, one row each.
 
 use super::Grammar::{
-    Channel, ChatAdvice, Digits, Endings, Error, Id, Kind, Moment, Timestamp, Version, Vocabulary, Word,
+    Channel, ChatAdvice, Digits, Endings, Error, Id, Kind, Moment, Small, Timestamp, Version, Vocabulary, Word,
 };
 use super::Place::{Advice, ChatError, Data, Event, Ext, From, Message, UserData};
 use super::Rule::{Hide, Inside, Keep};
@@ -48,7 +48,8 @@ pub(crate) const ROWS: &[Row] = &[
     Row::Members(&[ChatError], &["advice", "message"], Keep(ChatAdvice)),
     Row::Members(&[UserData], &["file-id"], Hide(File)),
     // What may be uploaded says nothing about anybody.
-    Row::Members(&[UserData], &["TimeZone", "quit-reason-code", "upload-need-agent"], Keep(Vocabulary)),
+    Row::Members(&[UserData], &["TimeZone", "quit-reason-code"], Keep(Small)),
+    Row::Members(&[UserData], &["upload-need-agent"], Keep(Vocabulary)),
     Row::Members(&[UserData], &["upload-file-types"], Keep(Endings)),
     Row::Members(
         &[UserData],
