@@ -163,7 +163,11 @@ pub fn of_bytes(key: &Key, bytes: &[u8]) -> String {
     if bytes.is_empty() {
         return String::new();
     }
-    let (class, characters) = (Class::Text.prefix(), String::from_utf8_lossy(bytes).chars().count());
+    let class = Class::Text.prefix();
+    // Counted without a copy: it may be a file.
+    let chunks = bytes.utf8_chunks();
+    let characters: usize =
+        chunks.map(|chunk| chunk.valid().chars().count() + usize::from(!chunk.invalid().is_empty())).sum();
     format!("{class}_{}~len={characters}~u8={}", base32(&key.mac_of(class, bytes)), bytes.len())
 }
 
