@@ -462,8 +462,13 @@ fn import_text(
     }
     let Sequence { mut events, warnings, connections, .. } = sequence;
     put_causes_first(&mut events);
+    // A connection of HTTP/1.1 has one exchange at a time.
+    let single = connections.iter().filter(|it| it.proto == "http/1.1").map(|it| it.label);
+    let single: BTreeSet<ConnLabel> = single.collect();
+    put_in_turn(&mut events, |event| event.conn.filter(|conn| single.contains(conn)).into_iter().collect());
+    // Playwright names no connections, and its durations end late by up to a second.
     if maker == Maker::Playwright {
-        put_connects_in_turn(&mut events);
+        put_in_turn(&mut events, |event| event.messages.iter().filter_map(connecting).collect());
     }
     let (start, entries) = in_order(events);
     Ok(Imported::Traffic(Traffic { maker, start, entries, connections, taken, left_out, warnings }))
@@ -899,16 +904,16 @@ fn put_causes_first(events: &mut [Happened]) {
     }
 }
 
-/// Takes back the time of the answer to a connect to that of the next connect of the same session. Playwright's durations end
-/// late by up to a second, so its files cannot show that a client had two connects under way.
-fn put_connects_in_turn(events: &mut [Happened]) {
-    let mut asked: BTreeMap<String, Vec<(i64, Exchange)>> = BTreeMap::new();
+/// Takes back the time of an answer to that of the next request that has to wait its turn: durations in a HAR may end late.
+/// `turns` names what a request takes its turn in.
+fn put_in_turn<T: Ord>(events: &mut [Happened], turns: impl Fn(&Happened) -> Vec<T>) {
+    let mut asked: BTreeMap<T, Vec<(i64, Exchange)>> = BTreeMap::new();
     let mut answered: BTreeMap<Exchange, usize> = BTreeMap::new();
     for (place, event) in events.iter().enumerate() {
         match &event.wire {
             Wire::Request(exchange, _) => {
-                for session in event.messages.iter().filter_map(connecting) {
-                    asked.entry(session).or_default().push((event.at, *exchange));
+                for turn in turns(event) {
+                    asked.entry(turn).or_default().push((event.at, *exchange));
                 }
             }
             Wire::Response(exchange, _) => {
@@ -917,9 +922,9 @@ fn put_connects_in_turn(events: &mut [Happened]) {
             _ => {}
         }
     }
-    for connects in asked.values_mut() {
-        connects.sort_by_key(|(at, _)| *at);
-        for pair in connects.windows(2) {
+    for requests in asked.values_mut() {
+        requests.sort_by_key(|(at, _)| *at);
+        for pair in requests.windows(2) {
             let [(_, before), (next, _)] = pair else { continue };
             if let Some(place) = answered.get(before) {
                 events[*place].at = events[*place].at.min(*next);

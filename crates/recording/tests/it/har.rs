@@ -679,16 +679,29 @@ fn a_response_comes_before_what_is_made_of_it() {
     assert_eq!(order, [(0, client), (1_000_000, server), (1_000_000, client), (1_025_500, server)]);
 }
 
-/// Durations of Playwright end late; elsewhere two connects at once are what the client did.
+/// Durations end late, above all in files of Playwright, which names no connections; elsewhere two connects at once are what the
+/// client did, if they went over two connections or over one of HTTP/2.
 #[rstest]
-#[case::of_playwright("Playwright", false)]
-#[case::of_others("WebInspector", true)]
-fn the_next_connect_comes_after_the_answer(#[case] maker: &str, #[case] at_once: bool) {
+#[case::of_playwright("Playwright", &[], "http/1.1", false)]
+#[case::of_others("WebInspector", &[], "http/1.1", true)]
+#[case::over_two("WebInspector", &["71", "72"], "http/1.1", true)]
+#[case::over_one("WebInspector", &["71", "71"], "http/1.1", false)]
+#[case::over_one_of_http_2("WebInspector", &["71", "71"], "h2", true)]
+fn the_next_connect_comes_after_the_answer(
+    #[case] maker: &str,
+    #[case] connections: &[&str],
+    #[case] version: &str,
+    #[case] at_once: bool,
+) {
     let har = exchanges(
         |number, entry| {
             entry["time"] = 1_300.into();
             let connect = format!(r#"[{{"id":"{number}","channel":"/meta/connect","clientId":"c1"}}]"#);
             entry["request"]["postData"]["text"] = connect.into();
+            entry["request"]["httpVersion"] = version.into();
+            if let Some(name) = connections.get(number) {
+                entry["connection"] = (*name).into();
+            }
         },
         2,
     );
