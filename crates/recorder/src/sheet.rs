@@ -122,7 +122,7 @@ pub(crate) fn unit(capture: &mut Capture, Event { at, what }: Event) -> Vec<u8> 
         What::Wire { conn, from, wire } => capture.entry(Some(ConnLabel(conn)), &Entry { at, from, wire }),
         What::Note { text, .. } | What::Gap { text, .. } | What::Refused { text, .. } => capture.mark(at, &text),
         What::Full => capture.mark(at, "new clients wait here: no file descriptor left"),
-        What::Lost(units) => capture.mark(at, &format!("{units} units lost here: the disk was too slow")),
+        What::Lost(units) => capture.mark(at, &format!("{units} units lost here: no memory left for them")),
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Summary {
     pub gaps: u64,
     /// Requests that were answered here, since no file descriptor was left for asking the server. Each is marked on its tape.
     pub refused: u64,
-    /// Units that passed and are on no tape, since the disk was too slow or failed.
+    /// Units that passed and are on no tape, since no memory was left for them or the disk failed.
     pub lost: u64,
     /// What the disk said when it failed; the tape ends there.
     pub failed: Option<String>,
@@ -189,7 +189,10 @@ impl Tally {
             What::Refused { .. } => summary.refused += 1,
             What::Lost(units) => {
                 summary.lost += units;
-                error!(units, "the disk is too slow: traffic goes on, but these units are not on the tape");
+                error!(
+                    units,
+                    "no memory left (a slow disk, or long bodies at once): traffic goes on, but these units are not on the tape"
+                );
             }
         }
     }

@@ -258,7 +258,7 @@ async fn a_disk_that_stands_still_loses_units_and_says_how_many() {
         .iter()
         .filter_map(|record| match &record.kind {
             Kind::Mark { label, .. } => {
-                label.strip_suffix(" units lost here: the disk was too slow")?.parse::<u64>().ok()
+                label.strip_suffix(" units lost here: no memory left for them")?.parse::<u64>().ok()
             }
             _ => None,
         })

@@ -411,9 +411,9 @@ impl Redactor {
 
     /// Bytes that nobody understands, as one token of their length.
     fn opaque(&mut self, bytes: &[u8]) -> String {
-        let text = String::from_utf8_lossy(bytes);
-        if token::whole(&text) == Some(Class::Text) {
-            return text.into_owned();
+        // No lossy copy: it may be a file.
+        if let Some(kept) = str::from_utf8(bytes).ok().filter(|text| token::whole(text) == Some(Class::Text)) {
+            return kept.to_owned();
         }
         self.count(Class::Text, !bytes.is_empty());
         token::of_bytes(&self.key, bytes)

@@ -148,7 +148,7 @@ const SENTENCES: &[(&str, &[&str])] = &[
         &[
             "@ answered with status #",
             "@ refused here: no file descriptor left",
-            "# units lost here: the disk was too slow",
+            "# units lost here: no memory left for them",
             "agent leaves",
             originals::HOLDS,
             "new clients wait here: no file descriptor left",
