@@ -351,6 +351,24 @@ fn html_is_one_token_that_tells_its_length() {
     assert!(body.starts_with("txt_") && body.ends_with("~len=12~u8=12"), "{body}");
 }
 
+/// What is no message may be anything that somebody wrote, even what looks like the token of a key.
+#[test]
+fn of_what_is_no_message_only_a_token_of_its_own_class_is_kept() {
+    let mut redactor = redactor();
+    let mut opaque = |class| {
+        let said = redactor.token(class, "Ann").into_inner();
+        let entry =
+            Entry { at: Time::ZERO, from: Side::Server, wire: Wire::Binary(Socket(1), said.clone().into_bytes()) };
+        let Wire::Binary(_, kept) = redactor.entry(&entry).into_inner().wire else { panic!("bytes stay bytes") };
+        (said, String::from_utf8(kept).unwrap())
+    };
+    let (text, kept) = opaque(Class::Text);
+    assert_eq!(kept, text);
+    let (key, kept) = opaque(Class::SecureKey);
+    assert_ne!(kept, key);
+    assert_eq!(token::whole(&kept), Some(Class::Text));
+}
+
 /// A tape that keeps everything gives everything back, but for white space between the values of a message.
 #[test]
 fn what_is_kept_on_purpose_is_read_back() {
