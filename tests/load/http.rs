@@ -40,8 +40,8 @@ impl Connection {
         Ok(Self { stream, ahead: Vec::new() })
     }
 
-    pub(crate) async fn send(&mut self, text: &str) -> io::Result<()> {
-        self.stream.write_all(text.as_bytes()).await
+    pub(crate) async fn send(&mut self, said: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.write_all(said.as_ref()).await
     }
 
     /// The next request or answer; `None` at the end of the connection.

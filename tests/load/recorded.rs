@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use recording::tape::{Control, Kind, Status, Tape};
 use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::account::{Account, Seen};
 use crate::client::{self, Carrier, Outcome, Plan};
+use crate::http::Connection;
 use crate::process::{Process, recorder};
 use crate::server::Server;
 use crate::{descriptors, taped};
@@ -103,10 +105,12 @@ fn nothing_is_lost_over_long_polling() {
     assert_nothing_lost(Carrier::LongPolling);
 }
 
+/// What a recorder has when nothing passes, in KiB.
+const AT_REST: u64 = 16 << 10;
+
 /// The documented bound in KiB: what a recorder has at rest, what it may keep of messages that are not on the tape yet, and
 /// what each client costs.
 const fn bound(sessions: u64) -> u64 {
-    const AT_REST: u64 = 16 << 10;
     const WAITING: u64 = 64 << 10;
     const CLIENT: u64 = 96;
     AT_REST + WAITING + sessions * CLIENT
@@ -124,4 +128,53 @@ fn memory_does_not_grow_with_the_number_of_messages() {
         say(&format!("20 sessions: {few} KiB at most, and {many} KiB with forty times as many messages"));
         assert!(many <= few + few / 4 + (4 << 10), "{few} KiB became {many} KiB with forty times as many messages");
     }
+}
+
+/// The documented bound: the copy of the file itself, and twice its length more while its size is taken.
+#[test]
+fn a_file_costs_three_times_its_length_at_most() {
+    const LENGTH: usize = 30 << 20;
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("file.tape.jsonl");
+    let part = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n";
+    // No text, which a reader that looks for one may not copy either.
+    let body = [part.as_bytes(), &vec![0xff; LENGTH], b"\r\n--b--\r\n"].concat();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let authority = listener.local_addr().expect("an address").to_string();
+        let server = tokio::spawn(async move {
+            let mut connection = Connection::new(listener.accept().await?.0)?;
+            connection.receive().await?;
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await
+        });
+        let recorder = Process::start(&mut recorder(&authority, &path), "http://").expect("a recorder");
+        let stream = TcpStream::connect(&recorder.authority).await.expect("the recorder listens");
+        let mut client = Connection::new(stream).expect("a connection");
+        let head = format!(
+            "POST /genesys/2/chat-ntf HTTP/1.1\r\nHost: {authority}\r\nContent-Length: {}\r\n\
+             Content-Type: multipart/form-data; boundary=b\r\n\r\n",
+            body.len()
+        );
+        client.send(head).await.expect("the head passes");
+        client.send(&body).await.expect("the file passes");
+        let answer = client.receive().await.expect("an answer").expect("an answer");
+        assert_eq!(answer.start(), "HTTP/1.1 200 OK");
+        server.await.expect("the server runs").expect("the server answers");
+        // The file is looked at after it has passed, and on the tape when that is done.
+        let taped = tokio::time::timeout(Duration::from_secs(60), async {
+            while !fs::read_to_string(&path).is_ok_and(|tape| tape.contains(&format!("~u8={LENGTH}"))) {
+                tokio::task::yield_now().await;
+            }
+        });
+        taped.await.expect("the size of the file is on the tape");
+        let peak = recorder.peak();
+        let (status, said) = recorder.stop().expect("it ends");
+        assert_eq!(status.code(), Some(0), "{said}");
+        // Only Linux tells what a process had at most.
+        if let Some(peak) = peak {
+            say(&format!("a file of 30 MiB: the recorder had {peak} KiB at most"));
+            assert!(peak <= AT_REST + 3 * (LENGTH as u64 >> 10), "{peak} KiB");
+        }
+    });
 }
