@@ -11,7 +11,7 @@
 // Prints one line for each step. Ends with 0 when all came as it should, else with 1 and what did not. The browser is
 // `chromium`, or what the environment variable CHROMIUM names.
 
-import { Browser } from "./chromium.mjs";
+import { Browser, Exchanges } from "./chromium.mjs";
 import { serve } from "./site.mjs";
 
 const words = process.argv.slice(2);
@@ -40,9 +40,12 @@ try {
     const finished = new Promise((resolve) => page.exposeFunction("finish", resolve));
     page.on("console", (message) => console.log(message.text()));
     page.on("pageerror", (error) => console.error(`page: ${error.message}`));
+    const exchanges = new Exchanges(page);
     await page.goto(site.address({ url, service, transport }));
     const overdue = setTimeout(() => browser.close(), 60_000);
     const outcome = await finished;
+    // The page is done as soon as it has its last answer; whoever writes the HAR fetches the contents after that.
+    await exchanges.over();
     clearTimeout(overdue);
     await devtools?.exportHar(har);
     if (expected === "served") {

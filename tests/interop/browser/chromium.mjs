@@ -140,3 +140,30 @@ class DevTools {
         await this.#page.screenshot({ path: file, clip: { x: 0, y: 0, width: 1400, height: 900 } });
     }
 }
+
+/** The requests of a page that are not over. */
+export class Exchanges {
+    #open = new Set();
+    #whenOver = [];
+
+    constructor(page) {
+        page.on("request", (request) => this.#open.add(request));
+        for (const end of ["requestfinished", "requestfailed"]) {
+            page.on(end, (request) => this.#end(request));
+        }
+    }
+
+    #end(request) {
+        this.#open.delete(request);
+        if (this.#open.size === 0) {
+            this.#whenOver.splice(0).forEach((tell) => tell());
+        }
+    }
+
+    /** Resolves when none is left. */
+    async over() {
+        if (this.#open.size > 0) {
+            await new Promise((tell) => this.#whenOver.push(tell));
+        }
+    }
+}
