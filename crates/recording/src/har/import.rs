@@ -16,7 +16,7 @@ use protocol::wire::{self, Entry, Exchange, Failure, Side, Socket, Wire};
 use serde_json::Value;
 
 use super::archive::{self, Archive};
-use super::file::{Content, File, Frame, Frames, Item, Log, PostData, headers};
+use super::file::{File, Frame, Frames, Item, Log, PostData, headers};
 use super::original;
 use crate::capture::{Capture, Config, Source};
 use crate::redaction::{Keep, Shift};
@@ -446,7 +446,6 @@ fn import_text(
         read.fetch(attached);
     }
     let ours = choose(items, origin, entries, &mut left_out, &mut warnings)?;
-    let taken = ours.len();
     let mut sequence = Sequence {
         maker,
         events: Vec::new(),
@@ -455,12 +454,15 @@ fn import_text(
         connections: Vec::new(),
         exchanges: 0,
         sockets: 0,
+        left_out: 0,
         attached,
     };
     for read in &ours {
         sequence.take(read);
     }
-    let Sequence { mut events, warnings, connections, .. } = sequence;
+    let Sequence { mut events, warnings, connections, left_out: lacking, .. } = sequence;
+    left_out.unreadable += lacking;
+    let taken = ours.len() - lacking;
     put_causes_first(&mut events);
     // A connection of HTTP/1.1 has one exchange at a time.
     let single = connections.iter().filter(|it| it.proto == "http/1.1").map(|it| it.label);
@@ -600,6 +602,8 @@ struct Sequence<'a> {
     connections: Vec<Connection>,
     exchanges: u64,
     sockets: u64,
+    /// How many entries were left out since something is missing in them.
+    left_out: usize,
     attached: &'a mut dyn FnMut(&str) -> Option<Vec<u8>>,
 }
 
@@ -630,40 +634,37 @@ impl Sequence<'_> {
         self.events.push(Happened { at, conn, from, messages: Batch::carried(&wire), wire });
     }
 
-    fn request(&mut self, read: &Read) -> wire::Request {
+    /// What was posted; `None` if that is missing.
+    fn body(&mut self, read: &Read) -> Option<Vec<u8>> {
         let request = &read.item.request;
-        let posted = request.post_data.as_ref().filter(|post| !post.is_empty());
+        if let Some(post) = request.post_data.as_ref().filter(|post| !post.is_empty()) {
+            return self.posted(post, read.number);
+        }
         let size = request.body_size.unwrap_or_default();
         // A message is posted to a servlet, and never nothing.
         let is_due = size > 0.0 || request.method == "POST" && !is_target(&read.target);
-        let body = match posted {
-            Some(post) => self.posted(post, read.number),
-            None if is_due && !read.is_socket() => {
-                self.warnings.push(format!("entry {} lacks the contents of its request", read.number));
-                Vec::new()
-            }
-            None => Vec::new(),
-        };
-        wire::Request {
-            method: read.item.request.method.clone(),
-            target: read.target.clone(),
-            headers: headers(&read.item.request.headers),
-            body,
+        if is_due {
+            self.warnings.push(format!("entry {} lacks the contents of its request", read.number));
         }
+        (!is_due).then(Vec::new)
     }
 
-    fn response(&mut self, read: &Read, status: u16) -> wire::Response {
+    /// The answer; `None` if its contents are missing.
+    fn response(&mut self, read: &Read, status: u16) -> Option<wire::Response> {
         let headers = headers(&read.item.response.headers);
-        let body = self.content(&read.item.response.content, &headers, read.number);
-        wire::Response { status, headers, body }
+        let body = self.content(read, status, &headers)?;
+        Some(wire::Response { status, headers, body })
     }
 
     fn exchange(&mut self, read: &Read, conn: Option<ConnLabel>) {
         let began = read.began;
+        let Some(body) = self.body(read) else {
+            self.left_out += 1;
+            return;
+        };
         self.exchanges += 1;
         let exchange = Exchange(self.exchanges);
-        let request = self.request(read);
-        self.put(began, conn, Side::Client, Wire::Request(exchange, request));
+        self.put(began, conn, Side::Client, Wire::Request(exchange, wire::Request { body, ..asked(read) }));
         let whole = read.item.time.filter(|time| *time >= 0.0);
         let took = micros(whole.unwrap_or_else(|| read.item.timings.whole()));
         if took > LONGEST {
@@ -675,10 +676,11 @@ impl Sequence<'_> {
         let ended = began.saturating_add(if took > LONGEST { 0 } else { took });
         let says = read.item.response.error.as_ref().or(read.item.response.failure.as_ref());
         match (u16::try_from(read.item.response.status).ok().filter(|status| *status >= 100), says) {
-            (Some(status), _) => {
-                let response = self.response(read, status);
-                self.put(ended, conn, Side::Server, Wire::Response(exchange, response));
-            }
+            (Some(status), _) => match self.response(read, status) {
+                Some(response) => self.put(ended, conn, Side::Server, Wire::Response(exchange, response)),
+                // What the server said is not known; that it said nothing is not true.
+                None => self.put(ended, conn, Side::Client, Wire::Broken(exchange, Failure::Aborted)),
+            },
             (None, Some(says)) => {
                 let (by, failure) = failure(says);
                 self.put(ended, conn, by, Wire::Broken(exchange, failure));
@@ -692,8 +694,7 @@ impl Sequence<'_> {
         let began = read.began;
         self.sockets += 1;
         let socket = Socket(self.sockets);
-        let request = wire::Request { body: Vec::new(), ..self.request(read) };
-        self.put(began, conn, Side::Client, Wire::Upgrade(socket, request));
+        self.put(began, conn, Side::Client, Wire::Upgrade(socket, asked(read)));
         let frames = read.frames();
         let moment = |frame: &Frame| moment(frame).filter(|at| is_possible(*at, began));
         let first = frames.iter().filter_map(moment).next();
@@ -709,7 +710,10 @@ impl Sequence<'_> {
                 self.put(answered, conn, Side::Server, Wire::Upgraded(socket, wire::Headers::new()));
             }
             Some(status) => {
-                let response = self.response(read, status);
+                // Why it was refused is no message.
+                let nothing =
+                    || wire::Response { status, headers: headers(&read.item.response.headers), body: Vec::new() };
+                let response = self.response(read, status).unwrap_or_else(nothing);
                 self.put(answered, conn, Side::Server, Wire::Refused(socket, response));
                 return;
             }
@@ -763,37 +767,43 @@ impl Sequence<'_> {
         self.put(at, conn, from, wire);
     }
 
-    fn posted(&mut self, post: &PostData, number: usize) -> Vec<u8> {
+    fn posted(&mut self, post: &PostData, number: usize) -> Option<Vec<u8>> {
         if let Some(text) = &post.text {
-            return decoded(text, post.encoding.as_deref()).unwrap_or_else(|| self.undecoded(text, "request", number));
+            let bytes = decoded(text, post.encoding.as_deref());
+            return Some(bytes.unwrap_or_else(|| self.undecoded(text, "request", number)));
         }
         if let Some(file) = &post.file {
             return self.attachment(file, number);
         }
         let pairs = post.params.iter().map(|param| (param.name.as_str(), param.value.as_str()));
-        form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().into_bytes()
+        Some(form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().into_bytes())
     }
 
-    fn content(&mut self, content: &Content, headers: &wire::Headers, number: usize) -> Vec<u8> {
-        let size = content.size.unwrap_or_default();
-        match (&content.text, &content.file) {
-            (_, Some(file)) => self.attachment(file, number),
-            (Some(text), None) if !text.is_empty() => match decoded(text, content.encoding.as_deref()) {
-                Some(bytes) => {
-                    if is_cut(&bytes, size, headers) {
-                        self.warnings.push(format!("entry {number} holds a part of the contents of its response"));
-                    }
-                    bytes
-                }
-                None => self.undecoded(text, "response", number),
-            },
-            (Some(_) | None, None) => {
-                if size > 0.0 {
-                    self.warnings.push(format!("entry {number} lacks the contents of its response"));
-                }
-                Vec::new()
-            }
+    /// The contents of an answer; `None` if they are missing, or a part of them.
+    fn content(&mut self, read: &Read, status: u16, headers: &wire::Headers) -> Option<Vec<u8>> {
+        let (content, number) = (&read.item.response.content, read.number);
+        if let Some(file) = &content.file {
+            return self.attachment(file, number);
         }
+        let size = content.size.filter(|size| *size >= 0.0);
+        let text = content.text.as_deref().unwrap_or_default();
+        if text.is_empty() {
+            // Playwright writes -1 where it did not get to fetch the contents.
+            let is_due = size.map_or_else(|| is_answered(read, status, headers), |size| size > 0.0);
+            if is_due {
+                self.warnings.push(format!("entry {number} lacks the contents of its response"));
+            }
+            return (!is_due).then(Vec::new);
+        }
+        let Some(bytes) = decoded(text, content.encoding.as_deref()) else {
+            return Some(self.undecoded(text, "response", number));
+        };
+        if is_cut(&bytes, size.unwrap_or_default(), headers) {
+            self.warnings.push(format!("entry {number} holds a part of the contents of its response"));
+            // Where the size is wrong and the messages are whole, they are what crossed.
+            return Some(bytes).filter(|bytes| is_bayeux(bytes));
+        }
+        Some(bytes)
     }
 
     /// What should be base64 and is not is taken as it stands.
@@ -803,12 +813,32 @@ impl Sequence<'_> {
         text.as_bytes().to_vec()
     }
 
-    fn attachment(&mut self, file: &str, number: usize) -> Vec<u8> {
-        (self.attached)(file).unwrap_or_else(|| {
+    fn attachment(&mut self, file: &str, number: usize) -> Option<Vec<u8>> {
+        let bytes = (self.attached)(file);
+        if bytes.is_none() {
             self.warnings.push(format!("entry {number} has its contents in a file that is not there"));
-            Vec::new()
-        })
+        }
+        bytes
     }
+}
+
+/// The head of a request.
+fn asked(read: &Read) -> wire::Request {
+    let request = &read.item.request;
+    wire::Request {
+        method: request.method.clone(),
+        target: read.target.clone(),
+        headers: headers(&request.headers),
+        body: Vec::new(),
+    }
+}
+
+/// Whether an answer has contents by all that its head says (RFC 9110, 6.4).
+fn is_answered(read: &Read, status: u16, headers: &wire::Headers) -> bool {
+    // Of a redirection browsers give none away.
+    let has_none = matches!(status, 100..=199 | 204 | 300..=399)
+        || matches!(read.item.request.method.as_str(), "HEAD" | "OPTIONS");
+    !has_none && headers.get("content-length").is_none_or(|length| length.trim() != "0")
 }
 
 /// Text or, if it says so, base64; `None` if it is not.
@@ -916,7 +946,7 @@ fn put_in_turn<T: Ord>(events: &mut [Happened], turns: impl Fn(&Happened) -> Vec
                     asked.entry(turn).or_default().push((event.at, *exchange));
                 }
             }
-            Wire::Response(exchange, _) => {
+            Wire::Response(exchange, _) | Wire::Broken(exchange, _) => {
                 answered.insert(*exchange, place);
             }
             _ => {}

@@ -260,25 +260,35 @@ fn what_has_the_same_time_stands_in_the_order_of_the_file() {
 
 #[test]
 fn contents_are_text_base64_or_a_file_beside() {
+    const WHOLE: &str = r#"[{"channel":"/meta/connect"}]"#;
     let bodies = |entry: fn(&mut Value)| {
         let har = exchanges(|_, it| entry(it), 1);
         let mut beside = |name: &str| (name == "a.json").then(|| b"[ ]".to_vec());
         match import(&har, None, &mut beside) {
             Ok(Imported::Traffic(traffic)) => match &traffic.entries[1].1.wire {
-                Wire::Response(_, response) => (response.body.clone(), traffic.warnings),
+                Wire::Response(_, response) => (Some(response.body.clone()), traffic.warnings),
+                // That the answer was empty would be a lie.
+                Wire::Broken(_, Failure::Aborted) => (None, traffic.warnings),
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),
         }
     };
     let encoded = bodies(|entry| entry["response"]["content"] = json!({"text": "W10=", "encoding": "base64"}));
-    assert_eq!(encoded, (b"[]".to_vec(), Vec::new()));
+    assert_eq!(encoded, (Some(b"[]".to_vec()), Vec::new()));
     let beside = bodies(|entry| entry["response"]["content"] = json!({"_file": "a.json"}));
-    assert_eq!(beside, (b"[ ]".to_vec(), Vec::new()));
-    let (_, warnings) = bodies(|entry| entry["response"]["content"] = json!({"_file": "b.json"}));
-    assert_eq!(warnings, ["entry 1 has its contents in a file that is not there"]);
-    let (_, warnings) = bodies(|entry| entry["response"]["content"] = json!({"size": 40}));
-    assert_eq!(warnings, ["entry 1 lacks the contents of its response"]);
+    assert_eq!(beside, (Some(b"[ ]".to_vec()), Vec::new()));
+    let (body, warnings) = bodies(|entry| entry["response"]["content"] = json!({"_file": "b.json"}));
+    assert_eq!(
+        (body, warnings.as_slice()),
+        (None, &["entry 1 has its contents in a file that is not there".to_owned()][..])
+    );
+    let (body, warnings) = bodies(|entry| entry["response"]["content"] = json!({"size": 40}));
+    assert_eq!((body, warnings.as_slice()), (None, &["entry 1 lacks the contents of its response".to_owned()][..]));
+    let (body, _) = bodies(|entry| entry["response"]["content"] = json!({"text": "[{\"chan", "size": 40}));
+    assert_eq!(body, None);
+    let (body, _) = bodies(|entry| entry["response"]["content"] = json!({"text": WHOLE, "size": 40}));
+    assert_eq!(body.as_deref(), Some(WHOLE.as_bytes()));
 }
 
 #[test]
@@ -547,8 +557,11 @@ fn what_was_posted_is_missed(#[case] post: Value, #[case] size: Value, #[case] i
         },
         2,
     );
+    let traffic = traffic(&har);
     let expected: &[&str] = if is_missed { &["entry 2 lacks the contents of its request"] } else { &[] };
-    assert_eq!(traffic(&har).warnings, expected);
+    assert_eq!(traffic.warnings, expected);
+    // Without what was asked an answer means nothing.
+    assert_eq!((traffic.taken, traffic.left_out.unreadable), if is_missed { (1, 1) } else { (2, 0) });
 }
 
 /// Some cut long contents off, and sizes are not always those of the contents.
@@ -556,6 +569,9 @@ fn what_was_posted_is_missed(#[case] post: Value, #[case] size: Value, #[case] i
 #[case::whole(json!({"text": "[ ]", "size": 3}), "", "")]
 #[case::with_a_mark_of_the_byte_order(json!({"text": "[ ]", "size": 6}), "", "")]
 #[case::unknown(json!({"text": "[ ]", "size": -1}), "", "")]
+#[case::not_fetched(json!({"size": -1}), "", "lacks the contents of its response")]
+#[case::not_told(json!({}), "", "lacks the contents of its response")]
+#[case::none(json!({"size": 0}), "", "")]
 #[case::cut(json!({"text": "[ ]", "size": 7}), "", "holds a part of the contents of its response")]
 #[case::cut_base64(json!({"text": "W10=", "encoding": "base64", "size": 7}), "", "holds a part of the contents of its response")]
 #[case::compressed(json!({"text": "[ ]", "size": 23}), "gzip", "")]
@@ -574,6 +590,24 @@ fn contents_are_held_against_their_size(#[case] content: Value, #[case] coding: 
     );
     let expected = if says.is_empty() { Vec::new() } else { vec![format!("entry 1 {says}")] };
     assert_eq!(traffic(&har).warnings, expected);
+}
+
+#[rstest]
+#[case::no_content(204, "POST", json!([]))]
+#[case::redirection(302, "POST", json!([]))]
+#[case::asking_for_leave(200, "OPTIONS", json!([]))]
+#[case::by_its_length(200, "POST", json!([{"name": "Content-Length", "value": "0"}]))]
+fn an_answer_that_has_no_contents_lacks_none(#[case] status: u16, #[case] method: &str, #[case] headers: Value) {
+    let har = exchanges(
+        |number, entry| {
+            if number == 1 {
+                entry["request"]["method"] = method.into();
+                entry["response"] = json!({"status": status, "headers": headers, "content": {"size": -1}});
+            }
+        },
+        2,
+    );
+    assert_eq!(traffic(&har).warnings, [""; 0]);
 }
 
 #[test]
