@@ -9,7 +9,9 @@ use crate::tapes::{self, Format};
 
 /// Check whether recorded conversations break a rule, on either side.
 ///
-/// Exit code 1 means a broken rule; 3 that nothing is wrong but a tape is interrupted or holds nothing to judge.
+/// Where a tape says that something is missing, only what one message shows by itself is held against anybody; the rest is
+/// inconclusive. Exit code 1 means a broken rule; 3 that nothing is wrong but a tape is interrupted, lacks something or holds nothing
+/// to judge.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Tapes; `-` reads stdin.

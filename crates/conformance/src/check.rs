@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use protocol::time::Time;
 use protocol::wire::Side;
-use recording::tape::{Located, Status, Tape};
+use recording::tape::{Located, Mark, Status, Tape};
 use serde_json::{Value, json};
 
 use crate::rules::{self, Finding, Rule};
@@ -15,11 +15,16 @@ use crate::verdict::Kind;
 /// How much of a message is shown, in characters.
 const SHOWN: usize = 240;
 
+/// How many marks are named by their line.
+const NAMED: usize = 3;
+
 /// A rule that is broken, with its place on the tape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breach {
     /// The rule.
     pub rule: &'static Rule,
+    /// What that amounts to: as the rule says, but inconclusive where it may come of what is missing on the tape.
+    pub kind: Kind,
     /// Who broke it.
     pub side: Side,
     /// The line of the file.
@@ -39,6 +44,8 @@ pub struct CheckReport {
     pub status: Status,
     /// How many bytes were cut off at a torn end.
     pub torn: usize,
+    /// What the tape says is missing on it.
+    pub losses: Vec<Mark>,
     /// How many Bayeux messages were judged.
     pub messages: usize,
     /// How many sessions they belong to.
@@ -49,9 +56,11 @@ pub struct CheckReport {
     pub breaches: Vec<Breach>,
 }
 
-/// Judges a tape by every rule.
+/// Judges a tape by every rule. Where the tape says that something is missing, only what a message shows by itself is held against
+/// anybody.
 #[must_use]
 pub fn check(tape: &Tape) -> CheckReport {
+    let losses = tape.losses();
     let located = tape.located();
     let entries: Vec<_> = located.iter().map(|located| located.entry.clone()).collect();
     let judgement = rules::survey(&entries);
@@ -61,37 +70,36 @@ pub fn check(tape: &Tape) -> CheckReport {
         messages: judgement.messages,
         sessions: judgement.sessions,
         chats: judgement.chats,
-        breaches: judgement.findings.into_iter().filter_map(|finding| breach(&located, finding)).collect(),
+        breaches: judgement.findings.into_iter().filter_map(|it| breach(&located, it, losses.is_empty())).collect(),
+        losses,
     }
 }
 
-fn breach(located: &[Located], finding: Finding) -> Option<Breach> {
+fn breach(located: &[Located], finding: Finding, is_whole: bool) -> Option<Breach> {
     let unit = located.get(finding.entry)?;
     let line = finding.message.and_then(|message| unit.inner.get(message)).copied().unwrap_or(unit.line);
     let message = finding.message.and_then(|message| rules::message_text(&unit.entry, message));
-    Some(Breach {
-        rule: rules::rule(finding.rule)?,
-        side: unit.entry.from,
-        line,
-        at: unit.entry.at,
-        says: finding.says,
-        message,
-    })
+    let rule = rules::rule(finding.rule)?;
+    let kind = match rule.kind {
+        Kind::Fail | Kind::Deviation if !is_whole && !rule.by_itself => Kind::Inconclusive,
+        kind => kind,
+    };
+    Some(Breach { rule, kind, side: unit.entry.from, line, at: unit.entry.at, says: finding.says, message })
 }
 
 impl CheckReport {
-    /// How many rules were broken to this degree.
+    /// How many breaches amount to this.
     #[must_use]
     pub fn count(&self, kind: Kind) -> usize {
-        self.breaches.iter().filter(|breach| breach.rule.kind == kind).count()
+        self.breaches.iter().filter(|breach| breach.kind == kind).count()
     }
 
-    /// The exit code for this tape: 1 for a broken requirement, 3 if nothing is wrong but something is missing, else 0.
+    /// The exit code for this tape: 1 for a broken requirement, 3 if nothing is surely wrong but something is missing, else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         if self.count(Kind::Fail) + self.count(Kind::Deviation) > 0 {
             1
-        } else if self.messages == 0 || self.status != Status::Complete {
+        } else if self.messages == 0 || self.status != Status::Complete || !self.losses.is_empty() {
             3
         } else {
             0
@@ -107,7 +115,7 @@ impl CheckReport {
             let _ = writeln!(
                 text,
                 "{}: {} ({})\n  {name} line {}, {} s, {} {}",
-                breach.rule.kind.name(),
+                breach.kind.name(),
                 breach.rule.id,
                 breach.rule.requirements.join(", "),
                 breach.line,
@@ -137,11 +145,20 @@ impl CheckReport {
             }
             Status::Interrupted => "the tape is interrupted".to_owned(),
         };
+        let end = match (self.missing(), self.status) {
+            (None, _) => end,
+            (Some(missing), Status::Complete) => missing,
+            (Some(missing), _) => format!("{end}; {missing}"),
+        };
         if self.messages == 0 {
             return format!("nothing to judge: no Bayeux message; {end}");
         }
+        let doubtful = match self.count(Kind::Inconclusive) {
+            0 => String::new(),
+            count => format!(", {count} inconclusive"),
+        };
         format!(
-            "{} of {} and {} judged by {}: {} fail, {} deviation, {} observed; {end}",
+            "{} of {} and {} judged by {}: {} fail, {} deviation, {} observed{doubtful}; {end}",
             counted(self.messages, "message"),
             counted(self.sessions, "session"),
             counted(self.chats, "chat"),
@@ -150,6 +167,19 @@ impl CheckReport {
             self.count(Kind::Deviation),
             self.count(Kind::Observed),
         )
+    }
+
+    /// Where the tape says that something is missing.
+    fn missing(&self) -> Option<String> {
+        let lines: Vec<String> = self.losses.iter().take(NAMED).map(|mark| mark.line.to_string()).collect();
+        let (lines, more) = (lines.join(", "), self.losses.len().saturating_sub(NAMED));
+        let where_told = match self.losses.len() {
+            0 => return None,
+            1 => format!("line {lines} says"),
+            _ if more == 0 => format!("lines {lines} say"),
+            _ => format!("lines {lines} and {more} more say"),
+        };
+        Some(format!("something is missing on the tape, as {where_told}"))
     }
 
     /// The same for a program.
@@ -161,7 +191,7 @@ impl CheckReport {
             .map(|breach| {
                 json!({
                     "rule": breach.rule.id,
-                    "verdict": breach.rule.kind.name(),
+                    "verdict": breach.kind.name(),
                     "requirements": breach.rule.requirements,
                     "side": side(breach.side),
                     "line": breach.line,
@@ -171,11 +201,14 @@ impl CheckReport {
                 })
             })
             .collect();
+        let missing: Vec<Value> =
+            self.losses.iter().map(|mark| json!({"line": mark.line, "says": mark.label})).collect();
         json!({
             "tape": name,
             "status": self.status.word(),
             "next": self.status.next(),
             "torn": self.torn,
+            "missing": missing,
             "messages": self.messages,
             "sessions": self.sessions,
             "chats": self.chats,
@@ -184,6 +217,7 @@ impl CheckReport {
                 "fail": self.count(Kind::Fail),
                 "deviation": self.count(Kind::Deviation),
                 "observed": self.count(Kind::Observed),
+                "inconclusive": self.count(Kind::Inconclusive),
             },
             "findings": breaches,
             "exit": self.exit_code(),

@@ -48,6 +48,8 @@ pub struct Rule {
     pub kind: Kind,
     /// The ids of the requirements that it judges.
     pub requirements: Vec<String>,
+    /// Whether one message shows it, whatever came before and after. Another rule is broken only if nothing is missing between.
+    pub by_itself: bool,
 }
 
 static RULES: LazyLock<Vec<Rule>> =
@@ -71,6 +73,7 @@ fn known(violation: Violation) -> Option<Rule> {
         binds,
         kind: judged.iter().map(|requirement| requirement.kind_if_broken()).min()?,
         requirements: judged.iter().map(|requirement| requirement.id.clone()).collect(),
+        by_itself: envelope::shows_by_itself(violation),
     })
 }
 

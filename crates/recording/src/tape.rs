@@ -16,6 +16,7 @@ use protocol::time::Time;
 use protocol::wire::{Close, Entry, Exchange, Headers, Request, Response, Side, Socket, Wire};
 
 pub use self::error::ReadError;
+use crate::audit::words::tells_of_loss;
 use crate::redaction::Keep;
 
 pub(crate) use self::read::{hash_of, line_of};
@@ -269,6 +270,13 @@ impl Tape {
             _ => None,
         };
         self.records.iter().filter_map(mark).collect()
+    }
+
+    /// The marks that say that something is missing, in order: what crossed the wire and is not on the tape, or not as it was. That
+    /// the tape ends early is another matter: see [`Tape::status`].
+    #[must_use]
+    pub fn losses(&self) -> Vec<Mark> {
+        self.marks().into_iter().filter(|mark| tells_of_loss(&mark.label)).collect()
     }
 }
 

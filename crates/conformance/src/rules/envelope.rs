@@ -208,6 +208,27 @@ pub(super) const EXACT: &[Violation] = &[
     Violation::EventFromInvalid,
 ];
 
+/// The other rules about one message, or one request about files.
+const OTHERS: &[Violation] = &[
+    Violation::BatchNotArray,
+    Violation::MessageIdInvalid,
+    Violation::HandshakeNotAlone,
+    Violation::SubscribeMetaChannel,
+    Violation::PublishMetaChannel,
+    Violation::ReplyErrorForm,
+    Violation::FileRequestShape,
+    Violation::FileKeyInUrl,
+    Violation::NotificationErrorsMissing,
+];
+
+/// Whether one message shows by itself that a rule is broken. That a batch is malformed is none of it: what could not be read may
+/// have been whole when it crossed.
+pub(super) fn shows_by_itself(violation: Violation) -> bool {
+    EXACT.contains(&violation)
+        || OTHERS.contains(&violation)
+        || Schema::ALL.iter().any(|schema| rule_of(*schema) == violation)
+}
+
 /// The rule that a departure from a schema breaks.
 const fn rule_of(schema: Schema) -> Violation {
     match schema {

@@ -125,7 +125,8 @@ fn rules_say_whom_they_bind_and_how_much() {
     let mut table = String::new();
     for rule in rules() {
         let (binds, grade, requirements) = (rule.binds.name(), rule.kind.name(), rule.requirements.join(" "));
-        table.push_str(&format!("{:<46} {binds:<6} {grade:<9} {requirements}\n", rule.id));
+        let shown = if rule.by_itself { "alone" } else { "" };
+        table.push_str(&format!("{:<46} {binds:<6} {grade:<9} {shown:<5} {requirements}\n", rule.id));
     }
     insta::assert_snapshot!(table);
 }

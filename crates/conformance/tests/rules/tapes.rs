@@ -4,16 +4,20 @@ use std::fs;
 use std::path::Path;
 
 use conformance::check::check;
+use conformance::rules::rule;
+use conformance::verdict::Kind;
 use pretty_assertions::assert_eq;
 use protocol::time::Time;
 use protocol::wire::Entry;
 use recording::capture::{Capture, Config, Source};
+use recording::har::{Imported, import};
 use recording::redaction::Keep;
 use recording::tape::{ConnLabel, Finish, Status, Tape};
 use recording::token::Key;
-use serde_json::Value;
+use rstest::rstest;
+use serde_json::{Value, json};
 
-use crate::conversations::conversations;
+use crate::conversations::{Conversation, conversations};
 use crate::schemas::{files, root};
 
 fn good_tapes() -> Vec<(String, Tape)> {
@@ -38,14 +42,25 @@ fn config() -> Config {
 
 /// A tape that holds these entries.
 fn taped(entries: &[Entry], finish: Option<Finish>) -> Tape {
+    marked(entries, &[], finish)
+}
+
+/// A tape that holds these entries, and marks at its end.
+fn marked(entries: &[Entry], marks: &[&str], finish: Option<Finish>) -> Tape {
     let (mut capture, mut bytes) = Capture::new(config());
     for entry in entries {
         bytes.extend(capture.entry(None, entry));
     }
     let end = entries.last().map(|entry| entry.at).unwrap_or_default();
+    for mark in marks {
+        bytes.extend(capture.mark(end, mark));
+    }
     bytes.extend(finish.map(|finish| capture.finish(end, finish)).unwrap_or_default());
     Tape::read(&bytes).expect("a tape")
 }
+
+/// What the recorder says of something that it had no room for.
+const LEFT_OUT: &str = "e1 answer left out: over the limit of 1 MiB";
 
 /// Each line of the tapes in a folder, with the name of its file.
 fn lines(folder: &str) -> Vec<(String, usize, Value)> {
@@ -167,4 +182,100 @@ fn a_tape_without_messages_passes_nothing() {
     let report = check(&taped(&[], Some(Finish::Complete)));
     assert_eq!(report.exit_code(), 3);
     assert_eq!(report.summary(), "nothing to judge: no Bayeux message; the tape is complete");
+}
+
+#[test]
+fn what_is_missing_is_held_against_nobody() {
+    for Conversation { name, entries, .. } in conversations("ok") {
+        for lost in 0..entries.len() {
+            let rest = [&entries[..lost], &entries[lost + 1..]].concat();
+            let report = check(&marked(&rest, &[LEFT_OUT], Some(Finish::Complete)));
+            let blamed = report.count(Kind::Fail) + report.count(Kind::Deviation);
+            assert_eq!((blamed, report.exit_code()), (0, 3), "{name}, line {}: {report:#?}", lost + 2);
+        }
+    }
+}
+
+#[test]
+fn what_one_message_shows_is_wrong_whatever_is_missing() {
+    for Conversation { name, entries, .. } in conversations("violation") {
+        let rule = rule(&name).expect("a rule");
+        let kind = match rule.kind {
+            Kind::Fail | Kind::Deviation if !rule.by_itself => Kind::Inconclusive,
+            kind => kind,
+        };
+        let report = check(&marked(&entries, &[LEFT_OUT], Some(Finish::Complete)));
+        let breach = report.breaches.iter().find(|breach| breach.rule == rule).expect(&name);
+        assert_eq!(breach.kind, kind, "{name}");
+    }
+}
+
+#[rstest]
+#[case::of_the_recorder(LEFT_OUT, 1)]
+#[case::units("3 units lost here: no memory left for them", 1)]
+#[case::of_an_import("import: entry 2 lacks the contents of its response", 1)]
+#[case::an_agent("agent leaves", 0)]
+#[case::of_somebody_else("the answer was left out", 0)]
+fn a_mark_may_say_that_something_is_missing(#[case] label: &str, #[case] losses: usize) {
+    assert_eq!(marked(&[], &[label], Some(Finish::Complete)).losses().len(), losses);
+}
+
+#[test]
+fn what_may_come_of_something_missing_is_told_as_inconclusive() {
+    let entries = broken("bayeux.reply.id-not-echoed");
+    let report = check(&marked(&entries, &[LEFT_OUT], Some(Finish::Complete)));
+    insta::assert_snapshot!(report.text("chat.tape.jsonl"));
+    insta::assert_json_snapshot!(report.json("chat.tape.jsonl"));
+    let ends: Vec<String> = (2..=4)
+        .map(|marks| check(&marked(&entries, &vec![LEFT_OUT; marks], Some(Finish::Complete))).summary())
+        .map(|says| says.split_once("; ").map(|(_, end)| end.to_owned()).unwrap_or_default())
+        .collect();
+    insta::assert_snapshot!(ends.join("\n"));
+}
+
+/// Each way in which an entry of a HAR may lack something: none of them makes anybody guilty.
+#[test]
+fn what_a_har_lacks_is_held_against_nobody() {
+    let mut tried = 0;
+    for (name, path) in files(&root().join("fixtures/har")).into_iter().filter(|(name, _)| name.ends_with(".har")) {
+        let har: Value = serde_json::from_slice(&fs::read(path).expect("readable")).expect("JSON");
+        for (place, entry) in har["log"]["entries"].as_array().expect("entries").iter().enumerate() {
+            for poorer in poorer(entry) {
+                let mut har = har.clone();
+                har["log"]["entries"][place] = poorer;
+                let Ok(Imported::Traffic(traffic)) = import(har.to_string().as_bytes(), None, &mut |_| None) else {
+                    continue;
+                };
+                let report = check(&Tape::read(&traffic.tape(config(), None)).expect("a tape"));
+                let blamed = report.count(Kind::Fail) + report.count(Kind::Deviation);
+                let is_told = report.losses.len() == traffic.warnings.len();
+                assert!(blamed == 0 && is_told, "{name}, entry {}: {report:#?}", place + 1);
+                tried += usize::from(!traffic.warnings.is_empty());
+            }
+        }
+    }
+    assert!(tried > 300, "{tried}");
+}
+
+/// An entry that lacks what a Bayeux message came with, one thing after the other.
+fn poorer(entry: &Value) -> Vec<Value> {
+    let mut all = Vec::new();
+    let mut without = |change: &dyn Fn(&mut Value)| {
+        let mut poorer = entry.clone();
+        change(&mut poorer);
+        all.push(poorer);
+    };
+    if let Some(text) = entry["response"]["content"]["text"].as_str().filter(|text| text.contains("channel")) {
+        without(&|entry| entry["response"]["content"] = json!({"size": -1}));
+        without(&|entry| entry["response"]["content"] = json!({"size": text.len()}));
+        let half = text.chars().take(text.chars().count() / 2).collect::<String>();
+        without(&|entry| entry["response"]["content"]["text"] = half.as_str().into());
+    }
+    if entry["request"]["postData"].is_object() {
+        without(&|entry| entry["request"]["postData"] = Value::Null);
+    }
+    for frame in 0..entry["_webSocketMessages"].as_array().map_or(0, Vec::len) {
+        without(&|entry| entry["_webSocketMessages"][frame]["data"] = Value::Null);
+    }
+    all
 }

@@ -140,15 +140,17 @@ const ENV_NAMES: &[&str] = &[
 const ENV_WORDS: &[&str] =
     &["any", "asked", "chat", "embedded", "given", "scripted", "session", "simulated", "simulator", "tapestry"];
 
-/// What recorder, suite and import say in marks, by how it begins. `#` stands for a number, `@` for an exchange, a WebSocket or a
+/// Sentences by how they begin, with how each may go on. `#` stands for a number, `@` for an exchange, a WebSocket or a
 /// connection, `$` for the name of a signal.
-const SENTENCES: &[(&str, &[&str])] = &[
+type Sentences = &'static [(&'static str, &'static [&'static str])];
+
+/// What recorder and suite say in marks, and nothing is missing.
+const REMARKS: Sentences = &[
     (
         "",
         &[
             "@ answered with status #",
             "@ refused here: no file descriptor left",
-            "# units lost here: no memory left for them",
             "agent leaves",
             originals::HOLDS,
             "new clients wait here: no file descriptor left",
@@ -156,14 +158,6 @@ const SENTENCES: &[(&str, &[&str])] = &[
             originals::SAME,
         ],
     ),
-    ("@ request left out: ", LEFT_OUT),
-    ("@ answer left out: ", LEFT_OUT),
-    ("@ request cannot be read: ", CODED),
-    ("@ answer cannot be read: ", CODED),
-    ("@ message of the client left out: ", NO_ROOM),
-    ("@ message of the server left out: ", NO_ROOM),
-    ("@ frames of the client left out from here on: ", MALFORMED),
-    ("@ frames of the server left out from here on: ", MALFORMED),
     ("asked to ", &["end", "join", "leave", "notice", "push-url", "say", "transfer", "type"]),
     (
         "given up: ",
@@ -174,6 +168,19 @@ const SENTENCES: &[(&str, &[&str])] = &[
             "the command ended before it came: signal: # $ core dumped",
         ],
     ),
+];
+
+/// What recorder and import say in marks where something that crossed the wire is not on the tape, or not as it was.
+const LOSSES: Sentences = &[
+    ("", &["# units lost here: no memory left for them"]),
+    ("@ request left out: ", LEFT_OUT),
+    ("@ answer left out: ", LEFT_OUT),
+    ("@ request cannot be read: ", CODED),
+    ("@ answer cannot be read: ", CODED),
+    ("@ message of the client left out: ", NO_ROOM),
+    ("@ message of the server left out: ", NO_ROOM),
+    ("@ frames of the client left out from here on: ", MALFORMED),
+    ("@ frames of the server left out from here on: ", MALFORMED),
     (
         "import: ",
         &[
@@ -332,6 +339,15 @@ pub(super) fn is_suite_word(word: &str) -> bool {
 
 /// Whether a mark says what the program says. `is_closed` tells about a word that redaction has put into it.
 pub(super) fn is_sentence(label: &str, is_closed: impl Fn(&str) -> bool) -> bool {
+    has(REMARKS, label, &is_closed) || has(LOSSES, label, &is_closed)
+}
+
+/// Whether a mark says that something is missing on its tape.
+pub(crate) fn tells_of_loss(label: &str) -> bool {
+    has(LOSSES, label, &|_| false)
+}
+
+fn has(sentences: Sentences, label: &str, is_closed: &dyn Fn(&str) -> bool) -> bool {
     let fits = |(pattern, word): (&str, &str)| match pattern {
         "#" => is_digits(word),
         "@" => is_link(word),
@@ -340,7 +356,7 @@ pub(super) fn is_sentence(label: &str, is_closed: impl Fn(&str) -> bool) -> bool
         }
         _ => pattern == word || is_closed(word),
     };
-    SENTENCES.iter().flat_map(|(begins, ends)| ends.iter().map(move |end| (*begins, *end))).any(|(begins, end)| {
+    sentences.iter().flat_map(|(begins, ends)| ends.iter().map(move |end| (*begins, *end))).any(|(begins, end)| {
         let pattern = begins.split_terminator(' ').chain(end.split(' '));
         pattern.clone().count() == label.split(' ').count() && pattern.zip(label.split(' ')).all(fits)
     })

@@ -13,6 +13,7 @@ use protocol::bayeux::message::Message;
 use protocol::chat::files::is_target;
 use protocol::time::Time;
 use protocol::wire::{self, Entry, Exchange, Failure, Side, Socket, Wire};
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::archive::{self, Archive};
@@ -795,18 +796,19 @@ impl Sequence<'_> {
             }
             return (!is_due).then(Vec::new);
         }
+        // What is whole all the same is what crossed, whatever the file says of it.
+        let is_whole = |bytes: &Vec<u8>| serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
         let Some(bytes) = decoded(text, content.encoding.as_deref()) else {
-            return Some(self.undecoded(text, "response", number));
+            return Some(self.undecoded(text, "response", number)).filter(is_whole);
         };
         if is_cut(&bytes, size.unwrap_or_default(), headers) {
             self.warnings.push(format!("entry {number} holds a part of the contents of its response"));
-            // Where the size is wrong and the messages are whole, they are what crossed.
-            return Some(bytes).filter(|bytes| is_bayeux(bytes));
+            return Some(bytes).filter(is_whole);
         }
         Some(bytes)
     }
 
-    /// What should be base64 and is not is taken as it stands.
+    /// What should be base64 and is not is taken as it stands, if it is whole.
     fn undecoded(&mut self, text: &str, of: &str, number: usize) -> Vec<u8> {
         let says = "that are not base64 and are taken as they stand";
         self.warnings.push(format!("entry {number} holds contents of its {of} {says}"));
