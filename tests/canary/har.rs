@@ -86,8 +86,9 @@ impl Item {
             "cache": {},
             "timings": {"send": 0, "wait": 1, "receive": 0.5},
         });
-        if !request.body.is_empty() {
-            let text = String::from_utf8_lossy(&request.body);
+        if request.method == "POST" {
+            // Without contents an entry is left out, and with it what came as the answer.
+            let text = if request.body.is_empty() { "[]".into() } else { String::from_utf8_lossy(&request.body) };
             har["request"]["postData"] = json!({"mimeType": "application/json", "text": text});
         }
         if let Some(response) = &self.response {

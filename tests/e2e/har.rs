@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{root, run, shown, tapestry};
@@ -100,7 +101,7 @@ fn a_har_of_a_tape_that_was_not_redacted_is_told() {
 fn entries_that_cannot_be_read_are_named_beside_the_error() {
     let folder = TempDir::new().unwrap();
     let text = fs::read_to_string(fixture("chrome-websocket.har")).unwrap();
-    let mut har: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut har: Value = serde_json::from_str(&text).unwrap();
     har["log"]["entries"][3]["startedDateTime"] = "yesterday".into();
     let path = file(&folder, "bad.har");
     fs::write(&path, har.to_string()).unwrap();
@@ -166,6 +167,34 @@ fn what_is_imported_is_checked_replayed_and_compared(#[case] name: &str) {
     }
 }
 
+/// Playwright writes a size of -1 where it did not get to fetch an answer: no command makes anybody guilty of that.
+#[test]
+fn what_a_file_lacks_is_told_by_every_command() {
+    let folder = TempDir::new().unwrap();
+    let mut har: Value = serde_json::from_slice(&fs::read(fixture("playwright-long-polling.har")).unwrap()).unwrap();
+    let mut connects = har["log"]["entries"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .filter(|entry| entry["request"]["url"].as_str().unwrap().ends_with("/connect"));
+    connects.nth(3).expect("a held connect")["response"]["content"] = json!({"size": -1, "mimeType": "x-unknown"});
+    drop(connects);
+    let (poorer, tape, other) =
+        (file(&folder, "chat.har"), file(&folder, "chat.tape.jsonl"), file(&folder, "other.tape.jsonl"));
+    fs::write(&poorer, har.to_string()).unwrap();
+    assert_eq!(run(&["import", "har", &fixture("playwright-long-polling.har"), "-o", &other]).status.code(), Some(0));
+    let commands = [
+        &["import", "har", &poorer, "--output", &tape] as &[&str],
+        &["check", &tape],
+        &["replay", &tape],
+        &["audit", &tape],
+        &["compare", &other, &tape],
+    ];
+    let said: Vec<String> =
+        commands.iter().map(|command| format!("{}: {}", command[0], shown(&run(command)))).collect();
+    insta::assert_snapshot!("lacking", said.join("\n").replace(&folder.path().display().to_string(), "FOLDER"));
+}
+
 /// What is wrong with one file keeps none of the others back.
 #[test]
 fn several_files_become_a_tape_each() {
@@ -203,7 +232,7 @@ fn two_files_of_one_name_are_not_mixed_up() {
 fn a_folder_holds_a_har_and_what_it_names() {
     let folder = TempDir::new().unwrap();
     let har = fs::read_to_string(fixture("playwright-websocket.har")).unwrap();
-    let mut har: serde_json::Value = serde_json::from_str(&har).unwrap();
+    let mut har: Value = serde_json::from_str(&har).unwrap();
     for entry in har["log"]["entries"].as_array_mut().unwrap() {
         if let Some(messages) = entry.as_object_mut().unwrap().remove("_webSocketMessages") {
             let lines: String = messages.as_array().unwrap().iter().map(|message| format!("{message}\n")).collect();

@@ -1,9 +1,11 @@
 //! `tapestry compare`: how two conversations differ once ids, times and carriers are set aside.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use recording::compare::{compare, render};
+use recording::tape::missing;
 
 use crate::exit::{Exit, Failure};
 use crate::output;
@@ -30,7 +32,14 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     if args.before == Path::new("-") && args.after == Path::new("-") {
         return Err(Failure::usage(anyhow!("only one of the tapes can be read from stdin")));
     }
-    let differences = compare(&tapes::read_whole(&args.before)?, &tapes::read_whole(&args.after)?);
+    let (before, after) = (tapes::read_whole(&args.before)?, tapes::read_whole(&args.after)?);
+    for (file, tape) in [(&args.before, &before), (&args.after, &after)] {
+        if let Some(missing) = missing(&tape.losses()) {
+            // With stderr gone nobody reads it; the marks say the same.
+            let _ = writeln!(anstream::stderr(), "warning: `{}`: {missing}", file.display());
+        }
+    }
+    let differences = compare(&before, &after);
     match args.format {
         Format::Text => output::print(&render::text(&differences, tapes::WIDTH))?,
         Format::Json => output::print_json(&render::json(&differences))?,

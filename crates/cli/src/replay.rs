@@ -18,7 +18,8 @@ use crate::{live, output};
 /// and list where it does something else than the client on the tape.
 ///
 /// Time is virtual, so a chat of an hour takes no time, and two replays print the same bytes. Of a conformance case the output
-/// and the exit code are those of a run of this case alone; for other tapes exit code 1 means a divergence.
+/// and the exit code are those of a run of this case alone; for other tapes exit code 1 means a divergence, 3 that the tape is not
+/// whole or lacks something.
 ///
 /// A tape of `tapestry chat --tape` has all that went into our own client: it gets the same again, and must do exactly the same.
 #[derive(clap::Args)]

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use protocol::time::Time;
 use protocol::wire::Side;
-use recording::tape::{Located, Mark, Status, Tape};
+use recording::tape::{Located, Mark, Status, Tape, missing};
 use serde_json::{Value, json};
 
 use crate::rules::{self, Finding, Rule};
@@ -14,9 +14,6 @@ use crate::verdict::Kind;
 
 /// How much of a message is shown, in characters.
 const SHOWN: usize = 240;
-
-/// How many marks are named by their line.
-const NAMED: usize = 3;
 
 /// A rule that is broken, with its place on the tape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +142,7 @@ impl CheckReport {
             }
             Status::Interrupted => "the tape is interrupted".to_owned(),
         };
-        let end = match (self.missing(), self.status) {
+        let end = match (missing(&self.losses), self.status) {
             (None, _) => end,
             (Some(missing), Status::Complete) => missing,
             (Some(missing), _) => format!("{end}; {missing}"),
@@ -169,19 +166,6 @@ impl CheckReport {
         )
     }
 
-    /// Where the tape says that something is missing.
-    fn missing(&self) -> Option<String> {
-        let lines: Vec<String> = self.losses.iter().take(NAMED).map(|mark| mark.line.to_string()).collect();
-        let (lines, more) = (lines.join(", "), self.losses.len().saturating_sub(NAMED));
-        let where_told = match self.losses.len() {
-            0 => return None,
-            1 => format!("line {lines} says"),
-            _ if more == 0 => format!("lines {lines} say"),
-            _ => format!("lines {lines} and {more} more say"),
-        };
-        Some(format!("something is missing on the tape, as {where_told}"))
-    }
-
     /// The same for a program.
     #[must_use]
     pub fn json(&self, name: &str) -> Value {
@@ -201,8 +185,7 @@ impl CheckReport {
                 })
             })
             .collect();
-        let missing: Vec<Value> =
-            self.losses.iter().map(|mark| json!({"line": mark.line, "says": mark.label})).collect();
+        let missing: Vec<Value> = self.losses.iter().map(Mark::json).collect();
         json!({
             "tape": name,
             "status": self.status.word(),

@@ -14,6 +14,7 @@ use std::fmt;
 
 use protocol::time::Time;
 use protocol::wire::{Close, Entry, Exchange, Headers, Request, Response, Side, Socket, Wire};
+use serde_json::{Value, json};
 
 pub use self::error::ReadError;
 use crate::audit::words::tells_of_loss;
@@ -168,6 +169,29 @@ pub struct Mark {
     pub label: String,
     /// The tokens that it is about.
     pub tokens: Vec<String>,
+}
+
+impl Mark {
+    /// The mark for a program, in reports about its tape.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json!({"line": self.line, "says": self.label})
+    }
+}
+
+/// What [`Tape::losses`] come to, in one sentence without a stop; `None` if nothing is missing.
+#[must_use]
+pub fn missing(losses: &[Mark]) -> Option<String> {
+    const NAMED: usize = 3;
+    let lines: Vec<String> = losses.iter().take(NAMED).map(|mark| mark.line.to_string()).collect();
+    let (lines, more) = (lines.join(", "), losses.len().saturating_sub(NAMED));
+    let where_told = match losses.len() {
+        0 => return None,
+        1 => format!("line {lines} says"),
+        _ if more == 0 => format!("lines {lines} say"),
+        _ => format!("lines {lines} and {more} more say"),
+    };
+    Some(format!("something is missing on the tape, as {where_told}"))
 }
 
 /// A recording that was read.

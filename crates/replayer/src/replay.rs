@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol::time::Time;
 use protocol::wire::Side;
 use recording::compare::Namer;
-use recording::tape::{Status, Tape};
+use recording::tape::{Mark, Status, Tape};
 use serde_json::Value;
 
 use crate::chains::chains;
@@ -96,16 +96,19 @@ pub struct Replay {
     pub statistics: Statistics,
     /// Whether the tape is whole.
     pub status: Status,
+    /// What the tape says is missing on it: a divergence may come of that.
+    pub losses: Vec<Mark>,
     /// Its last complete line.
     pub last_line: usize,
 }
 
 impl Replay {
-    /// The exit code of the command: 1 for a divergence, 3 if nothing is wrong but not all could be judged, else 0.
+    /// The exit code of the command: 1 for a divergence, 3 if nothing is surely wrong but not all could be judged, else 0.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         let judged = self.statistics.messages > 0 && self.statistics.left_out == 0;
         match (self.divergences.is_empty(), self.status) {
+            _ if !self.losses.is_empty() => 3,
             (false, _) => 1,
             (true, Status::Complete) if judged => 0,
             (true, Status::Complete | Status::GoesOn { .. } | Status::Aborted | Status::Interrupted) => 3,
@@ -122,6 +125,7 @@ pub fn replay(tape: &Tape) -> Replay {
         notes: Vec::new(),
         statistics: Statistics::default(),
         status: tape.status(),
+        losses: tape.losses(),
         last_line: tape.records().last().map_or(1, |record| record.line),
     };
     if outside > 0 {

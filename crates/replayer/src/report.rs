@@ -2,7 +2,7 @@
 
 use protocol::time::Time;
 use recording::compare::render::{differ, marked};
-use recording::tape::Status;
+use recording::tape::{Mark, Status, missing};
 use serde_json::{Value, json};
 
 use crate::replay::{Divergence, Replay, What};
@@ -109,6 +109,9 @@ impl Replay {
         }
         let end = format!("to its last complete unit, which ends on line {}", self.last_line);
         text.push_str(&extent(self.status, &end));
+        if let Some(missing) = missing(&self.losses) {
+            text.push_str(&format!("{missing}; what diverges may come of that\n"));
+        }
         text.push_str(&self.summary());
         text.push('\n');
         text
@@ -143,6 +146,7 @@ impl Replay {
         json!({
             "status": self.status.word(),
             "next": self.status.next(),
+            "missing": self.losses.iter().map(Mark::json).collect::<Vec<_>>(),
             "clients": statistics.clients,
             "leftOut": statistics.left_out,
             "sessions": statistics.sessions,
