@@ -149,6 +149,7 @@ mod tests {
     use protocol::time::Time;
     use recording::audit::audit;
     use recording::capture::{Config, Source};
+    use recording::tape::Tape;
     use recording::token::Key;
     use transport::frames::Malformed;
 
@@ -159,7 +160,8 @@ mod tests {
     fn marks_pass_the_audit() {
         let gaps = Malformed::ALL.iter().map(|why| format!("s7 frames of the server left out from here on: {why}"));
         let passed = ["client", "server"].map(|who| format!("s7 message of the {who} left out: no memory left for it"));
-        let gaps = gaps.chain(passed).map(|text| What::Gap { conn: 1, text });
+        let gaps: Vec<What> = gaps.chain(passed).map(|text| What::Gap { conn: 1, text }).collect();
+        let missing = gaps.len() + 1;
         let (mut capture, mut tape) = Capture::new(Config {
             version: "0.1.0".to_owned(),
             git: "abc1234".to_owned(),
@@ -171,11 +173,12 @@ mod tests {
             seed: None,
             env: std::collections::BTreeMap::new(),
         });
-        for what in gaps.chain([What::Full, What::Lost(12)]) {
+        for what in gaps.into_iter().chain([What::Full, What::Lost(12)]) {
             tape.extend(unit(&mut capture, Event { at: Time::ZERO, what }));
         }
         tape.extend(capture.finish(Time::ZERO, Finish::Aborted));
         assert_eq!(audit(&tape, &[]).expect("a tape").findings, []);
+        assert_eq!(Tape::read(&tape).expect("a tape").losses().len(), missing);
     }
 
     #[test]

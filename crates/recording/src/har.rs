@@ -7,9 +7,11 @@
 //! becomes that very tape again.
 
 mod archive;
+mod contents;
 mod export;
 mod file;
 mod import;
+mod order;
 mod original;
 
 pub use self::export::export;

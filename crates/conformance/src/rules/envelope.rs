@@ -219,14 +219,20 @@ const OTHERS: &[Violation] = &[
     Violation::FileRequestShape,
     Violation::FileKeyInUrl,
     Violation::NotificationErrorsMissing,
+    Violation::NotificationNextPosition,
+    Violation::EventIndexNotRising,
+    Violation::HandshakeDeliveryInside,
 ];
 
-/// Whether one message shows by itself that a rule is broken. That a batch is malformed is none of it: what could not be read may
-/// have been whole when it crossed.
+/// What one message only seems to show. A batch that cannot be read may have been whole when it crossed, and whether a message is a
+/// reply to something or a goodbye of the server depends on what was asked.
+pub(super) const IN_CONTEXT: &[Violation] =
+    &[Violation::BatchMalformed, Violation::ReplySuccessfulMissing, Violation::DisconnectReplyShape];
+
+/// Whether one message shows by itself that a rule is broken, or one request about files.
 pub(super) fn shows_by_itself(violation: Violation) -> bool {
-    EXACT.contains(&violation)
-        || OTHERS.contains(&violation)
-        || Schema::ALL.iter().any(|schema| rule_of(*schema) == violation)
+    let is_of_a_schema = || Schema::ALL.iter().any(|schema| rule_of(*schema) == violation);
+    !IN_CONTEXT.contains(&violation) && (EXACT.contains(&violation) || OTHERS.contains(&violation) || is_of_a_schema())
 }
 
 /// The rule that a departure from a schema breaks.

@@ -3,7 +3,7 @@
 use crate::originals;
 use crate::redaction::files::{FIELDS, MEDIA_TYPES};
 use crate::redaction::http::{COOKIES, METHODS, PARAMETERS};
-use crate::token::Class;
+use crate::token::{self, Class};
 
 /// Words of our own labels, in lower case and sorted: kinds of records and of faults, failures, timers.
 const LABEL_WORDS: &[&str] = &[
@@ -151,6 +151,7 @@ const REMARKS: Sentences = &[
         &[
             "@ answered with status #",
             "@ refused here: no file descriptor left",
+            "@ request left out: it was never whole",
             "agent leaves",
             originals::HOLDS,
             "new clients wait here: no file descriptor left",
@@ -159,6 +160,7 @@ const REMARKS: Sentences = &[
         ],
     ),
     ("asked to ", &["end", "join", "leave", "notice", "push-url", "say", "transfer", "type"]),
+    ("import: ", &["the file was changed since it was exported from a tape"]),
     (
         "given up: ",
         &[
@@ -173,8 +175,9 @@ const REMARKS: Sentences = &[
 /// What recorder and import say in marks where something that crossed the wire is not on the tape, or not as it was.
 const LOSSES: Sentences = &[
     ("", &["# units lost here: no memory left for them"]),
-    ("@ request left out: ", LEFT_OUT),
-    ("@ answer left out: ", LEFT_OUT),
+    ("@ request left out: ", NO_ROOM),
+    ("@ answer left out: ", NO_ROOM),
+    ("@ answer left out: ", &["it broke off after # bytes", "its request was never whole"]),
     ("@ request cannot be read: ", CODED),
     ("@ answer cannot be read: ", CODED),
     ("@ message of the client left out: ", NO_ROOM),
@@ -189,31 +192,24 @@ const LOSSES: Sentences = &[
             "entry # holds WebSocket messages without a possible time and each is taken at that of the one before: #",
             "entry # holds WebSocket messages without data and they are left out: #",
             "entry # holds a WebSocket message of an unknown type it is left out",
+            "entry # holds a part of the contents of its request",
             "entry # holds a part of the contents of its response",
             "entry # holds binary WebSocket messages that are not base64 and are taken as they stand: #",
+            "entry # holds contents of its request that are not base64",
             "entry # holds contents of its request that are not base64 and are taken as they stand",
+            "entry # holds contents of its response that are not base64",
             "entry # holds contents of its response that are not base64 and are taken as they stand",
             "entry # is a WebSocket without its messages which the exporter left out",
             "entry # lacks a member or has a wrong one and is left out",
             "entry # has a duration of more than a year and its answer is taken as immediate",
+            "entry # lacks its answer",
             "entry # lacks the contents of its request",
             "entry # lacks the contents of its response",
-            "the file was changed since it was exported from a tape",
         ],
     ),
 ];
 
-/// Why a body is left out.
-const LEFT_OUT: &[&str] = &[
-    "it broke off after # bytes",
-    "it was never whole",
-    "its request was never whole",
-    "no memory left for it",
-    "over the limit of # MiB",
-    "over the limit of # bytes",
-];
-
-/// Why a message is left out.
+/// Why a body or a message is left out.
 const NO_ROOM: &[&str] = &["no memory left for it", "over the limit of # MiB", "over the limit of # bytes"];
 
 /// Why a body stays as it came.
@@ -337,24 +333,24 @@ pub(super) fn is_suite_word(word: &str) -> bool {
     SUITE_WORDS.binary_search(&word).is_ok()
 }
 
-/// Whether a mark says what the program says. `is_closed` tells about a word that redaction has put into it.
-pub(super) fn is_sentence(label: &str, is_closed: impl Fn(&str) -> bool) -> bool {
-    has(REMARKS, label, &is_closed) || has(LOSSES, label, &is_closed)
+/// Whether a mark says what the program says. Redaction may have put tokens in the place of words.
+pub(super) fn is_sentence(label: &str) -> bool {
+    has(REMARKS, label) || has(LOSSES, label)
 }
 
 /// Whether a mark says that something is missing on its tape.
 pub(crate) fn tells_of_loss(label: &str) -> bool {
-    has(LOSSES, label, &|_| false)
+    has(LOSSES, label)
 }
 
-fn has(sentences: Sentences, label: &str, is_closed: &dyn Fn(&str) -> bool) -> bool {
+fn has(sentences: Sentences, label: &str) -> bool {
     let fits = |(pattern, word): (&str, &str)| match pattern {
         "#" => is_digits(word),
         "@" => is_link(word),
         "$" => {
             word.strip_prefix("SIG").is_some_and(|name| name.len() <= 6 && name.bytes().all(|b| b.is_ascii_uppercase()))
         }
-        _ => pattern == word || is_closed(word),
+        _ => pattern == word || token::whole(word).is_some(),
     };
     sentences.iter().flat_map(|(begins, ends)| ends.iter().map(move |end| (*begins, *end))).any(|(begins, end)| {
         let pattern = begins.split_terminator(' ').chain(end.split(' '));

@@ -7,17 +7,16 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use jiff::Timestamp;
 use protocol::bayeux::batch::{Batch, Limits};
-use protocol::bayeux::channel;
 use protocol::bayeux::http::query_values;
-use protocol::bayeux::message::Message;
 use protocol::chat::files::is_target;
 use protocol::time::Time;
 use protocol::wire::{self, Entry, Exchange, Failure, Side, Socket, Wire};
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::archive::{self, Archive};
-use super::file::{File, Frame, Frames, Item, Log, PostData, headers};
+use super::contents::{self, Attached};
+use super::file::{File, Frame, Frames, Item, Log, headers};
+use super::order::{Happened, connecting, end_what_is_over, in_order, put_causes_first, put_in_turn};
 use super::original;
 use crate::capture::{Capture, Config, Source};
 use crate::redaction::{Keep, Shift};
@@ -326,6 +325,11 @@ impl Read {
         self.item.resource_type.as_deref() == Some("websocket") || self.item.frames.is_some() || upgraded()
     }
 
+    /// The status of the answer, if there was one.
+    fn status(&self) -> Option<u16> {
+        u16::try_from(self.item.response.status).ok().filter(|status| *status >= 100)
+    }
+
     fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
@@ -456,12 +460,15 @@ fn import_text(
         exchanges: 0,
         sockets: 0,
         left_out: 0,
+        open: Vec::new(),
         attached,
     };
     for read in &ours {
         sequence.take(read);
     }
-    let Sequence { mut events, warnings, connections, left_out: lacking, .. } = sequence;
+    let Sequence { mut events, mut warnings, connections, left_out: lacking, open, .. } = sequence;
+    let over = end_what_is_over(&mut events, &open);
+    warnings.extend(over.into_iter().map(|number| format!("entry {number} lacks its answer")));
     left_out.unreadable += lacking;
     let taken = ours.len() - lacking;
     put_causes_first(&mut events);
@@ -584,16 +591,6 @@ fn choose(
     }
 }
 
-/// Something that crossed the wire, at microseconds since 1970.
-struct Happened {
-    at: i64,
-    conn: Option<ConnLabel>,
-    from: Side,
-    /// The messages that `wire` carries.
-    messages: Vec<Message>,
-    wire: Wire,
-}
-
 struct Sequence<'a> {
     maker: Maker,
     events: Vec<Happened>,
@@ -605,7 +602,9 @@ struct Sequence<'a> {
     sockets: u64,
     /// How many entries were left out since something is missing in them.
     left_out: usize,
-    attached: &'a mut dyn FnMut(&str) -> Option<Vec<u8>>,
+    /// The exchanges without an answer: the places of their requests, and the numbers of their entries.
+    open: Vec<(usize, usize)>,
+    attached: Attached<'a>,
 }
 
 impl Sequence<'_> {
@@ -635,37 +634,28 @@ impl Sequence<'_> {
         self.events.push(Happened { at, conn, from, messages: Batch::carried(&wire), wire });
     }
 
-    /// What was posted; `None` if that is missing.
-    fn body(&mut self, read: &Read) -> Option<Vec<u8>> {
-        let request = &read.item.request;
-        if let Some(post) = request.post_data.as_ref().filter(|post| !post.is_empty()) {
-            return self.posted(post, read.number);
-        }
-        let size = request.body_size.unwrap_or_default();
-        // A message is posted to a servlet, and never nothing.
-        let is_due = size > 0.0 || request.method == "POST" && !is_target(&read.target);
-        if is_due {
-            self.warnings.push(format!("entry {} lacks the contents of its request", read.number));
-        }
-        (!is_due).then(Vec::new)
-    }
-
-    /// The answer; `None` if its contents are missing.
-    fn response(&mut self, read: &Read, status: u16) -> Option<wire::Response> {
-        let headers = headers(&read.item.response.headers);
-        let body = self.content(read, status, &headers)?;
-        Some(wire::Response { status, headers, body })
-    }
-
     fn exchange(&mut self, read: &Read, conn: Option<ConnLabel>) {
         let began = read.began;
-        let Some(body) = self.body(read) else {
-            self.left_out += 1;
-            return;
+        let body = match contents::posted(&read.item.request, &read.target, self.attached) {
+            Ok(body) => body,
+            Err(lack) => {
+                self.warnings.push(lack.says(read.number, "request"));
+                self.left_out += 1;
+                return;
+            }
         };
         self.exchanges += 1;
         let exchange = Exchange(self.exchanges);
+        let method = read.item.request.method.as_str();
+        let is_posted = !body.is_empty();
         self.put(began, conn, Side::Client, Wire::Request(exchange, wire::Request { body, ..asked(read) }));
+        let holds_messages = self.events.last().is_some_and(|event| !event.messages.is_empty());
+        // Leave to ask, or the head alone, is no part of the conversation.
+        let asks = match method {
+            "GET" => holds_messages || is_target(&read.target),
+            "POST" => is_posted || is_target(&read.target),
+            _ => false,
+        };
         let whole = read.item.time.filter(|time| *time >= 0.0);
         let took = micros(whole.unwrap_or_else(|| read.item.timings.whole()));
         if took > LONGEST {
@@ -675,19 +665,33 @@ impl Sequence<'_> {
             ));
         }
         let ended = began.saturating_add(if took > LONGEST { 0 } else { took });
-        let says = read.item.response.error.as_ref().or(read.item.response.failure.as_ref());
-        match (u16::try_from(read.item.response.status).ok().filter(|status| *status >= 100), says) {
-            (Some(status), _) => match self.response(read, status) {
-                Some(response) => self.put(ended, conn, Side::Server, Wire::Response(exchange, response)),
-                // What the server said is not known; that it said nothing is not true.
-                None => self.put(ended, conn, Side::Client, Wire::Broken(exchange, Failure::Aborted)),
-            },
-            (None, Some(says)) => {
-                let (by, failure) = failure(says);
+        let response = &read.item.response;
+        let says = response.error.as_ref().or(response.failure.as_ref()).map(|says| failure(says));
+        let Some(status) = read.status() else {
+            match says {
+                Some((by, failure)) => self.put(ended, conn, by, Wire::Broken(exchange, failure)),
+                None => self.open.push((self.events.len() - 1, read.number)),
+            }
+            return;
+        };
+        // Only a success holds messages.
+        let matters = status == 200 && asks;
+        let body = contents::answered(response, matters, self.attached);
+        match (body, says) {
+            // The file says itself why they are missing.
+            (Err(_), Some((by, failure))) if matters => self.put(ended, conn, by, Wire::Broken(exchange, failure)),
+            (Ok(body), Some((by, failure))) if body.is_empty() => {
                 self.put(ended, conn, by, Wire::Broken(exchange, failure));
             }
-            // Still held when the file was written.
-            (None, None) => {}
+            // What the server said is not known; that it said nothing is not true.
+            (Err(lack), _) if matters => {
+                self.warnings.push(lack.says(read.number, "response"));
+                self.put(ended, conn, Side::Client, Wire::Broken(exchange, Failure::Aborted));
+            }
+            (body, _) => {
+                let (headers, body) = (headers(&response.headers), body.unwrap_or_default());
+                self.put(ended, conn, Side::Server, Wire::Response(exchange, wire::Response { status, headers, body }));
+            }
         }
     }
 
@@ -701,20 +705,15 @@ impl Sequence<'_> {
         let first = frames.iter().filter_map(moment).next();
         let answered = began.saturating_add(micros(read.item.timings.until_response()));
         let answered = first.map_or(answered, |first| answered.min(first)).max(began);
-        match u16::try_from(read.item.response.status).ok().filter(|status| *status >= 100) {
-            Some(101) => {
-                let fields = headers(&read.item.response.headers);
-                self.put(answered, conn, Side::Server, Wire::Upgraded(socket, fields));
-            }
-            // The answer is left out where messages prove that there was one.
-            None if !frames.is_empty() => {
-                self.put(answered, conn, Side::Server, Wire::Upgraded(socket, wire::Headers::new()));
-            }
+        let fields = headers(&read.item.response.headers);
+        match read.status() {
+            // The answer is left out, or is that of HTTP/2, where messages prove that there was one.
+            _ if !frames.is_empty() => self.put(answered, conn, Side::Server, Wire::Upgraded(socket, fields)),
+            Some(101) => self.put(answered, conn, Side::Server, Wire::Upgraded(socket, fields)),
             Some(status) => {
                 // Why it was refused is no message.
-                let nothing =
-                    || wire::Response { status, headers: headers(&read.item.response.headers), body: Vec::new() };
-                let response = self.response(read, status).unwrap_or_else(nothing);
+                let body = contents::answered(&read.item.response, false, self.attached).unwrap_or_default();
+                let response = wire::Response { status, headers: fields, body };
                 self.put(answered, conn, Side::Server, Wire::Refused(socket, response));
                 return;
             }
@@ -767,61 +766,6 @@ impl Sequence<'_> {
         };
         self.put(at, conn, from, wire);
     }
-
-    fn posted(&mut self, post: &PostData, number: usize) -> Option<Vec<u8>> {
-        if let Some(text) = &post.text {
-            let bytes = decoded(text, post.encoding.as_deref());
-            return Some(bytes.unwrap_or_else(|| self.undecoded(text, "request", number)));
-        }
-        if let Some(file) = &post.file {
-            return self.attachment(file, number);
-        }
-        let pairs = post.params.iter().map(|param| (param.name.as_str(), param.value.as_str()));
-        Some(form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().into_bytes())
-    }
-
-    /// The contents of an answer; `None` if they are missing, or a part of them.
-    fn content(&mut self, read: &Read, status: u16, headers: &wire::Headers) -> Option<Vec<u8>> {
-        let (content, number) = (&read.item.response.content, read.number);
-        if let Some(file) = &content.file {
-            return self.attachment(file, number);
-        }
-        let size = content.size.filter(|size| *size >= 0.0);
-        let text = content.text.as_deref().unwrap_or_default();
-        if text.is_empty() {
-            // Playwright writes -1 where it did not get to fetch the contents.
-            let is_due = size.map_or_else(|| is_answered(read, status, headers), |size| size > 0.0);
-            if is_due {
-                self.warnings.push(format!("entry {number} lacks the contents of its response"));
-            }
-            return (!is_due).then(Vec::new);
-        }
-        // What is whole all the same is what crossed, whatever the file says of it.
-        let is_whole = |bytes: &Vec<u8>| serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
-        let Some(bytes) = decoded(text, content.encoding.as_deref()) else {
-            return Some(self.undecoded(text, "response", number)).filter(is_whole);
-        };
-        if is_cut(&bytes, size.unwrap_or_default(), headers) {
-            self.warnings.push(format!("entry {number} holds a part of the contents of its response"));
-            return Some(bytes).filter(is_whole);
-        }
-        Some(bytes)
-    }
-
-    /// What should be base64 and is not is taken as it stands, if it is whole.
-    fn undecoded(&mut self, text: &str, of: &str, number: usize) -> Vec<u8> {
-        let says = "that are not base64 and are taken as they stand";
-        self.warnings.push(format!("entry {number} holds contents of its {of} {says}"));
-        text.as_bytes().to_vec()
-    }
-
-    fn attachment(&mut self, file: &str, number: usize) -> Option<Vec<u8>> {
-        let bytes = (self.attached)(file);
-        if bytes.is_none() {
-            self.warnings.push(format!("entry {number} has its contents in a file that is not there"));
-        }
-        bytes
-    }
 }
 
 /// The head of a request.
@@ -835,36 +779,9 @@ fn asked(read: &Read) -> wire::Request {
     }
 }
 
-/// Whether an answer has contents by all that its head says (RFC 9110, 6.4).
-fn is_answered(read: &Read, status: u16, headers: &wire::Headers) -> bool {
-    // Of a redirection browsers give none away.
-    let has_none = matches!(status, 100..=199 | 204 | 300..=399)
-        || matches!(read.item.request.method.as_str(), "HEAD" | "OPTIONS");
-    !has_none && headers.get("content-length").is_none_or(|length| length.trim() != "0")
-}
-
-/// Text or, if it says so, base64; `None` if it is not.
-fn decoded(text: &str, encoding: Option<&str>) -> Option<Vec<u8>> {
-    match encoding {
-        Some("base64") => BASE64.decode(text.as_bytes()).ok(),
-        Some(_) | None => Some(text.as_bytes().to_vec()),
-    }
-}
-
 /// What a binary message of a WebSocket holds, an error if it is not base64; `None` of any other message.
 fn binary(frame: &Frame) -> Option<Result<Vec<u8>, base64::DecodeError>> {
     ((frame.opcode - 2.0).abs() < 0.5).then(|| BASE64.decode(frame.data.as_bytes()))
-}
-
-/// Whether contents are shorter than a file says that they are. Where the two may be counted otherwise nothing is said: the size
-/// may be that of what was compressed, and a text is UTF-8 in a HAR whatever it was before, without a mark of the byte order.
-#[expect(clippy::cast_precision_loss, reason = "no contents are so long that it matters")]
-fn is_cut(bytes: &[u8], size: f64, headers: &wire::Headers) -> bool {
-    const MARK: f64 = 3.0;
-    let coding = headers.get("content-encoding").unwrap_or("identity");
-    let kind = headers.get("content-type").unwrap_or_default().to_ascii_lowercase();
-    let is_utf8 = !kind.contains("charset") || kind.contains("utf-8") || kind.contains("us-ascii");
-    coding.trim().eq_ignore_ascii_case("identity") && is_utf8 && (bytes.len() as f64) + MARK < size
 }
 
 /// Whether a message of a WebSocket may have passed then, both in microseconds since 1970.
@@ -898,91 +815,4 @@ fn failure(says: &str) -> (Side, Failure) {
     } else {
         (Side::Server, Failure::Reset)
     }
-}
-
-/// Takes back the time of a response to that of the first request that uses what it gave, a `clientId` or a `secureKey`: durations
-/// in a HAR may end long after the page had the contents.
-fn put_causes_first(events: &mut [Happened]) {
-    let mut began: BTreeMap<Exchange, i64> = BTreeMap::new();
-    let mut used: BTreeMap<String, i64> = BTreeMap::new();
-    let mut given: BTreeMap<String, usize> = BTreeMap::new();
-    for (place, event) in events.iter().enumerate() {
-        if let Wire::Request(exchange, _) = &event.wire {
-            began.insert(*exchange, event.at);
-        }
-        for value in event.messages.iter().flat_map(minted) {
-            match event.from {
-                Side::Client => {
-                    let first = used.entry(value).or_insert(event.at);
-                    *first = event.at.min(*first);
-                }
-                Side::Server => {
-                    let first = given.entry(value).or_insert(place);
-                    if event.at < events[*first].at {
-                        *first = place;
-                    }
-                }
-            }
-        }
-    }
-    for (value, place) in given {
-        let Some(first) = used.get(&value) else { continue };
-        if let Wire::Response(exchange, _) = &events[place].wire
-            && *first < events[place].at
-            && began.get(exchange).is_some_and(|began| began <= first)
-        {
-            events[place].at = *first;
-        }
-    }
-}
-
-/// Takes back the time of an answer to that of the next request that has to wait its turn: durations in a HAR may end late.
-/// `turns` names what a request takes its turn in.
-fn put_in_turn<T: Ord>(events: &mut [Happened], turns: impl Fn(&Happened) -> Vec<T>) {
-    let mut asked: BTreeMap<T, Vec<(i64, Exchange)>> = BTreeMap::new();
-    let mut answered: BTreeMap<Exchange, usize> = BTreeMap::new();
-    for (place, event) in events.iter().enumerate() {
-        match &event.wire {
-            Wire::Request(exchange, _) => {
-                for turn in turns(event) {
-                    asked.entry(turn).or_default().push((event.at, *exchange));
-                }
-            }
-            Wire::Response(exchange, _) | Wire::Broken(exchange, _) => {
-                answered.insert(*exchange, place);
-            }
-            _ => {}
-        }
-    }
-    for requests in asked.values_mut() {
-        requests.sort_by_key(|(at, _)| *at);
-        for pair in requests.windows(2) {
-            let [(_, before), (next, _)] = pair else { continue };
-            if let Some(place) = answered.get(before) {
-                events[*place].at = events[*place].at.min(*next);
-            }
-        }
-    }
-}
-
-/// The session of a connect.
-fn connecting(message: &Message) -> Option<String> {
-    message.client_id().filter(|_| message.channel() == Some(channel::CONNECT)).map(|id| id.expose().to_owned())
-}
-
-/// What a server makes up and a client can only have from it.
-fn minted(message: &Message) -> impl Iterator<Item = String> {
-    let session = message.client_id().map(|id| id.expose().to_owned());
-    let key = message.value("data").and_then(|data| data["secureKey"].as_str().map(str::to_owned));
-    [session, key].into_iter().flatten()
-}
-
-/// Everything by its time; what has the same time stands in the order of the file. Gives the moment of the first.
-fn in_order(mut events: Vec<Happened>) -> (String, Vec<(Option<ConnLabel>, Entry)>) {
-    events.sort_by_key(|event| event.at);
-    let zero = events.first().map_or(0, |event| event.at);
-    let start = Timestamp::from_microsecond(zero).unwrap_or_default().to_string();
-    let since = |at: i64| Time::from_micros(u64::try_from(at.saturating_sub(zero)).unwrap_or_default());
-    let entry = |event: Happened| (event.conn, Entry { at: since(event.at), from: event.from, wire: event.wire });
-    (start, events.into_iter().map(entry).collect())
 }
