@@ -178,7 +178,6 @@ fn what_a_file_lacks_is_told_by_every_command() {
         .iter_mut()
         .filter(|entry| entry["request"]["url"].as_str().unwrap().ends_with("/connect"));
     connects.nth(3).expect("a held connect")["response"]["content"] = json!({"size": -1, "mimeType": "x-unknown"});
-    drop(connects);
     let (poorer, tape, other) =
         (file(&folder, "chat.har"), file(&folder, "chat.tape.jsonl"), file(&folder, "other.tape.jsonl"));
     fs::write(&poorer, har.to_string()).unwrap();

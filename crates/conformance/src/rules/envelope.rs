@@ -208,7 +208,8 @@ pub(super) const EXACT: &[Violation] = &[
     Violation::EventFromInvalid,
 ];
 
-/// The other rules about one message, or one request about files.
+/// The other rules about one message, or one request about files. That a batch is malformed is none of them: what cannot be read may
+/// have been whole when it crossed.
 const OTHERS: &[Violation] = &[
     Violation::BatchNotArray,
     Violation::MessageIdInvalid,
@@ -224,10 +225,8 @@ const OTHERS: &[Violation] = &[
     Violation::HandshakeDeliveryInside,
 ];
 
-/// What one message only seems to show. A batch that cannot be read may have been whole when it crossed, and whether a message is a
-/// reply to something or a goodbye of the server depends on what was asked.
-pub(super) const IN_CONTEXT: &[Violation] =
-    &[Violation::BatchMalformed, Violation::ReplySuccessfulMissing, Violation::DisconnectReplyShape];
+/// What one message only seems to show: whether it is a reply to something or a goodbye of the server depends on what was asked.
+const IN_CONTEXT: &[Violation] = &[Violation::ReplySuccessfulMissing, Violation::DisconnectReplyShape];
 
 /// Whether one message shows by itself that a rule is broken, or one request about files.
 pub(super) fn shows_by_itself(violation: Violation) -> bool {

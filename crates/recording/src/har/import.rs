@@ -677,18 +677,16 @@ impl Sequence<'_> {
         // Only a success holds messages.
         let matters = status == 200 && asks;
         let body = contents::answered(response, matters, self.attached);
-        match (body, says) {
-            // The file says itself why they are missing.
-            (Err(_), Some((by, failure))) if matters => self.put(ended, conn, by, Wire::Broken(exchange, failure)),
-            (Ok(body), Some((by, failure))) if body.is_empty() => {
-                self.put(ended, conn, by, Wire::Broken(exchange, failure));
-            }
+        // The file says itself why they are missing.
+        let failed = says.filter(|_| body.as_ref().map_or(matters, Vec::is_empty));
+        match (failed, body) {
+            (Some((by, failure)), _) => self.put(ended, conn, by, Wire::Broken(exchange, failure)),
             // What the server said is not known; that it said nothing is not true.
-            (Err(lack), _) if matters => {
+            (None, Err(lack)) if matters => {
                 self.warnings.push(lack.says(read.number, "response"));
                 self.put(ended, conn, Side::Client, Wire::Broken(exchange, Failure::Aborted));
             }
-            (body, _) => {
+            (None, body) => {
                 let (headers, body) = (headers(&response.headers), body.unwrap_or_default());
                 self.put(ended, conn, Side::Server, Wire::Response(exchange, wire::Response { status, headers, body }));
             }
@@ -708,8 +706,9 @@ impl Sequence<'_> {
         let fields = headers(&read.item.response.headers);
         match read.status() {
             // The answer is left out, or is that of HTTP/2, where messages prove that there was one.
-            _ if !frames.is_empty() => self.put(answered, conn, Side::Server, Wire::Upgraded(socket, fields)),
-            Some(101) => self.put(answered, conn, Side::Server, Wire::Upgraded(socket, fields)),
+            status if status == Some(101) || !frames.is_empty() => {
+                self.put(answered, conn, Side::Server, Wire::Upgraded(socket, fields));
+            }
             Some(status) => {
                 // Why it was refused is no message.
                 let body = contents::answered(&read.item.response, false, self.attached).unwrap_or_default();
