@@ -75,8 +75,8 @@ pub(super) async fn missed_events_restored(peer: Peer) -> Verdict {
     let answer = Step::Say(format!("You wrote: {word}"));
     agent::greets(&chat, Some(Turn::once_written(answer.clone())));
     chat.agent_event(&started.sent, "greet", |seen| by_agent(seen) && seen.is("Message")).await?;
-    chat.say_and_see(&word, "CV-SM-01").await?;
-    let last = last_index(&chat.events());
+    // What the agent says to it is behind that, even if it came still: a slow network may bring both at once.
+    let last = chat.say_and_see(&word, "CV-SM-01").await?.event.index.unwrap_or(0);
     chat.let_agent(answer);
     let sent = session.disconnect().await?;
     let gone = session.reply_to(&sent, "BX-DC-05").by_any_sign().await?;
@@ -113,6 +113,8 @@ async fn chat_says(
     mut holds: impl FnMut(&Seen) -> bool,
 ) -> Result<Option<Seen>, Stop> {
     chat.answer(sent, "CV-RN-01", "the transcript", |answer| !answer.events().is_empty()).await?;
+    // The same as where a chat is restored: this may have been something else.
+    chat.session.reply_to(sent, "BX-PB-05").await?;
     chat.say_and_see(&chat.session.peer().word("tapestry"), "CV-SM-01").await?;
     Ok(chat.events_since(sent.mark).into_iter().find(|seen| holds(seen)))
 }

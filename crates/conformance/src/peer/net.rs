@@ -287,9 +287,8 @@ impl Net {
                 Some((carrier, self.put(Wire::Request(exchange, request))))
             }
             Transport::WebSocket => {
-                let socket = self.browsers[browser].socket?;
-                let carrier = Carrier::Socket(socket);
-                (self.fate(carrier) == &Fate::Open).then_some(())?;
+                let carrier = self.socket(browser)?;
+                let Carrier::Socket(socket) = carrier else { return None };
                 let text = String::from_utf8_lossy(&body).into_owned();
                 Some((carrier, self.put(Wire::Text(socket, text))))
             }
@@ -349,6 +348,12 @@ impl Net {
             self.drop_line(carrier);
             self.put(Wire::Close(socket, Close { code: 1000, reason: String::new() }));
         }
+    }
+
+    /// The browser's socket, if it is open.
+    pub(crate) fn socket(&self, browser: usize) -> Option<Carrier> {
+        let carrier = Carrier::Socket(self.browsers[browser].socket?);
+        (self.fate(carrier) == &Fate::Open).then_some(carrier)
     }
 
     /// Asks for a socket if the browser has none, and gives it.

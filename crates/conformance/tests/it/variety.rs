@@ -17,7 +17,7 @@ use simulator::gms::{self, Gms};
 use simulator::link::Network;
 use simulator::mutation::{Mutant, Mutation};
 
-use crate::drive::{SEED, SERVICE, drive, drive_over, settings};
+use crate::drive::{SEED, SERVICE, drive, drive_over, settings, uneven};
 use crate::shared::redacted;
 
 /// Nothing is wrong with a server, over a network that is not always equally fast.
@@ -25,9 +25,8 @@ fn tolerates(name: &str, server: impl Fn(u64) -> Mutant) {
     let known = Expectations::parse(SIMULATOR).expect("expectations");
     // Each entry has a seed and a network of its own: together they see more than one seed could.
     for (planned, seed) in plan(&settings(), &Transport::ALL).into_iter().zip(0..) {
-        let network = Network { jitter: Duration::from_millis(7 * (seed % 4)), ..Network::default() };
         let run = Run::new(planned.case, planned.transport, &settings(), seed);
-        let (outcome, entries) = drive_over(network, planned.case, run, server(seed), seed);
+        let (outcome, entries) = drive_over(uneven(seed), planned.case, run, server(seed), seed);
         let result = conclude(&outcome, &redacted(&entries, seed));
         let fine = matches!(result.verdict, Kind::Pass | Kind::Observed | Kind::NotApplicable);
         assert!(fine || known.met_by(&result).is_some(), "{name}, seed {seed}: {result:#?}");
@@ -54,9 +53,11 @@ fn what_overtakes_each_other() {
     }
 }
 
-/// Two connects of one session, which the case itself keeps apart somewhat, and events beside the end of their chat.
+/// Two connects of one session, which the cases themselves keep apart somewhat, and events beside the end of their chat.
 #[rstest]
 #[case::connects("bayeux.connect.second-supersedes", 400)]
+#[case::long_connects("bayeux.session.outlives-held-connect", 400)]
+#[case::restored("reconnect.session.missed-events-restored", 400)]
 #[case::the_end("chat.end.disconnect-ends-chat", 150)]
 fn what_is_overtaken_often(#[case] id: &str, #[case] jitter: u64) {
     let case = case(id).expect("a case");
