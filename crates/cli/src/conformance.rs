@@ -209,9 +209,18 @@ struct Ran {
 /// How far apart the seeds of repetitions are: more than there are entries.
 const SEEDS: u64 = 1 << 20;
 
-/// The seed of each repetition.
+/// The seed of each repetition. Entries add their numbers to it, and rooms are named by the sums: runs with neighbouring
+/// seeds that go on against one server at once must not meet in them.
 fn seeds(args: &Args, seed: u64) -> impl Iterator<Item = u64> {
-    (0..u64::from(args.repeat)).map(move |time| seed.wrapping_add(time * SEEDS))
+    let apart = mixed(seed);
+    (0..u64::from(args.repeat)).map(move |time| apart.wrapping_add(time * SEEDS))
+}
+
+/// Another number for each number, far away from those of its neighbours (the finalizer of SplitMix64).
+const fn mixed(seed: u64) -> u64 {
+    let seed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let seed = (seed ^ (seed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    seed ^ (seed >> 31)
 }
 
 /// Signals are heard while threads work, which look between entries whether they are to stop.
@@ -470,6 +479,16 @@ mod tests {
     fn again(words: &[&str]) -> String {
         let args = Cli::try_parse_from(["conformance"].iter().chain(words)).unwrap().args;
         if args.client.client { client::command(&args, 7) } else { command(&args, 7) }
+    }
+
+    #[test]
+    fn runs_with_neighbouring_seeds_share_no_seed_of_an_entry() {
+        let args = Cli::try_parse_from(["conformance", "--repeat", "3"]).unwrap().args;
+        let mut first: Vec<u64> = (0..100).flat_map(|seed| seeds(&args, seed)).collect();
+        first.sort_unstable();
+        for pair in first.windows(2) {
+            assert!(pair[1] - pair[0] >= SEEDS, "{pair:?}");
+        }
     }
 
     #[test]
