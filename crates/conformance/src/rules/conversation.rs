@@ -193,7 +193,10 @@ impl Conversation {
                 let carrier = Carrier::Exchange(*exchange);
                 // Of a response whose request was not seen nobody knows where it came from.
                 let torn = !self.lives.contains_key(&carrier) && !speaks(&response.body, |_| true);
-                if !scope.foreign.contains(exchange) && !torn {
+                // What comes when the client has given the exchange up reaches nobody.
+                let ended = self.lives.get(&carrier).and_then(|life| life.ended);
+                let given_up = matches!(ended, Some((.., End::Broken)));
+                if !scope.foreign.contains(exchange) && !torn && !given_up {
                     let set = response.headers.all("set-cookie").find_map(browser_of);
                     let life = self.lives.entry(carrier).or_default();
                     life.cookie = life.cookie.take().or_else(|| set.map(str::to_owned));

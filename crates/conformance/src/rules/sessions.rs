@@ -15,6 +15,9 @@ use super::conversation::{Carrier, Conversation, End, Role, Seen};
 /// How long it may take until the end of a carrier that the client has given up is seen as well.
 const NOTICE: Duration = Duration::from_secs(2);
 
+/// How much later than another request one may come that was sent before it.
+const OVERTAKEN: Duration = Duration::from_secs(2);
+
 /// How much earlier than advised a client's timer may fire.
 const JITTER: Duration = Duration::from_millis(10);
 
@@ -112,7 +115,7 @@ impl Client {
             let says = format!("the connect with {id} of this session is not answered yet");
             findings.add(seen, Violation::ConnectSecondOutstanding, says);
         }
-        if self.disconnect.is_some() {
+        if self.disconnect.is_some_and(|left| self.knows_of(conversation, &conversation.seen[left], seen)) {
             let says = "the session's disconnect was sent before this connect";
             findings.add(seen, Violation::DisconnectConnectAfter, says);
         }
@@ -142,6 +145,15 @@ impl Client {
         }
         self.last_reply = None;
         self.connects.push(position);
+    }
+
+    /// Whether a connect was sent behind the session's disconnect. Requests on two connections may overtake each other; but
+    /// what follows a reply that was sent behind the disconnect was sent behind it too.
+    fn knows_of(&self, conversation: &Conversation, disconnect: &Seen, connect: &Seen) -> bool {
+        let follows = |(reply, ..): &(usize, _, _, _)| conversation.seen[*reply].entry > disconnect.entry;
+        connect.carrier == disconnect.carrier
+            || self.last_reply.as_ref().is_some_and(follows)
+            || connect.at - disconnect.at > OVERTAKEN
     }
 
     fn receives(&mut self, position: usize, seen: &Seen) {

@@ -19,7 +19,7 @@ use simulator::link::{Fault, Network, Rule, Unit};
 use simulator::pair::Pair;
 
 /// Runs per transport.
-const SEEDS: u64 = 250;
+const SEEDS: u64 = 300;
 
 type ChatPair = Pair<Client, Gms>;
 
@@ -39,12 +39,18 @@ fn pair(seed: u64, transport: Transport) -> ChatPair {
         Transport::LongPolling | Transport::CallbackPolling => vec![transport],
     };
     let config = client::Config::new(bayeux::client::Config::new("/genesys/cometd", &transports), "customer-support");
-    let network = Network { jitter: Duration::from_millis(random() % 40), ..Network::default() };
+    let network =
+        Network { jitter: Duration::from_millis(random() % 40), latency: latency(seed), ..Network::default() };
     let mut pair = Pair::new(Client::new(config), Gms::new(settings, seed), network, seed);
     for rule in faults(&mut random) {
         pair.link.add(rule);
     }
     pair
+}
+
+/// How long everything takes at least.
+fn latency(seed: u64) -> Duration {
+    Duration::from_millis([10, 400][(seed % 2) as usize])
 }
 
 /// Up to three faults that a network of TCP connections can have.
@@ -121,19 +127,23 @@ fn run(seed: u64, transport: Transport) -> Vec<Entry> {
     redacted(pair.entries(), seed)
 }
 
-/// As a recorder between the two sees it: what the client sends a little later, what it gets a little earlier, and each
-/// exchange and socket in its order.
-fn seen_halfway(entries: &[Entry]) -> Vec<Entry> {
-    let mut latest: BTreeMap<(Option<Exchange>, Option<Socket>), u64> = BTreeMap::new();
+/// As a recorder between the two sees it: what the client sends later, what it gets earlier, and each exchange and socket in
+/// its order. Requests on two connections overtake each other, and responses too.
+fn seen_halfway(entries: &[Entry], seed: u64) -> Vec<Entry> {
+    let mut random = fastrand_like(seed ^ 0x4a1f);
+    let mut away = || random() % u64::try_from(latency(seed).as_micros()).unwrap_or(u64::MAX);
+    // An answer stays behind its request; the two directions of a socket know nothing of each other.
+    let mut latest: BTreeMap<(Option<Exchange>, Option<(Socket, Side)>), u64> = BTreeMap::new();
     let mut shifted: Vec<Entry> = entries
         .iter()
         .map(|entry| {
             let micros = entry.at.as_micros();
             let at = match entry.from {
-                Side::Client => micros + 4_000,
-                Side::Server => micros.saturating_sub(4_000),
+                Side::Client => micros + away(),
+                Side::Server => micros.saturating_sub(away()),
             };
-            let latest = latest.entry((entry.wire.exchange(), entry.wire.socket())).or_default();
+            let direction = entry.wire.socket().map(|socket| (socket, entry.from));
+            let latest = latest.entry((entry.wire.exchange(), direction)).or_default();
             *latest = at.max(*latest);
             Entry { at: Time::from_micros(*latest), ..entry.clone() }
         })
@@ -149,7 +159,7 @@ fn correct_machines_break_no_rule(#[values(Transport::WebSocket, Transport::Long
         let entries = run(seed, transport);
         let judgement = survey(&entries);
         assert_eq!(judgement.findings, [], "seed {seed} over {transport}");
-        let halfway = survey(&seen_halfway(&entries));
+        let halfway = survey(&seen_halfway(&entries, seed));
         assert_eq!(halfway.findings, [], "seed {seed} over {transport}, seen halfway");
         total.messages += judgement.messages;
         total.sessions += judgement.sessions;
@@ -157,7 +167,7 @@ fn correct_machines_break_no_rule(#[values(Transport::WebSocket, Transport::Long
     }
     // The runs were real ones: chats were held, and sessions lost.
     assert!(total.messages as u64 > SEEDS * 20, "{total:?}");
-    assert!(total.chats as u64 > SEEDS * 9 / 10, "{total:?}");
+    assert!(total.chats as u64 > SEEDS * 4 / 5, "{total:?}");
     assert!(total.sessions as u64 > SEEDS * 3 / 2, "{total:?}");
 }
 
