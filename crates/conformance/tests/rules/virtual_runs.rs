@@ -127,13 +127,15 @@ fn run(seed: u64, transport: Transport) -> Vec<Entry> {
     redacted(pair.entries(), seed)
 }
 
+/// What keeps an order: an answer stays behind its request; the two directions of a socket know nothing of each other.
+type Line = (Option<Exchange>, Option<(Socket, Side)>);
+
 /// As a recorder between the two sees it: what the client sends later, what it gets earlier, and each exchange and socket in
 /// its order. Requests on two connections overtake each other, and responses too.
 fn seen_halfway(entries: &[Entry], seed: u64) -> Vec<Entry> {
     let mut random = fastrand_like(seed ^ 0x4a1f);
     let mut away = || random() % u64::try_from(latency(seed).as_micros()).unwrap_or(u64::MAX);
-    // An answer stays behind its request; the two directions of a socket know nothing of each other.
-    let mut latest: BTreeMap<(Option<Exchange>, Option<(Socket, Side)>), u64> = BTreeMap::new();
+    let mut latest: BTreeMap<Line, u64> = BTreeMap::new();
     let mut shifted: Vec<Entry> = entries
         .iter()
         .map(|entry| {
