@@ -238,8 +238,7 @@ pub(super) async fn second_supersedes(peer: Peer) -> Verdict {
             Ok(reply) => reply.at() - second.at < HOLD / 2,
             Err(stop) => matches!(stop, Stop::Broken(_)),
         };
-        let is_held = peer.with(|net| net.reply(&first).is_none() && *net.fate(first.carrier) == Fate::Open);
-        let overtaken = peer.transport() != Transport::WebSocket && early && is_held;
+        let overtaken = peer.transport() != Transport::WebSocket && early && peer.with(|net| net.is_held(&first));
         if !overtaken || tries == 0 {
             break (session, first, second, answered);
         }

@@ -7,7 +7,7 @@ use protocol::chat::notification::{ParticipantType, Status};
 
 use crate::actor::{Step, Turn};
 use crate::cases::agent;
-use crate::peer::{Chat, Peer, Seen, Session};
+use crate::peer::{Chat, Peer, Seen, Sent, Session};
 use crate::verdict::{Stop, Verdict, agent_who_did_not};
 
 /// Attaches a chat to a session as clients do after a reconnect: from the index seen last, and with no second request for
@@ -23,15 +23,22 @@ async fn restore(chat: &Chat, session: &Session, last: u64) -> Result<(Chat, Vec
         .await?;
     let goes_on = answer.notification.status == Some(Status::Ok) && answer.notification.chat_ended == Some(false);
     answer.need("RC-02", goes_on, "statusCode 0 and chatEnded false")?;
+    let (echo, events) = events_behind(&chat, &sent, "RC-04").await?;
+    echo.answer.need("RC-04", true, "new events on the new session")?;
+    Ok((chat, events))
+}
+
+/// All events that a request for notifications brought, behind what was taken for its answer, and the echo that shows that
+/// they are all. That the echo comes is the clause.
+async fn events_behind(chat: &Chat, sent: &Sent, clause: &'static str) -> Result<(Seen, Vec<Seen>), Stop> {
     // What was taken for the answer may have been an event of the agent, on a connect; a word said now on a connection of
     // its own could overtake the true one.
-    session.reply_to(&sent, "BX-PB-05").await?;
+    chat.session.reply_to(sent, "BX-PB-05").await?;
     // Events may come behind the answer; the echo of a message is behind both, and shows that the chat is attached.
-    let word = session.peer().word("tapestry");
-    let echo = chat.say_and_see(&word, "RC-04").await?;
-    echo.answer.need("RC-04", true, "new events on the new session")?;
+    let word = chat.session.peer().word("tapestry");
+    let echo = chat.say_and_see(&word, clause).await?;
     let events = chat.events_since(sent.mark).into_iter().filter(|seen| !seen.says(&word)).collect();
-    Ok((chat, events))
+    Ok((echo, events))
 }
 
 fn last_index(events: &[Seen]) -> u64 {
@@ -107,16 +114,10 @@ pub(super) async fn missed_events_restored(peer: Peer) -> Verdict {
     missed.must("RC-03", true, "every event behind the last one that was seen")
 }
 
-async fn chat_says(
-    chat: &Chat,
-    sent: &crate::peer::Sent,
-    mut holds: impl FnMut(&Seen) -> bool,
-) -> Result<Option<Seen>, Stop> {
+async fn chat_says(chat: &Chat, sent: &Sent, mut holds: impl FnMut(&Seen) -> bool) -> Result<Option<Seen>, Stop> {
     chat.answer(sent, "CV-RN-01", "the transcript", |answer| !answer.events().is_empty()).await?;
-    // The same as where a chat is restored: this may have been something else.
-    chat.session.reply_to(sent, "BX-PB-05").await?;
-    chat.say_and_see(&chat.session.peer().word("tapestry"), "CV-SM-01").await?;
-    Ok(chat.events_since(sent.mark).into_iter().find(|seen| holds(seen)))
+    let (_, events) = events_behind(chat, sent, "CV-SM-01").await?;
+    Ok(events.into_iter().find(|seen| holds(seen)))
 }
 
 /// A connection that broke leaves the session: it goes on with the same clientId, and nothing is missing afterwards.

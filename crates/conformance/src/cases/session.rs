@@ -6,7 +6,7 @@ use protocol::bayeux::advice::Reconnect;
 use protocol::bayeux::message::Message;
 use protocol::wire::Transport;
 
-use crate::peer::{Fate, Net, Peer, Received, Sent, Session};
+use crate::peer::{Fate, Peer, Received, Sent, Session};
 use crate::verdict::{Stop, Verdict};
 
 /// Longer than a session lives without a connect, by default, with the time that servers take to notice.
@@ -75,9 +75,8 @@ pub(super) async fn outlives_held_connect(peer: Peer) -> Verdict {
         held_out(session, connect, "BX-CN-60").await?;
     }
     // Requests on two connections may overtake each other: the connect that is still held came last.
-    let is_held = |net: &Net, sent: &Sent| net.reply(sent).is_none() && *net.fate(sent.carrier) == Fate::Open;
     let overtaken =
-        peer.transport() != Transport::WebSocket && peer.with(|net| is_held(net, &first) && !is_held(net, &second));
+        peer.transport() != Transport::WebSocket && peer.with(|net| net.is_held(&first) && !net.is_held(&second));
     let superseding = if overtaken { first } else { second };
     held_out(&superseded, &superseding, "BX-CN-59").await?;
     held_out(&resumed, &resumed_connect, "BX-CN-61").await?;

@@ -287,10 +287,9 @@ impl Net {
                 Some((carrier, self.put(Wire::Request(exchange, request))))
             }
             Transport::WebSocket => {
-                let carrier = self.socket(browser)?;
-                let Carrier::Socket(socket) = carrier else { return None };
+                let socket = self.socket(browser)?;
                 let text = String::from_utf8_lossy(&body).into_owned();
-                Some((carrier, self.put(Wire::Text(socket, text))))
+                Some((Carrier::Socket(socket), self.put(Wire::Text(socket, text))))
             }
         }
     }
@@ -351,9 +350,8 @@ impl Net {
     }
 
     /// The browser's socket, if it is open.
-    pub(crate) fn socket(&self, browser: usize) -> Option<Carrier> {
-        let carrier = Carrier::Socket(self.browsers[browser].socket?);
-        (self.fate(carrier) == &Fate::Open).then_some(carrier)
+    pub(crate) fn socket(&self, browser: usize) -> Option<Socket> {
+        self.browsers[browser].socket.filter(|socket| self.fate(Carrier::Socket(*socket)) == &Fate::Open)
     }
 
     /// Asks for a socket if the browser has none, and gives it.
@@ -388,6 +386,11 @@ impl Net {
 
     pub(crate) fn fate(&self, carrier: Carrier) -> &Fate {
         self.lines.get(&carrier).map_or(&Fate::Dropped, |line| &line.fate)
+    }
+
+    /// Whether a message is not answered yet and its carrier still open: what a held connect looks like.
+    pub(crate) fn is_held(&self, sent: &Sent) -> bool {
+        self.reply(sent).is_none() && *self.fate(sent.carrier) == Fate::Open
     }
 
     fn bayeux_lines(&self, browser: usize) -> impl DoubleEndedIterator<Item = &Line> {

@@ -8,7 +8,7 @@ use protocol::wire::Transport;
 use serde_json::Value;
 
 use super::net::connect_draft;
-use super::{Browser, Expected, Fate, Net, PATIENCE, Peer, Received, Sent, Sign, sentinel};
+use super::{Browser, Expected, PATIENCE, Peer, Received, Sent, Sign, sentinel};
 use crate::verdict::{Frame, Stop};
 
 /// A session that the peer has opened.
@@ -137,12 +137,11 @@ impl Session {
     /// The same behind a body at which the peer may close the socket: a new one goes on with the session, even if the close
     /// comes only now.
     pub(crate) async fn sane_on_any_socket(&self, clause: &'static str) -> Result<Received, Stop> {
-        let open = self.peer().with(|net| net.socket(self.browser.number));
+        let socket = || self.peer().with(|net| net.socket(self.browser.number));
+        let before = socket();
         let reply = self.sane(clause).await;
-        let closed = |net: &mut Net| {
-            open.is_some_and(|carrier| matches!(net.fate(carrier), Fate::Closed { .. } | Fate::Broken { .. }))
-        };
-        if reply.is_err() && self.peer().with(closed) { self.sane(clause).await } else { reply }
+        let closed = before.is_some() && socket() != before;
+        if reply.is_err() && closed { self.sane(clause).await } else { reply }
     }
 
     /// What to make of silence: the clause is broken if the session still answers something else.
