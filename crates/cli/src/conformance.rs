@@ -209,18 +209,14 @@ struct Ran {
 /// How far apart the seeds of repetitions are: more than there are entries.
 const SEEDS: u64 = 1 << 20;
 
+/// How far apart those of neighbouring seeds are: an odd number, the golden part of all, whose multiples lie far apart too.
+const RUNS: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// The seed of each repetition. Entries add their numbers to it, and rooms are named by the sums: runs with neighbouring
 /// seeds that go on against one server at once must not meet in them.
 fn seeds(args: &Args, seed: u64) -> impl Iterator<Item = u64> {
-    let apart = mixed(seed);
+    let apart = seed.wrapping_mul(RUNS);
     (0..u64::from(args.repeat)).map(move |time| apart.wrapping_add(time * SEEDS))
-}
-
-/// Another number for each number, far away from those of its neighbours (the finalizer of SplitMix64).
-const fn mixed(seed: u64) -> u64 {
-    let seed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let seed = (seed ^ (seed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    seed ^ (seed >> 31)
 }
 
 /// Signals are heard while threads work, which look between entries whether they are to stop.
