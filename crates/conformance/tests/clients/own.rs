@@ -1,9 +1,8 @@
 //! The client machine of this project passes every scenario.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use conformance::cases::case;
+use conformance::cases::{Case, case};
 use conformance::clients::scenarios;
 use conformance::conclude::{CaseResult, conclude};
 use conformance::requirements::{Binds, Catalogue};
@@ -11,10 +10,9 @@ use conformance::verdict::Kind;
 use pretty_assertions::assert_eq;
 use protocol::chat::client::Client;
 use protocol::wire::Transport;
-use simulator::link::Network;
 
 use crate::drive::{SEED, config, drive, drive_over, judge};
-use crate::shared::redacted;
+use crate::shared::{redacted, uneven};
 
 /// What a right client comes to: a question that nobody answers is observed.
 fn right(result: &CaseResult) -> bool {
@@ -83,14 +81,25 @@ fn the_same_seed_gives_the_same_entries() {
 #[test]
 fn many_seeds_and_networks_come_to_the_same_verdicts() {
     for seed in 100..110 {
-        let jitter = [0, 50, 150, 400][(seed % 4) as usize];
-        let network = Network { jitter: Duration::from_millis(jitter), ..Network::default() };
         for case in scenarios() {
             for transport in case.transports {
-                let (outcome, entries) = drive_over(network, case, *transport, Client::new(config(*transport)), seed);
-                let result = conclude(&outcome, &redacted(&entries, seed));
-                assert!(right(&result), "seed {seed}, {}: {result:#?}", result.name());
+                assert_right_over_uneven(case, *transport, seed);
             }
         }
     }
+}
+
+/// What a client misses it may get late: until then it goes on from before that.
+#[test]
+fn gaps_on_slow_networks_are_waited_for() {
+    let case = case("client.events.with-gaps").unwrap();
+    for seed in (0..160).filter(|seed| seed % 4 == 3) {
+        assert_right_over_uneven(case, Transport::LongPolling, seed);
+    }
+}
+
+fn assert_right_over_uneven(case: &'static Case, transport: Transport, seed: u64) {
+    let (outcome, entries) = drive_over(uneven(seed), case, transport, Client::new(config(transport)), seed);
+    let result = conclude(&outcome, &redacted(&entries, seed));
+    assert!(right(&result), "seed {seed}, {}: {result:#?}", result.name());
 }

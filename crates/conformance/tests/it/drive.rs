@@ -21,7 +21,7 @@ use simulator::link::Network;
 use simulator::mutation::{Mutant, Mutation};
 use simulator::pair::Pair;
 
-use crate::shared::{again, label, redacted};
+use crate::shared::{again, label, redacted, uneven};
 
 pub(crate) const SERVICE: &str = "customer-support";
 
@@ -265,12 +265,6 @@ pub(crate) fn tallied(runs: Vec<Vec<CaseResult>>) -> Vec<Tally> {
         Tally::enter(&mut tallies, place, result);
     }
     tallies.into_values().collect()
-}
-
-/// A network that is even, or as uneven as loaded machines make it, by the seed.
-pub(crate) fn uneven(seed: u64) -> Network {
-    let jitter = [0, 20, 150, 400][usize::try_from(seed % 4).unwrap_or(0)];
-    Network { jitter: Duration::from_millis(jitter), ..Network::default() }
 }
 
 /// Asserts that every entry comes to the same verdict with every seed, on networks that are not equally even.

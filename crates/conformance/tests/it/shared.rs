@@ -1,6 +1,7 @@
 //! What the tests of cases about servers and of those about clients share.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use conformance::replay::{Recorded, Replay, replay, replay_showing};
 use conformance::testimony::Label;
@@ -9,6 +10,7 @@ use recording::capture::Source;
 use recording::redaction::Redactor;
 use recording::tape::Tape;
 use recording::token::{self, Key};
+use simulator::link::Network;
 
 /// What stands at the head of a tape of a virtual run.
 pub(crate) fn label(seed: u64, embedded: bool) -> Label {
@@ -91,4 +93,10 @@ fn with_ids(wire: &Wire, ids: &BTreeSet<&str>) -> Wire {
         Wire::Text(socket, text) => Wire::Text(*socket, put(text)),
         other => other.clone(),
     }
+}
+
+/// A network that is even, or as uneven as loaded machines make it, by the seed.
+pub(crate) fn uneven(seed: u64) -> Network {
+    let jitter = [0, 50, 150, 400][usize::try_from(seed % 4).unwrap_or(0)];
+    Network { jitter: Duration::from_millis(jitter), ..Network::default() }
 }

@@ -17,8 +17,8 @@ use simulator::gms::{self, Gms};
 use simulator::link::Network;
 use simulator::mutation::{Mutant, Mutation};
 
-use crate::drive::{SEED, SERVICE, drive, drive_over, settings, uneven};
-use crate::shared::redacted;
+use crate::drive::{SEED, SERVICE, drive, drive_over, settings};
+use crate::shared::{redacted, uneven};
 
 /// Nothing is wrong with a server, over a network that is not always equally fast.
 fn tolerates(name: &str, server: impl Fn(u64) -> Mutant) {

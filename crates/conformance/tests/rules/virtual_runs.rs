@@ -19,7 +19,7 @@ use simulator::link::{Fault, Network, Rule, Unit};
 use simulator::pair::Pair;
 
 /// Runs per transport.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 250;
 
 type ChatPair = Pair<Client, Gms>;
 
@@ -50,7 +50,7 @@ fn pair(seed: u64, transport: Transport) -> ChatPair {
 
 /// How long everything takes at least.
 fn latency(seed: u64) -> Duration {
-    Duration::from_millis([10, 400][(seed % 2) as usize])
+    Duration::from_millis([10, 100][(seed % 2) as usize])
 }
 
 /// Up to three faults that a network of TCP connections can have.
@@ -169,7 +169,7 @@ fn correct_machines_break_no_rule(#[values(Transport::WebSocket, Transport::Long
     }
     // The runs were real ones: chats were held, and sessions lost.
     assert!(total.messages as u64 > SEEDS * 20, "{total:?}");
-    assert!(total.chats as u64 > SEEDS * 4 / 5, "{total:?}");
+    assert!(total.chats as u64 > SEEDS * 9 / 10, "{total:?}");
     assert!(total.sessions as u64 > SEEDS * 3 / 2, "{total:?}");
 }
 
