@@ -1,13 +1,12 @@
 //! `tapestry conformance --agent`: whoever plays the agent, what counts is what arrives; and what becomes of the chats.
 
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Output, Stdio};
 
 use tempfile::TempDir;
 
 use crate::fake_gws::FakeGws;
-use crate::harness::{Listening, ask, parted, run, shown, signal, tapestry, within_seconds};
+use crate::harness::{Listening, ask, make_program, parted, run, shown, signal, tapestry, within_seconds};
 
 const SUITE: [&str; 3] = ["conformance", "--service", "customer-support"];
 
@@ -40,8 +39,7 @@ printf 'POST /agent HTTP/1.1\r\nHost: t\r\nContent-Length: %s\r\nConnection: clo
 cat <&3 >/dev/null
 "#
     );
-    std::fs::write(&program, script).expect("a file can be written");
-    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("it can be run");
+    make_program(&program, &script);
     let agent = format!("command={}", program.display());
     let output = run(&on(&serving.url, &agent, &["--case", "chat.agent.hands-over"]));
     let text = shown(&output);

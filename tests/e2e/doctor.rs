@@ -11,7 +11,7 @@ use std::process::Stdio;
 use rstest::rstest;
 use tempfile::TempDir;
 
-use crate::harness::{Listening, ask, root, run, shown, signal, tapestry};
+use crate::harness::{Listening, ask, make_program, root, run, shown, signal, tapestry};
 
 /// The ids of what was found, with their levels, and the exit code.
 fn found(arguments: &[&str]) -> (Vec<String>, i32) {
@@ -158,8 +158,7 @@ fn the_agent_of_a_target_is_looked_for_beside_its_configuration() {
     );
     fs::write(&file, text).unwrap();
     let agent = folder.path().join("agent.sh");
-    fs::write(&agent, "#!/bin/sh\n").unwrap();
-    fs::set_permissions(&agent, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    make_program(&agent, "#!/bin/sh\n");
     let arguments = ["conformance", "--target", "uat", "--config", file.to_str().unwrap()];
     let output = run(&[&arguments[..], &["--case", "chat.end.session-stays"]].concat());
     let said = shown(&output);

@@ -31,6 +31,14 @@ pub(crate) fn root() -> PathBuf {
     package.ancestors().nth(2).expect("the package lies two folders deep").to_path_buf()
 }
 
+/// Makes a program of a script. Another process writes it: what is open for writing cannot be started, and what this one has
+/// open is inherited by whatever another test starts just then.
+pub(crate) fn make_program(path: &Path, script: &str) {
+    let write = r#"printf %s "$1" > "$0" && chmod 755 "$0""#;
+    let status = Command::new("sh").args(["-c", write]).arg(path).arg(script).status();
+    assert!(status.expect("a shell can be started").success(), "a program can be written");
+}
+
 /// Runs the program to its end.
 pub(crate) fn run(arguments: &[&str]) -> Output {
     tapestry(arguments).output().expect("the program starts")

@@ -382,14 +382,20 @@ mod tests {
         assert!(Who::parse(text).is_err());
     }
 
+    /// Makes a program of a script. Another process writes it: what is open for writing cannot be started, and what this one has
+    /// open is inherited by whatever another test starts just then.
+    fn make_program(path: &Path, script: &str) {
+        let write = r#"printf %s "$1" > "$0" && chmod 755 "$0""#;
+        let status = Command::new("sh").args(["-c", write]).arg(path).arg(script).status();
+        assert!(status.expect("a shell can be started").success(), "a program can be written");
+    }
+
     #[test]
     fn a_program_gets_the_step_and_its_end_is_told() {
         let folder = tempfile::TempDir::new().unwrap();
         let heard = folder.path().join("heard");
         let script = folder.path().join("agent.sh");
-        std::fs::write(&script, format!("#!/bin/sh\ncat > {}\nexit 3\n", heard.display())).unwrap();
-        #[cfg(unix)]
-        std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        make_program(&script, &format!("#!/bin/sh\ncat > {}\nexit 3\n", heard.display()));
         let says = start(&script, "{}", Duration::from_secs(20)).unwrap_err();
         assert!(says.ends_with("ended with exit status: 3"), "{says}");
         assert_eq!(std::fs::read_to_string(heard).unwrap(), "{}\n");
@@ -401,9 +407,7 @@ mod tests {
         assert!(says.starts_with("`cat-without-end`"), "{says}");
         let folder = tempfile::TempDir::new().unwrap();
         let script = folder.path().join("agent.sh");
-        std::fs::write(&script, "#!/bin/sh\nexec sleep 60\n").unwrap();
-        #[cfg(unix)]
-        std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        make_program(&script, "#!/bin/sh\nexec sleep 60\n");
         let says = start(&script, "", Duration::ZERO).unwrap_err();
         assert!(says.ends_with("took longer than 0 s"), "{says}");
     }
